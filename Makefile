@@ -1,0 +1,56 @@
+# Two commands do everything on a fresh machine that has Python 3.11 to 3.13: `make reproduce` and `make test`.
+SHELL := bash
+.DEFAULT_GOAL := help
+.PHONY: help setup reproduce test test-all lint types format docs-config lock clean
+
+# Settings, e.g. `make reproduce CORES=8 ARGS="--configfile config/scales/smoke.yaml"`.
+CORES ?= all
+JOBS ?= 2
+ARGS ?=
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+SNAKEFILES := Snakefile workflow
+
+help: ## show this list
+	@echo "Commands (the first two set everything up by themselves):"
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | awk -F '\t' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@echo "Settings: CORES=$(CORES) (reproduce)  ARGS='...' (to snakemake)  JOBS=$(JOBS) (tests)  PYTHON=python3.11  NO_APT=1"
+
+reproduce: setup ## set up, then make every figure, table and the paper in results/
+	snakemake --cores $(CORES) $(ARGS)
+
+test: setup ## set up, then check style and types and run the fast tests
+	@$(MAKE) --no-print-directory lint types
+	@echo "Slow tests are left out (make test-all runs them); a test that is skipped says why below."
+	@# One thread a process: two processes with a thread per core each would fight over the cores.
+	OMP_NUM_THREADS=1 pytest -n $(JOBS) -m 'not slow'
+
+test-all: setup ## the same with the slow tests too
+	@$(MAKE) --no-print-directory lint types
+	OMP_NUM_THREADS=1 pytest -n $(JOBS)
+
+setup: ## make .venv from requirements.lock; TeX and a C++ compiler where apt-get may install them
+	@scripts/setup.sh
+
+lint: ## check the style of the code and of the rules
+	ruff check .
+	ruff format --check .
+	snakefmt --check $(SNAKEFILES)
+	snakemake --lint
+
+types: ## check the types
+	mypy
+
+format: ## put code and rules into the project's format
+	ruff check --fix .
+	ruff format .
+	snakefmt $(SNAKEFILES)
+
+docs-config: ## write the configuration's schemas and config/README.md anew
+	python -m cpt_dynamics.config_docs --write
+
+lock: ## resolve the dependencies anew into requirements.lock (UPGRADE=1: newest versions)
+	python scripts/lock.py $(if $(UPGRADE),--upgrade)
+
+clean: ## remove caches and build files; .venv, data and results stay
+	rm -rf .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
+	find src tests scripts -name __pycache__ -type d -prune -exec rm -rf {} +

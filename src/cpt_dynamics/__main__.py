@@ -1,0 +1,3 @@
+from cpt_dynamics.cli import main
+
+raise SystemExit(main())

@@ -1,0 +1,87 @@
+"""One law fitted to all runs of a figure at once, and its errors on CPT rows."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from cpt_dynamics.analysis import selection
+from cpt_dynamics.analysis.selection import Rows
+from cpt_dynamics.config import Config
+from cpt_dynamics.fitting import Fit, fit, fit_skill, measure
+from cpt_dynamics.laws import Shift, get
+
+# The sign that the paper gives B: leaving the general corpus raises its loss and lowers the domain's.
+SIGNS: dict[str, Shift] = {"general": "positive", "strong": "negative"}
+SETS = {"general": "D_pt", "strong": "D_cpt"}
+PAPER_LAMBDA = 0.999
+
+
+@dataclass(frozen=True)
+class Joint:
+    """A fit and the rows it was made from."""
+
+    fit: Fit
+    rows: Rows
+    role: str
+    validation: str
+
+    def summary(self) -> dict[str, Any]:
+        """What a figure, a table and a text need, together with the whole fit."""
+        metrics = self.fit.metrics
+        return {
+            "role": self.role,
+            "validation": self.validation,
+            "lambda": self.fit.settings["lambda"],
+            "carry_over": self.fit.settings["carry_over"],
+            "parameters": self.fit.parameters,
+            "r2": metrics["all"].get("r2"),
+            "r2_continual": metrics["continual"].get("r2"),
+            "huber_sum": metrics["all"]["huber_sum"],
+            "huber_mean": metrics["all"]["huber_mean"],
+            "mean_relative_error": metrics["all"]["mean_relative_error"],
+            "mean_relative_error_continual": metrics["continual"].get("mean_relative_error"),
+            "worst_relative_error_continual": metrics["continual"].get("worst_relative_error"),
+            "rows": self.rows.counts(),
+            "fit": self.fit.to_json(),
+        }
+
+
+def joint(
+    curves: pd.DataFrame,
+    schedules: pd.DataFrame,
+    config: Config,
+    runs: list[str],
+    role: str,
+    lambda_: float | None = None,
+    carry_over: bool | None = None,
+    law: str = "cpt",
+    shift: Shift | None = None,
+) -> Joint:
+    """Fit `law` to `runs` on the validation set of `role` ("general" or "strong").
+
+    lambda_, carry_over: None takes the configuration's. shift: the sign of B; None takes the paper's.
+    """
+    chosen = selection.of_runs(curves, runs)
+    features = selection.with_areas(chosen, schedules, config, lambda_, carry_over)
+    validation = selection.roles(config)[role]
+    rows = selection.to_fit(features, schedules, runs, validation, config.law.first_step)
+    found = fit(get(law, shift or SIGNS[role]), rows.table, rows.table["loss"])
+    return Joint(found, rows, role, validation)
+
+
+def skill(found: Joint) -> float:
+    """`fitting.fit_skill` on the rows of the fit."""
+    return fit_skill(found.fit, found.rows.table, found.rows.table["loss"])
+
+
+def errors(found: Fit, features: pd.DataFrame) -> dict[str, float]:
+    """`fitting.measure` of a fit on given rows."""
+    return measure(features["loss"].to_numpy(), found.predict(features), found.delta, found.law.residual)
+
+
+def relative(found: Fit, features: pd.DataFrame) -> float:
+    """Mean relative error of a fit on given rows; NaN if there is none."""
+    observed = features["loss"].to_numpy()
+    return float(np.mean(np.abs(found.predict(features) / observed - 1))) if len(observed) else float("nan")

@@ -1,0 +1,197 @@
+"""Which rows of a curve table a figure and its fits use."""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from cpt_dynamics import curves as tables
+from cpt_dynamics.config import Config
+from cpt_dynamics.errors import UserError
+from cpt_dynamics.experiments.runs import Experiments, FigureEntry, Run
+
+# Figures that are made from the runs of another one unless experiments.yaml says otherwise.
+SAME_RUNS = {"fig10": "fig03", "lambda": "fig03"}
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows that a fit uses, with their areas.
+
+    early: rows of pre-training before `law.first_step` that were left out.
+    shared: rows that were left out because another run of the fit has them too (see `without_repeats`).
+    """
+
+    table: pd.DataFrame
+    early: int
+    shared: int
+
+    def counts(self) -> dict[str, int]:
+        """Numbers of rows: used, of them after a transfer, and left out for each of the two reasons."""
+        continual = int((self.table["phase"] == "continual").sum())
+        return {
+            "used": len(self.table),
+            "continual": continual,
+            "left_out_early": self.early,
+            "left_out_shared": self.shared,
+        }
+
+
+def entry(experiments: Experiments, figure: str) -> FigureEntry:
+    """The runs of a figure; `fig10` and `lambda` take those of `fig03` if they have no entry of their own."""
+    if figure not in experiments.figures:
+        figure = SAME_RUNS.get(figure, figure)
+    experiments.runs_of(figure)  # says which figures there are
+    return experiments.figures[figure]
+
+
+def of_runs(table: pd.DataFrame, runs: list[str], name: str = "curves") -> pd.DataFrame:
+    """The rows of some runs, in the order of the table; a run without rows raises `UserError`."""
+    missing = [run for run in runs if run not in set(table["run"])]
+    if missing:
+        raise UserError(f"{name} have no rows of the run {missing[0]!r}: train it, or take it out of the figure")
+    return table[table["run"].isin(runs)]
+
+
+def with_areas(
+    curves: pd.DataFrame,
+    schedules: pd.DataFrame,
+    config: Config,
+    lambda_: float | None = None,
+    carry_over: bool | None = None,
+) -> pd.DataFrame:
+    """`curves` with the areas that the configuration's `law` section asks for, or with another choice."""
+    law = config.law
+    return tables.features(
+        curves,
+        schedules,
+        law.lambda_ if lambda_ is None else lambda_,
+        law.warmup,
+        law.carry_over if carry_over is None else carry_over,
+    )
+
+
+def to_fit(
+    features: pd.DataFrame, schedules: pd.DataFrame, runs: list[str], validation: str, first_step: int
+) -> Rows:
+    """The rows of `runs` on one validation set that a fit uses.
+
+    Rows of pre-training before `first_step` are left out (the law holds after the warm-up), and so are
+    rows that several of the runs share, but for one. The rows must come from one model size.
+    """
+    rows = of_runs(features, runs)
+    rows = rows[rows["validation"] == validation]
+    if not len(rows):
+        raise UserError(f"curves have no losses on the validation set {validation!r}: evaluate it")
+    if rows["model"].nunique() > 1:
+        raise UserError(f"runs of several model sizes ({', '.join(sorted(set(rows['model'])))}) in one fit of Eq. 4")
+    early = (rows["phase"] == "pretraining") & (rows["step"] < first_step)
+    late = rows[~early]
+    unique = without_repeats(late, schedules)
+    unique.attrs = features.attrs
+    return Rows(unique, int(early.sum()), len(late) - len(unique))
+
+
+def without_repeats(rows: pd.DataFrame, schedules: pd.DataFrame) -> pd.DataFrame:
+    """`rows` with each measurement once.
+
+    Every run's curve starts at step 1, so runs that leave one pre-training repeat its losses. Two rows are
+    the same measurement if model, seed, validation set and step agree, if the LR and the phase of every
+    step so far agree, and if the losses are equal: steps trained once have one loss, while two separate
+    trainings differ in some digit.
+    """
+    keys = rows[["model", "seed", "validation", "step", "loss"]].assign(history=_histories(rows, schedules))
+    return rows[~keys.duplicated().to_numpy()]
+
+
+def _histories(rows: pd.DataFrame, schedules: pd.DataFrame) -> pd.Series:
+    """A digest of the LRs and phases of all steps up to that of each row."""
+    result = pd.Series("", index=rows.index, dtype=object)
+    for run, plan in of_runs(schedules, sorted(set(rows["run"])), "schedules").groupby("run", sort=False):
+        lr = plan["lr"].to_numpy(dtype="<f8")
+        continual = (plan["phase"] == "continual").to_numpy(dtype=np.uint8)
+        here = rows[rows["run"] == run]
+        digests: dict[int, str] = {}
+        found, done = hashlib.sha256(), 0
+        for step in sorted(set(here["step"])):
+            found.update(lr[done:step].tobytes() + continual[done:step].tobytes())
+            digests[step], done = found.copy().hexdigest(), step
+        result[here.index] = here["step"].map(digests)
+    return result
+
+
+def continual(features: pd.DataFrame, runs: list[str], validation: str) -> pd.DataFrame:
+    """The rows of `runs` on one validation set that come after a transfer."""
+    rows = of_runs(features, runs)
+    return rows[(rows["validation"] == validation) & (rows["phase"] == "continual")]
+
+
+def every_step(schedules: pd.DataFrame, run: str) -> pd.DataFrame:
+    """A row for every step of a run, with `phase_step`, for curves of a law between the measurements."""
+    plan = of_runs(schedules, [run], "schedules")
+    return plan.assign(phase_step=plan.groupby("phase", sort=False).cumcount() + 1).reset_index(drop=True)
+
+
+def group(run: str) -> str:
+    """What is left out together when whole runs are left out: a run with all its seeds."""
+    return run.split(".seed")[0]
+
+
+@dataclass(frozen=True)
+class Twins:
+    """The runs around a CPT run: its hidden pre-training curves on the general and on the domain corpus."""
+
+    run: str
+    hidden: str
+    scratch: str | None
+
+
+def twins(run: Run, experiments: Experiments, among: list[str]) -> Twins:
+    """Find, among the named runs, the hidden curves of a CPT run (arXiv 2505.07796, Section 3).
+
+    Both have the model, the seed and at every step the LR of `run`, and never leave one corpus: the one of
+    its pre-training (`hidden`) or the one of its CPT (`scratch`, None if there is none).
+    """
+    general, domain = _corpora(run)
+    hidden = scratch = None
+    for name in among:
+        other = experiments.runs[name]
+        same = (other.model, other.seed) == (run.model, run.seed) and other.steps >= run.steps
+        if not same or any(phase.phase == "continual" for phase in other.phases):
+            continue
+        if not np.array_equal(other.lr[: run.steps], run.lr):
+            continue
+        corpora = {phase.mixture for phase in other.phases}
+        if corpora == {general}:
+            hidden = name
+        elif corpora == {domain}:
+            scratch = name
+    if hidden is None:
+        raise UserError(
+            f"run {run.name!r} has no hidden pre-training curve: add a run that stays on its first corpus"
+            f" with the same LR for {run.steps} steps"
+        )
+    return Twins(run.name, hidden, scratch)
+
+
+def _corpora(run: Run) -> tuple[Any, Any]:
+    """Mixtures of the first and of the last phase."""
+    return run.phases[0].mixture, run.phases[-1].mixture
+
+
+def transfers(experiments: Experiments, runs: list[str]) -> list[Run]:
+    """Those of the named runs that have a continual phase."""
+    found = [experiments.runs[name] for name in runs]
+    return [run for run in found if run.phases[-1].phase == "continual"]
+
+
+def transfer_step(run: Run) -> int:
+    """The number of pre-training steps of a run."""
+    return sum(phase.steps for phase in run.phases if phase.phase == "pretraining")
+
+
+def roles(config: Config) -> dict[str, str]:
+    """The two validation sets of a fit by role: `general` (D_pt) and `strong` (D_cpt)."""
+    return {"general": config.roles.general, "strong": config.roles.strong}

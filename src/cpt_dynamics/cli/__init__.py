@@ -1,0 +1,53 @@
+"""The command line: one module a command, imported only when it is called."""
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+from cpt_dynamics import __version__
+from cpt_dynamics.errors import UserError
+
+# command -> (module, one line of help), in the order in which data passes through them
+COMMANDS = {
+    "documents": ("corpora", "build the documents of a corpus"),
+    "split": ("corpora", "split a corpus into training and validation documents"),
+    "tokenizer": ("corpora", "train the tokenizer of the scale"),
+    "tokens": ("corpora", "encode the documents of a corpus"),
+    "plan": ("plan", "list the branches that train the runs, and what sharing saves"),
+    "train": ("train", "train one branch, or every branch of the plan in one process"),
+    "export": ("export", "write a checkpoint of a run as a Hugging Face model folder"),
+    "curves": ("curves", "put the loss curves of a figure's runs together"),
+    "analyse": ("analyse", "fit and test what a figure shows"),
+    "plot": ("plot", "draw a figure"),
+    "report": ("report", "write the generated part of the LaTeX report"),
+    "summary": ("summary", "write summary.json"),
+    "why": ("why", "say what a target would run, and for which changed input"),
+    "bench": ("bench", "measure training speed and what sharing saves"),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; returns the exit code (0, or 2 for bad input, after one line on stderr)."""
+    parser = argparse.ArgumentParser(prog="cpt-dynamics", description="How continual pre-training behaves.")
+    parser.add_argument("--version", action="version", version=f"cpt-dynamics {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    argv = list(sys.argv[1:] if arguments is None else arguments)
+    chosen = next((word for word in argv if word in COMMANDS), None)
+    for name, (module, line) in COMMANDS.items():
+        command = commands.add_parser(name, help=line, description=line[0].upper() + line[1:] + ".")
+        if name == chosen:  # only the chosen command's module is imported: torch alone takes seconds
+            loaded = importlib.import_module(f"cpt_dynamics.cli.{module}")
+            getattr(loaded, f"add_{name}")(command)
+            command.set_defaults(execute=getattr(loaded, f"run_{name}"))
+    options = parser.parse_args(argv)
+    try:
+        return int(options.execute(options) or 0)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130

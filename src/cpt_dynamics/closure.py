@@ -1,0 +1,42 @@
+"""Which source files a module depends on, so that a rule reruns when one of them changes."""
+
+import ast
+from functools import cache
+from pathlib import Path
+
+PACKAGE = Path(__file__).parent
+
+
+def import_closure(*modules: str) -> list[str]:
+    """Files of this package that the modules import, directly or not, sorted.
+
+    Found in the text of the imports, wherever they stand, without running any. The package's own `__init__.py` is
+    left out: it holds the version, and a new version alone must not retrain anything.
+    """
+    found: set[Path] = set()
+    left = [path for module in modules for path in _files(module)]
+    while left:
+        path = left.pop()
+        if path not in found:
+            found.add(path)
+            left.extend(_imported(path))
+    return sorted(str(path) for path in found if path != PACKAGE / "__init__.py")
+
+
+def _files(module: str) -> list[Path]:
+    """The file of a module and the `__init__.py` of every package above it."""
+    parts = module.split(".")[1:]
+    found = [PACKAGE.joinpath(*parts[:n], "__init__.py") for n in range(len(parts) + 1)]
+    return [path for path in (*found, PACKAGE.joinpath(*parts).with_suffix(".py")) if path.is_file()]
+
+
+@cache
+def _imported(path: Path) -> tuple[Path, ...]:
+    names: list[str] = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    own = [name for name in names if name.split(".")[0] == PACKAGE.name]
+    return tuple(file for name in own for file in _files(name))

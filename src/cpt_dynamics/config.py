@@ -1,0 +1,287 @@
+"""The configuration: one pydantic model per section, the source of the JSON schema and of the documented defaults."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from cpt_dynamics.errors import UserError
+
+DEFAULT = Path("config/config.yaml")
+
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+Fraction01 = Annotated[float, Field(ge=0, le=1)]
+
+
+class Section(BaseModel):
+    """A section of the configuration; unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Installed(Section):
+    """Text read from the Python packages of the pinned environment."""
+
+    source: Literal["installed"]
+    kind: Literal[
+        "docstrings", "code", "tests", "comments", "stubs", "licences", "descriptions"
+    ] = Field(description="what is read from each distribution")
+    distributions: dict[str, str] = Field(
+        min_length=1, description="distribution name -> exact version that the text is read from"
+    )
+    sha256: str | None = Field(
+        None,
+        description="expected digest of all documents; a mismatch is reported in source.json, in the log and in the report",
+    )
+    licence: str = Field("licences of the distributions", description="shown in the report")
+    description: str = Field("", description="one line for the report")
+
+
+class Local(Section):
+    """Text in files on this machine."""
+
+    source: Literal["local"]
+    paths: list[str] = Field(
+        min_length=1,
+        description="files or globs: .txt (one document a file), .jsonl, .parquet, each plain or with .gz or .zst",
+    )
+    text: str = Field("text", description="key or column that holds the text of a document")
+    licence: str = Field("not stated", description="shown in the report")
+    description: str = Field("", description="one line for the report")
+
+
+class Rule(Section):
+    """Text that a rule of one's own writes to `data/corpora/<name>/`."""
+
+    source: Literal["rule"]
+    description: str = Field("", description="one line for the report")
+
+
+Corpus = Annotated[Installed | Local | Rule, Field(discriminator="source")]
+
+
+class Roles(Section):
+    """Which corpus plays which part in the experiments."""
+
+    general: Name = Field(description="D_pt, the corpus of pre-training")
+    strong: Name = Field(description="D_cpt of strong distribution shift")
+    weak: Name = Field(description="D_cpt of weak distribution shift")
+    out_of_domain: list[Name] = Field([], description="validation-only corpora (Fig 9, 21, 22)")
+
+
+class Split(Section):
+    """Division of every corpus into training and validation documents, by a hash of the text."""
+
+    validation_share: float = Field(0.05, gt=0, lt=1, description="share of the documents held out")
+    maximum_megabytes: float = Field(
+        40, gt=0, description="text of one corpus beyond this size is left out (documents by hash order)"
+    )
+
+
+class Tokenizer(Section):
+    """Byte-level BPE trained for the scale, or a pretrained tokenizer."""
+
+    vocabulary: int = Field(2048, ge=260, description="entries, special tokens included")
+    shares: dict[str, float] = Field(
+        {"general": 0.6, "weak": 0.2, "strong": 0.2},
+        description="share of the training text taken from each role's corpus",
+    )
+    megabytes: float = Field(4, gt=0, description="text that the tokenizer is trained on")
+    pretrained: str | None = Field(
+        None, description="folder or Hub name of a tokenizer to use instead"
+    )
+
+
+class Model(Section):
+    """A LLaMA-like model (transformers' LlamaForCausalLM), tied embeddings."""
+
+    layers: int = Field(ge=1)
+    width: int = Field(ge=8, description="hidden size")
+    heads: int = Field(ge=1, description="attention heads; must divide width")
+    feedforward: int = Field(ge=8, description="intermediate size of the gated feed-forward part")
+
+    @model_validator(mode="after")
+    def _heads(self) -> "Model":
+        if self.width % (2 * self.heads):
+            raise ValueError("width must be a multiple of twice the number of heads")
+        return self
+
+
+class Optimizer(Section):
+    """AdamW as in the paper's Table 1."""
+
+    peak_lr: float = Field(gt=0, description="peak learning rate of pre-training")
+    beta1: float = Field(0.9, gt=0, lt=1)
+    beta2: float = Field(0.95, gt=0, lt=1)
+    epsilon: float = Field(1e-8, gt=0)
+    weight_decay: float = Field(0.1, ge=0, description="on matrices, not on norm gains")
+    clip: float = Field(1.0, gt=0, description="maximum norm of the gradient")
+
+
+class Batch(Section):
+    sequences: int = Field(ge=1, description="sequences a step")
+    length: int = Field(ge=8, description="tokens a sequence")
+    rope_base: float = Field(10000.0, gt=0, description="base of the rotary position encoding")
+
+
+class Lengths(Section):
+    """Steps of the phases; experiments.yaml states phases as multiples of these."""
+
+    pretraining: int = Field(ge=8)
+    continual: int = Field(ge=4)
+    warmup: int = Field(ge=0, description="warm-up steps of pre-training")
+    rewarmup: int = Field(ge=0, description="re-warm-up steps of continual pre-training")
+
+
+class Evaluation(Section):
+    """When losses are measured, and on how many validation tokens."""
+
+    tokens: int = Field(ge=512, description="validation tokens of the general and domain corpora")
+    out_of_domain_tokens: int = Field(ge=512, description="validation tokens of each other corpus")
+    every: int = Field(ge=1, description="steps between evaluations")
+    dense: int = Field(
+        ge=1, description="after the start and after each transfer: at 1, 2, 4, 8 ... steps up to this one"
+    )
+
+
+class Law(Section):
+    """Fixed choices of the law."""
+
+    lambda_: float = Field(
+        0.987,
+        gt=0,
+        lt=1,
+        alias="lambda",
+        description="memory of the annealing area (Eq. 1), fixed before fitting: 1 - 60/T for PT + CPT of T steps",
+    )
+    warmup: Literal["peak", "true-in-S1", "true-in-both"] = Field(
+        "peak", description="how the warm-up of pre-training counts in the areas"
+    )
+    carry_over: bool = Field(True, description="the annealing momentum carries over from PT into CPT")
+    first_step: int = Field(
+        0, ge=0, description="rows of pre-training before this step are left out of fits (the law holds after warm-up)"
+    )
+
+
+class Device(Section):
+    """Where and in which precision models are trained. Part of a result's identity on purpose."""
+
+    name: Literal["auto", "cpu", "cuda"] = "auto"
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="auto: bfloat16 on a GPU, float32 on a CPU"
+    )
+    compile: Literal["auto", "on", "off"] = Field(
+        "auto", description="auto: torch.compile where a C++ compiler and Python's headers are found"
+    )
+    threads: int = Field(1, ge=1, description="CPU threads of one training job")
+
+
+class Config(Section):
+    """A scale: everything that one `results/<scale>/` is made from."""
+
+    scale: Name
+    results: str = Field("results", description="folder of everything that is generated")
+    data: str = Field("data/corpora", description="folder of documents")
+    experiments: str = Field("config/experiments.yaml", description="runs and figures")
+    custom_rules: list[str] = Field([], description="rule files of one's own, included last")
+    seed: int = Field(1, ge=0, description="of weights and of the order of the data")
+    corpora: dict[Name, Corpus]
+    roles: Roles
+    split: Split = Split()
+    tokenizer: Tokenizer = Tokenizer()
+    models: dict[Name, Model]
+    optimizer: Optimizer
+    batch: Batch
+    lengths: Lengths
+    evaluation: Evaluation
+    checkpoint_every: int = Field(
+        500, ge=1, description="steps between checkpoints that later forks can start from"
+    )
+    law: Law = Law()
+    device: Device = Device()
+
+    @model_validator(mode="after")
+    def _references(self) -> "Config":
+        named = [
+            ("roles.general", self.roles.general),
+            ("roles.strong", self.roles.strong),
+            ("roles.weak", self.roles.weak),
+            *((f"roles.out_of_domain[{i}]", n) for i, n in enumerate(self.roles.out_of_domain)),
+        ]
+        for key, name in named:
+            if name not in self.corpora:
+                raise ValueError(f"{key} names {name!r}, which is not in corpora")
+        unknown = set(self.tokenizer.shares) - {"general", "weak", "strong"}
+        if unknown:
+            raise ValueError(f"tokenizer.shares has unknown roles {sorted(unknown)}")
+        return self
+
+    def corpus_of(self, role: str) -> str:
+        """The corpus name for a role (`general`, `strong`, `weak`), or the name itself if it is a corpus."""
+        if role in ("general", "strong", "weak"):
+            return str(getattr(self.roles, role))
+        if role not in self.corpora:
+            raise UserError(f"{self.experiments}: {role!r} is neither a role nor a corpus of the configuration")
+        return role
+
+    def trained(self) -> list[str]:
+        """Corpora with training text; the others are held out as a whole."""
+        return list(dict.fromkeys([self.roles.general, self.roles.strong, self.roles.weak]))
+
+    def validations(self) -> list[str]:
+        """Names of the validation sets, general first, without repeats."""
+        roles = self.roles
+        return list(dict.fromkeys([roles.general, roles.strong, roles.weak, *roles.out_of_domain]))
+
+
+def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """Deep merge as Snakemake's --configfile does it: mappings merge, everything else is replaced."""
+    merged = dict(base)
+    for key, value in over.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = merge(merged[key], value) if both else value
+    return merged
+
+
+def parse(raw: dict[str, Any], name: str) -> Config:
+    """Check a merged configuration. A mistake raises `UserError` with the key's path."""
+    corpora = raw.get("corpora")
+    if isinstance(corpora, dict):  # a scale drops a corpus of the default by setting it to null
+        raw = {**raw, "corpora": {k: v for k, v in corpora.items() if v is not None}}
+    try:
+        return Config.model_validate(raw)
+    except ValidationError as error:
+        raise UserError("; ".join(_explain(e, name) for e in error.errors()[:3])) from None
+
+
+def _explain(error: Any, name: str) -> str:
+    key = ".".join(str(part) for part in error["loc"])
+    if error["type"] == "extra_forbidden":
+        return f"{name}: unknown key {key!r}: remove it or see config/README.md for the keys there are"
+    if error["type"] == "missing":
+        return f"{name}: key {key!r} is missing"
+    text = str(error["msg"]).removeprefix("Value error, ")
+    return f"{name}: {key}: {text}" if key else f"{name}: {text}"
+
+
+def read_yaml(path: str | Path) -> dict[str, Any]:
+    """A YAML mapping; a missing or damaged file raises `UserError`."""
+    try:
+        loaded = yaml.safe_load(Path(path).read_text())
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        line = " ".join(str(error).split())
+        raise UserError(f"{path} is not valid YAML: {line}") from None
+    if not isinstance(loaded, dict):
+        raise UserError(f"{path}: expected a mapping of keys at the top level")
+    return loaded
+
+
+def load(paths: list[str | Path]) -> Config:
+    """`config/config.yaml` with the files in `paths` laid over it, the last one on top."""
+    raw = read_yaml(DEFAULT)
+    for path in paths:
+        raw = merge(raw, read_yaml(path))
+    return parse(raw, str(paths[-1]) if paths else str(DEFAULT))

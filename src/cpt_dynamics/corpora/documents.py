@@ -1,0 +1,278 @@
+"""Documents of a corpus: `data/corpora/<name>/{documents.parquet,source.json}` and their split."""
+
+import hashlib
+import logging
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from cpt_dynamics import files
+from cpt_dynamics.config import Corpus, Installed, Local, Split
+from cpt_dynamics.corpora import installed, local
+from cpt_dynamics.errors import UserError
+
+log = logging.getLogger(__name__)
+
+SCHEMA = pa.schema([("id", pa.string()), ("text", pa.string())])
+GROUP = 1 << 25  # bytes of text in a row group
+BATCH = 256  # documents read at a time
+PASS = 1 << 29  # bytes of text held in memory while a split is written
+
+
+def write(name: str, spec: Corpus, folder: str | Path) -> dict[str, Any]:
+    """Build `documents.parquet` and `source.json` of the corpus `name` in `folder`; returns the latter.
+
+    Columns are `id` (first 16 hexadecimal digits of the sha256 of the text) and `text` (as it was found, but
+    with LF for CRLF). Empty texts and exact duplicates are dropped. The order is that of the source.
+    For a `rule` source nothing is built, the pair is checked. What is wrong with the source raises
+    `UserError`; another version or another digest than the recorded one is a warning, in the log and in
+    `source.json`.
+    """
+    folder = Path(folder)
+    if not isinstance(spec, (Installed, Local)):
+        return check(folder)
+    record: dict[str, Any] = {}
+    found = installed.read(spec, record) if isinstance(spec, Installed) else local.read(spec, record)
+    counts = {"documents": 0, "bytes": 0, "duplicates": 0, "empty": 0}
+    digest = hashlib.sha256()
+
+    def distinct() -> Iterator[tuple[str, str]]:
+        seen: set[int] = set()
+        for text in found:
+            text = text.replace("\r\n", "\n")
+            if not text.strip():
+                counts["empty"] += 1
+                continue
+            raw = text.encode()
+            key = hashlib.sha256(raw)
+            number = int.from_bytes(key.digest()[:8])
+            if number in seen:
+                counts["duplicates"] += 1
+                continue
+            seen.add(number)
+            digest.update(key.digest())
+            counts["documents"] += 1
+            counts["bytes"] += len(raw)
+            yield key.hexdigest()[:16], text
+
+    with files.atomic(folder / "documents.parquet") as temporary:
+        _write_parquet(temporary, distinct())
+        if not counts["documents"]:
+            raise UserError(f"corpus {name}: no document was found in its source")
+    expected = spec.sha256 if isinstance(spec, Installed) else None
+    warnings = record["warnings"]
+    if expected not in (None, digest.hexdigest()):
+        warnings.append(
+            f"the digest of all documents is {digest.hexdigest()}, {expected} is recorded: "
+            "results will differ from published ones"
+        )
+    for warning in warnings:
+        log.warning("corpus %s: %s", name, warning)
+    source = {
+        "corpus": name,
+        "source": spec.source,
+        **({"kind": spec.kind} if isinstance(spec, Installed) else {"text": spec.text}),
+        "description": spec.description,
+        "licence": spec.licence,
+        "from": record["from"],
+        **({"licences": record["licences"]} if "licences" in record else {}),
+        **counts,
+        "sha256": digest.hexdigest(),
+        "expected_sha256": expected,
+        "matches": None if expected is None else expected == digest.hexdigest(),
+        "warnings": warnings,
+        "files": record["files"],
+    }
+    files.write_json(folder / "source.json", source)
+    return source
+
+
+def check(folder: str | Path) -> dict[str, Any]:
+    """Check a pair that a rule of the user's own made; returns `source.json`. A fault raises `UserError`."""
+    folder = Path(folder)
+    path = folder / "documents.parquet"
+    table = _open(path)
+    for field in SCHEMA:
+        if field.name not in table.schema_arrow.names:
+            raise UserError(f"{path} has no column {field.name!r}, it has {table.schema_arrow.names}")
+        kind = table.schema_arrow.field(field.name).type
+        if kind not in (pa.string(), pa.large_string()):
+            raise UserError(f"{path}: column {field.name!r} is {kind}, string is expected")
+    if table.metadata.num_rows == 0:
+        raise UserError(f"{path} has no document")
+    for batch in table.iter_batches(columns=SCHEMA.names):
+        for column in SCHEMA.names:
+            if batch.column(column).null_count:
+                raise UserError(f"{path}: column {column!r} has nulls, a string in every row is expected")
+    source = files.read_json(folder / "source.json")
+    if not isinstance(source, dict):
+        raise UserError(f"{folder / 'source.json'}: a mapping is expected")
+    for key in ("from", "licence"):
+        if key not in source:
+            raise UserError(
+                f"{folder / 'source.json'}: key {key!r} is missing: state it, the report shows it"
+            )
+    return source
+
+
+class Division(NamedTuple):
+    """Numbers of documents (rows of the corpus) by what becomes of them."""
+
+    train: np.ndarray
+    validation: np.ndarray
+    duplicates: int
+    elsewhere: int
+    beyond: int
+
+
+def divide(
+    hashes: np.ndarray, sizes: np.ndarray, earlier: np.ndarray, split: Split, validation_only: bool = False
+) -> Division:
+    """Which documents are for training and which for validation: a function of the texts, not of their order.
+
+    Parameters
+    ----------
+    hashes : uint64 array, first 64 bits of the sha256 of each text
+    sizes : integer array, bytes of each text
+    earlier : uint64 array, hashes of the texts of earlier corpora, which are left out
+    split : its share of validation and the size beyond which documents are left out
+    validation_only : everything is held out
+
+    Returns
+    -------
+    Division
+        Row numbers in order of hash, and how many rows are duplicates, in an earlier corpus, beyond the size.
+    """
+    distinct, rows = np.unique(hashes, return_index=True)
+    duplicates = len(hashes) - len(rows)
+    own = ~np.isin(distinct, earlier)
+    distinct, rows = distinct[own], rows[own]
+    elsewhere = int((~own).sum())
+    within = np.cumsum(sizes[rows], dtype=np.int64) <= split.maximum_megabytes * 1e6
+    beyond = int((~within).sum())
+    distinct, rows = distinct[within], rows[within]
+    # order is by the upper bits, so the lower ones are free to tell training from validation
+    lower = distinct & np.uint64(0xFFFFFFFF)
+    held_out = lower < np.uint64(round(split.validation_share * 2**32))
+    if validation_only:
+        held_out[:] = True
+    return Division(rows[~held_out], rows[held_out], duplicates, elsewhere, beyond)
+
+
+def split(
+    name: str,
+    folder: str | Path,
+    earlier: list[str | Path],
+    split: Split,
+    out: str | Path,
+    validation_only: bool = False,
+) -> dict[str, Any]:
+    """Split the corpus in `folder` into `train.parquet`, `validation.parquet` and `split.json` in `out`.
+
+    Documents are in order of their hash, so any stretch of a file is a random sample of the corpus. Texts of
+    the corpora in the folders `earlier` are left out, so that no text is in two corpora. With
+    `validation_only` every document is for validation and `train.parquet` is empty. A corpus without a
+    document for either raises `UserError`.
+    """
+    out = Path(out)
+    path = Path(folder) / "documents.parquet"
+    hashes, sizes = _hashes(path)
+    others = [_hashes(Path(other) / "documents.parquet")[0] for other in earlier]
+    division = divide(hashes, sizes, np.concatenate(others) if others else hashes[:0], split, validation_only)
+    if not len(division.validation) or not (len(division.train) or validation_only):
+        part = "training" if len(division.validation) else "validation"
+        raise UserError(
+            f"corpus {name} is too small for its split: no document is left for {part} of {len(hashes)} "
+            f"({division.duplicates} duplicates, {division.elsewhere} in an earlier corpus, "
+            f"{division.beyond} beyond split.maximum_megabytes): add documents (.txt is one) or change split"
+        )
+    counts: dict[str, Any] = {
+        "corpus": name,
+        "validation_only": validation_only,
+        "documents": len(hashes),
+        "bytes": int(sizes.sum()),
+        "dropped": {
+            "duplicates": division.duplicates,
+            "in_earlier_corpora": division.elsewhere,
+            "beyond_maximum_size": division.beyond,
+        },
+    }
+    for part, rows in (("train", division.train), ("validation", division.validation)):
+        with files.atomic(out / f"{part}.parquet") as temporary:
+            _write_parquet(temporary, _select(path, rows, sizes))
+        counts[part] = {"documents": len(rows), "bytes": int(sizes[rows].sum())}
+    files.write_json(out / "split.json", counts)
+    return counts
+
+
+def texts(path: str | Path) -> Iterator[str]:
+    """The texts of a parquet file of documents, in order."""
+    table = _open(Path(path))
+    if "text" not in table.schema_arrow.names:
+        raise UserError(
+            f"{path} has no column 'text', it has {table.schema_arrow.names}: build the corpus again"
+        )
+    for batch in table.iter_batches(BATCH, columns=["text"]):
+        yield from batch.column(0).to_pylist()
+
+
+def _hashes(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """First 64 bits of the sha256, and bytes, of every text in a parquet file."""
+    hashes, sizes = [], []
+    for text in texts(path):
+        raw = text.encode()
+        hashes.append(int.from_bytes(hashlib.sha256(raw).digest()[:8]))
+        sizes.append(len(raw))
+    return np.array(hashes, np.uint64), np.array(sizes, np.int64)
+
+
+def _select(path: Path, rows: np.ndarray, sizes: np.ndarray) -> Iterator[tuple[str, str]]:
+    """Rows of a parquet file in the order given, in as many passes as keep memory bounded."""
+    turn = np.cumsum(sizes[rows]) // PASS
+    for current in np.unique(turn):
+        wanted = rows[turn == current]
+        order = np.argsort(wanted)
+        held: list[str] = []
+        start = 0
+        for batch in _open(path).iter_batches(BATCH, columns=["text"]):
+            low, high = np.searchsorted(wanted[order], [start, start + len(batch)])
+            held.extend(pc.take(batch.column(0), pa.array(wanted[order][low:high] - start)).to_pylist())
+            start += len(batch)
+        place = np.empty_like(order)
+        place[order] = np.arange(len(order))
+        for position in place:
+            text = held[position]
+            yield hashlib.sha256(text.encode()).hexdigest()[:16], text
+
+
+def _write_parquet(path: Path, rows: Iterable[tuple[str, str]]) -> None:
+    with pq.ParquetWriter(path, SCHEMA, compression="zstd") as writer:
+        ids: list[str] = []
+        held: list[str] = []
+        size = 0
+        for key, text in rows:
+            ids.append(key)
+            held.append(text)
+            size += len(text)
+            if size >= GROUP:
+                writer.write_table(pa.table([ids, held], schema=SCHEMA))
+                ids, held, size = [], [], 0
+        if ids:
+            writer.write_table(pa.table([ids, held], schema=SCHEMA))
+
+
+def _open(path: Path) -> pq.ParquetFile:
+    try:
+        return pq.ParquetFile(path)
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist: build the corpus first") from None
+    except (pa.ArrowInvalid, OSError) as error:
+        line = " ".join(str(error).split())
+        raise UserError(
+            f"{path} is not a readable parquet file ({line}): delete it and build it again"
+        ) from None

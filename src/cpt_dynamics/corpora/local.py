@@ -1,0 +1,179 @@
+"""Text in files on this machine: .txt, .jsonl and .parquet, each plain or with .gz or .zst."""
+
+import glob
+import gzip
+import json
+import tempfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import zstandard
+
+from cpt_dynamics import files
+from cpt_dynamics.config import Local
+from cpt_dynamics.errors import UserError
+
+CHUNK = 1 << 17
+LONGEST_WINDOW = 2**31  # what `zstd --long=31` writes; the library's own limit is 128 MiB
+
+
+def read(spec: Local, record: dict[str, Any]) -> Iterator[str]:
+    """Yield the documents of `spec`, file by file in order of name.
+
+    `record` receives `from` (the paths as given), `files` (path, bytes and sha256 of every file) and
+    `warnings`. A missing, empty, truncated or undecodable file raises `UserError`.
+    """
+    record.update({"from": list(spec.paths), "files": [], "warnings": []})
+    for path in find(spec.paths):
+        size = path.stat().st_size
+        if size == 0:
+            raise UserError(f"{path} is empty: remove it from the paths of the corpus")
+        yield from texts(path, spec.text)
+        record["files"].append({"path": str(path), "bytes": size, "sha256": files.sha256(path)})
+
+
+def find(paths: list[str]) -> list[Path]:
+    """The files that paths and globs name, each once; those of one glob in order of name."""
+    found: dict[Path, None] = {}
+    for given in paths:
+        path = Path(given).expanduser()
+        if path.is_dir():
+            raise UserError(f"{given} is a folder: write {given.rstrip('/')}/*.jsonl or the like")
+        if path.is_file():
+            found[path] = None
+            continue
+        if not glob.has_magic(given):
+            raise UserError(f"{given} does not exist: correct the path in the corpus")
+        matches = sorted(Path(match) for match in glob.glob(str(path), recursive=True))
+        matches = [match for match in matches if match.is_file()]
+        if not matches:
+            raise UserError(f"{given} matches no file: correct the pattern in the corpus")
+        found.update(dict.fromkeys(matches))
+    return list(found)
+
+
+def texts(path: Path, key: str) -> Iterator[str]:
+    """The documents of one file; `key` is the key (.jsonl) or column (.parquet) that holds the text."""
+    kind = path.with_suffix("").suffix if path.suffix in (".gz", ".zst") else path.suffix
+    if kind == ".txt":
+        return iter([_decode(b"".join(chunks(path)), str(path))])
+    if kind == ".jsonl":
+        return _jsonl(path, key)
+    if kind == ".parquet":
+        return _parquet(path, key)
+    raise UserError(f"{path} is of no known kind: use .txt, .jsonl or .parquet, plain or with .gz or .zst")
+
+
+def chunks(path: Path) -> Iterator[bytes]:
+    """The decompressed bytes of a file. A truncated or damaged one raises `UserError`."""
+    with open(path, "rb") as handle:
+        try:
+            if path.suffix == ".zst":
+                yield from _zst(handle, path)
+            elif path.suffix == ".gz":
+                with gzip.open(handle) as unzipped:
+                    while chunk := unzipped.read(CHUNK):
+                        yield chunk
+            else:
+                while chunk := handle.read(CHUNK):
+                    yield chunk
+        except EOFError:
+            raise UserError(f"{path} is truncated: fetch or compress it again") from None
+        except (gzip.BadGzipFile, zlib.error, zstandard.ZstdError) as error:
+            raise UserError(f"{path} is damaged ({error}): fetch or compress it again") from None
+
+
+def _zst(handle: IO[bytes], path: Path) -> Iterator[bytes]:
+    # the library's stream reader takes the end of a truncated file for the end of its data
+    decompressor = zstandard.ZstdDecompressor(max_window_size=LONGEST_WINDOW)
+    frame = None
+    while chunk := handle.read(CHUNK):
+        while chunk:
+            frame = frame or decompressor.decompressobj()
+            yield frame.decompress(chunk)
+            chunk = b""
+            if frame.eof:
+                chunk, frame = frame.unused_data, None
+    if frame is not None:
+        raise EOFError(path)
+
+
+def _decode(raw: bytes, where: str) -> str:
+    if (zero := raw.find(b"\0")) >= 0:
+        raise UserError(f"{where} is binary (a zero byte at offset {zero}): text in UTF-8 is expected")
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{where} is not UTF-8 (byte offset {error.start}): convert it with iconv") from None
+
+
+def _jsonl(path: Path, key: str) -> Iterator[str]:
+    for number, raw in enumerate(_lines(path), start=1):
+        where = f"{path} line {number}"
+        line = _decode(raw, where)
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise UserError(f"{where} is not JSON ({error.msg}): one object a line is expected") from None
+        if not isinstance(record, dict) or key not in record:
+            raise UserError(
+                f"{where} has no key {key!r}: set `text` of the corpus to the key that holds the text"
+            )
+        text = record[key]
+        if not isinstance(text, str):
+            raise UserError(f"{where}: {key!r} is {type(text).__name__}, a string is expected")
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise UserError(
+                f"{where}: {key!r} holds half of a surrogate pair at character {error.start}"
+            ) from None
+        yield text
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    rest: list[bytes] = []
+    for chunk in chunks(path):
+        *whole, last = chunk.split(b"\n")
+        for line in whole:
+            yield b"".join([*rest, line])
+            rest = []
+        rest.append(last)
+    if line := b"".join(rest):
+        yield line
+
+
+def _parquet(path: Path, column: str) -> Iterator[str]:
+    with tempfile.TemporaryDirectory() as folder:
+        plain = path
+        if path.suffix in (".gz", ".zst"):  # parquet is read from its end
+            plain = Path(folder) / "plain.parquet"
+            with open(plain, "wb") as handle:
+                handle.writelines(chunks(path))
+        try:
+            with pq.ParquetFile(plain) as table:
+                yield from _column(table, column, path)
+        except (pa.ArrowInvalid, OSError) as error:
+            line = " ".join(str(error).split())
+            raise UserError(f"{path} is not a readable parquet file ({line}): fetch it again") from None
+
+
+def _column(table: pq.ParquetFile, column: str, path: Path) -> Iterator[str]:
+    schema = table.schema_arrow
+    if column not in schema.names:
+        raise UserError(f"{path} has no column {column!r}, it has {schema.names}: set `text` of the corpus")
+    if schema.field(column).type not in (pa.string(), pa.large_string()):
+        raise UserError(f"{path}: column {column!r} is {schema.field(column).type}, a string is expected")
+    row = 0
+    for batch in table.iter_batches(1024, columns=[column]):
+        for text in batch.column(0).to_pylist():
+            if text is None:
+                raise UserError(f"{path} row {row}: column {column!r} is null, a string is expected")
+            yield text
+            row += 1

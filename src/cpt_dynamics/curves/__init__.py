@@ -1,0 +1,33 @@
+"""Loss curves: the table that every fit and figure reads."""
+
+from cpt_dynamics.curves.table import (
+    AREA_COLUMNS,
+    CURVE_COLUMNS,
+    CURVES_SCHEMA,
+    SCHEDULE_COLUMNS,
+    SCHEDULES_SCHEMA,
+    check_curves,
+    check_pair,
+    check_schedules,
+    features,
+    read,
+    read_schedules,
+    write,
+    write_schedules,
+)
+
+__all__ = [
+    "AREA_COLUMNS",
+    "CURVES_SCHEMA",
+    "CURVE_COLUMNS",
+    "SCHEDULES_SCHEMA",
+    "SCHEDULE_COLUMNS",
+    "check_curves",
+    "check_pair",
+    "check_schedules",
+    "features",
+    "read",
+    "read_schedules",
+    "write",
+    "write_schedules",
+]

@@ -1,0 +1,45 @@
+"""Curves of whole runs, put together from the branches that trained them."""
+
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+
+from cpt_dynamics.experiments import Plan, Run
+from cpt_dynamics.files import read_json, read_table
+from cpt_dynamics.layout import BRANCH_SCHEMA, Layout
+
+
+def assemble(runs: Iterable[Run], plan: Plan, layout: Layout) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The curve table and the schedules of runs whose branches are trained.
+
+    A step that a run shares with others has the losses measured there; phases are named as this run names them.
+    """
+    curves, schedules = [], []
+    for run in runs:
+        curves.append(_curve(run, plan, layout))
+        steps = np.arange(1, run.steps + 1)
+        phases = np.concatenate([[phase.phase] * phase.steps for phase in run.phases])
+        schedules.append(pd.DataFrame({"run": run.name, "step": steps, "phase": phases, "lr": run.lr}))
+    return pd.concat(curves, ignore_index=True), pd.concat(schedules, ignore_index=True)
+
+
+def _curve(run: Run, plan: Plan, layout: Layout) -> pd.DataFrame:
+    parts, before = [], 0
+    for branch, last in plan.chains[run.name]:
+        rows = read_table(layout.branch(branch), BRANCH_SCHEMA)
+        parts.append(rows[(rows["step"] >= before) & (rows["step"] <= last)])
+        before = last
+    # Where a branch leaves its parent both were evaluated, in the same state.
+    curve = pd.concat(parts).drop_duplicates(["step", "validation"]).sort_values(["validation", "step"])
+    parameters = read_json(layout.branch(plan.chains[run.name][-1][0]).with_suffix(".json"))["parameters"]
+    pretraining = sum(phase.steps for phase in run.phases if phase.phase == "pretraining")
+    continual = curve["step"] > pretraining
+    return curve.assign(
+        run=run.name,
+        seed=run.seed,
+        model=run.model,
+        params=parameters,
+        phase=np.where(continual, "continual", "pretraining"),
+        phase_step=np.where(continual, curve["step"] - pretraining, curve["step"]),
+    )

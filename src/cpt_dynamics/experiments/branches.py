@@ -1,0 +1,169 @@
+"""The branch planner: runs merged into a prefix tree, so that shared steps are trained once."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from cpt_dynamics.config import Config
+from cpt_dynamics.experiments.runs import Run
+from cpt_dynamics.files import digest
+
+
+@dataclass(frozen=True)
+class Branch:
+    """One stretch of the tree: the steps `first + 1 ... last` of `run`, trained from the state after `first`.
+
+    `forks` are the steps after which other branches leave this one.
+    """
+
+    id: str
+    run: Run = field(repr=False)
+    first: int
+    last: int
+    parent: str | None
+    forks: tuple[int, ...]
+
+    @property
+    def steps(self) -> int:
+        return self.last - self.first
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All branches by id, parents before children, and the stretches that make up each run."""
+
+    branches: dict[str, Branch]
+    chains: dict[str, tuple[tuple[str, int], ...]]
+    """run -> (branch, last step taken from it), from the start of the run to its end."""
+
+    def needed(self, runs: Iterable[str]) -> list[Branch]:
+        """The branches that make up these runs, parents first."""
+        wanted = {branch for run in runs for branch, _ in self.chains[run]}
+        return [branch for branch in self.branches.values() if branch.id in wanted]
+
+    @cached_property
+    def steps_trained(self) -> int:
+        return sum(branch.steps for branch in self.branches.values())
+
+
+def plan(runs: Iterable[Run], config: Config) -> Plan:
+    """Merge runs wherever model, seed, data and LR agree step for step.
+
+    The first run in the list that contains a stretch owns it; later runs fork from it. So a run added at the end
+    changes no branch there was. A common start shorter than `checkpoint_every` steps is trained twice: waiting for
+    the other branch would cost more than those steps.
+    """
+    runs = list(runs)
+    made: dict[str, dict[str, Any]] = {}
+    chains: dict[str, tuple[tuple[str, int], ...]] = {}
+    for number, run in enumerate(runs):
+        shared, owner = 0, None
+        for other in runs[:number]:
+            common = common_steps(run, other)
+            if common > shared:
+                shared, owner = common, other
+        if owner is None or (shared < min(config.checkpoint_every, run.steps)):
+            chain: tuple[tuple[str, int], ...] = ()
+            shared = 0
+        else:
+            chain = _upto(chains[owner.name], shared)
+        if shared < run.steps:
+            if chain:
+                made[chain[-1][0]]["forks"].add(shared)
+            identity = branch_digest(run, shared, config)
+            name = f"{run.name}-{identity[:10]}"
+            made[name] = {
+                "id": name,
+                "run": run,
+                "first": shared,
+                "last": run.steps,
+                "parent": chain[-1][0] if chain else None,
+                "forks": set(),
+            }
+            chain = (*chain, (name, run.steps))
+        chains[run.name] = chain
+    branches = {name: Branch(**{**b, "forks": tuple(sorted(b["forks"]))}) for name, b in made.items()}
+    return Plan(branches, chains)
+
+
+def _upto(chain: tuple[tuple[str, int], ...], step: int) -> tuple[tuple[str, int], ...]:
+    """The part of a chain that covers the first `step` steps."""
+    taken: list[tuple[str, int]] = []
+    for branch, last in chain:
+        taken.append((branch, min(last, step)))
+        if last >= step:
+            break
+    return tuple(taken)
+
+
+def common_steps(a: Run, b: Run) -> int:
+    """Number of steps, from the first, on which two runs do exactly the same."""
+    if (a.model, a.seed) != (b.model, b.seed):
+        return 0
+    length = min(a.steps, b.steps)
+    different = np.flatnonzero(a.lr[:length] != b.lr[:length])
+    if len(different):
+        length = int(different[0])
+    while length and data_stretches(a, length) != data_stretches(b, length):
+        length = _shared_data(data_stretches(a, length), data_stretches(b, length))
+    return length
+
+
+def _shared_data(a: list[tuple[int, Any]], b: list[tuple[int, Any]]) -> int:
+    shared = 0
+    for (steps_a, data_a), (steps_b, data_b) in zip(a, b, strict=False):
+        if data_a != data_b:
+            break
+        shared += min(steps_a, steps_b)
+        if steps_a != steps_b:
+            break
+    return shared
+
+
+def data_stretches(run: Run, steps: int) -> list[tuple[int, Any]]:
+    """Run-length form of what the first `steps` steps read: [(steps, (mixture, sequences, length, base)), ...]."""
+    stretches: list[tuple[int, Any]] = []
+    left = steps
+    for phase in run.phases:
+        take = min(phase.steps, left)
+        left -= take
+        if take and stretches and stretches[-1][1] == phase.data:
+            stretches[-1] = (stretches[-1][0] + take, phase.data)
+        elif take:
+            stretches.append((take, phase.data))
+    return stretches
+
+
+def prefix_digest(run: Run, steps: int, config: Config, more: Any = None) -> str:
+    """Hash of all that the state of a run after `steps` steps depends on.
+
+    `more` adds what is known only when training starts: hashes of the token files, the resolved device and
+    precision, library versions.
+    """
+    spec = {
+        "model": config.models[run.model].model_dump(),
+        "optimizer": config.optimizer.model_dump(exclude={"peak_lr"}),
+        "seed": run.seed,
+        "device": config.device.model_dump(),
+        "data": data_stretches(run, steps),
+        "lr": hashlib.sha256(run.lr[:steps].astype("<f8").tobytes()).hexdigest(),
+        "more": more,
+    }
+    return digest(spec)
+
+
+def branch_digest(run: Run, first: int, config: Config) -> str:
+    """Hash that names a branch: its whole past, its end, its text and its evaluations."""
+    used = {corpus for _, data in data_stretches(run, run.steps) for corpus, _ in data[0]}
+    text = {
+        "corpora": {name: config.corpora[name].model_dump() for name in sorted(used | set(config.validations()))},
+        "split": config.split.model_dump(),
+        "tokenizer": config.tokenizer.model_dump(),
+        "evaluation": config.evaluation.model_dump(),
+        "first": first,
+    }
+    return prefix_digest(run, run.steps, config, text)

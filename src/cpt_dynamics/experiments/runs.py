@@ -1,0 +1,235 @@
+"""Runs: named lists of phases, read from experiments.yaml and expanded for a scale."""
+
+import re
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import Field, ValidationError, model_validator
+
+from cpt_dynamics import schedules
+from cpt_dynamics.config import Batch, Config, Section, _explain, read_yaml
+from cpt_dynamics.errors import UserError
+from cpt_dynamics.schedules import Array, Schedule
+
+PhaseName = Literal["pretraining", "continual"]
+
+
+class PhaseEntry(Section):
+    """A phase as experiments.yaml states it."""
+
+    phase: PhaseName = Field(description="which areas of the law the steps belong to")
+    data: dict[str, float] = Field(
+        min_length=1, description="role or corpus -> share of the sequences of every step; shares sum to 1"
+    )
+    steps: int | str = Field(description="a number, or a multiple such as `1/6 * total`")
+    schedule: Schedule = Schedule()
+    batch_factor: float = Field(1.0, gt=0, description="sequences a step, in units of the scale's batch")
+    length_factor: float = Field(1.0, gt=0, description="tokens a sequence, in units of the scale's length")
+
+    @model_validator(mode="after")
+    def _shares(self) -> "PhaseEntry":
+        for name, share in self.data.items():
+            if not 0 <= share <= 1:
+                raise ValueError(f"data.{name} is {share}: a share (replay ratio) lies between 0 and 1")
+        if abs(sum(self.data.values()) - 1) > 1e-9:
+            raise ValueError(f"the shares in data sum to {sum(self.data.values()):g}, not 1")
+        return self
+
+
+class RunEntry(Section):
+    """A run as experiments.yaml states it."""
+
+    after: str | None = Field(None, description="the run whose phases come first")
+    at: int | str | None = Field(
+        None, description="step of that run at which this one leaves it (default: its end)"
+    )
+    phases: list[PhaseEntry] = Field(min_length=1)
+    models: list[str] | None = Field(
+        None, description="model sizes to train it with (default: the first of the scale)"
+    )
+    seeds: int = Field(1, ge=1, description="number of seeds to train it with")
+
+
+class FigureEntry(Section):
+    """What a figure or fit is made from."""
+
+    title: str
+    runs: list[str] = Field(min_length=1)
+    heldout: list[str] = Field([], description="runs that are predicted, never fitted")
+    needs: list[str] = Field([], description="figures whose fits this one uses")
+
+
+class Entries(Section):
+    runs: dict[str, RunEntry]
+    figures: dict[str, FigureEntry]
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A phase of a run, with every number resolved for the scale."""
+
+    phase: PhaseName
+    mixture: tuple[tuple[str, float], ...]
+    steps: int
+    batch: Batch
+    lr: Array = field(repr=False)
+
+    @property
+    def data(self) -> tuple[Any, ...]:
+        """What two runs must agree on, besides the LR, to share steps."""
+        return (self.mixture, self.batch.sequences, self.batch.length, self.batch.rope_base)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training run from scratch; branches decide how much of it is trained anew."""
+
+    name: str
+    model: str
+    seed: int
+    phases: tuple[Phase, ...]
+
+    @cached_property
+    def lr(self) -> Array:
+        """LR used by every step, `lr[i - 1]` for step i."""
+        return np.concatenate([phase.lr for phase in self.phases])
+
+    @property
+    def steps(self) -> int:
+        return sum(phase.steps for phase in self.phases)
+
+    @property
+    def stretches(self) -> list[tuple[int, Phase]]:
+        """(first step, phase) of every phase; steps count from 1."""
+        starts = np.cumsum([1, *(phase.steps for phase in self.phases)])
+        return [(int(start), phase) for start, phase in zip(starts, self.phases, strict=False)]
+
+    def at(self, step: int) -> tuple[Phase, int]:
+        """The phase of a step, and the step's number within that phase (from 1)."""
+        for first, phase in reversed(self.stretches):
+            if step >= first:
+                return phase, step - first + 1
+        raise ValueError(f"steps count from 1, got {step}")
+
+    def tokens(self, step: int) -> int:
+        """Tokens trained on up to and including a step."""
+        seen = 0
+        for first, phase in self.stretches:
+            done = min(max(step - first + 1, 0), phase.steps)
+            seen += done * phase.batch.sequences * phase.batch.length
+        return seen
+
+
+@dataclass(frozen=True)
+class Experiments:
+    """All runs of a scale, in the order of the file, and what each figure is made from."""
+
+    runs: dict[str, Run]
+    figures: dict[str, FigureEntry]
+
+    def runs_of(self, figure: str) -> list[str]:
+        """Names of the runs of a figure, fitted ones first."""
+        if figure not in self.figures:
+            raise UserError(f"no figure {figure!r}: there are {', '.join(self.figures)}")
+        entry = self.figures[figure]
+        return list(dict.fromkeys([*entry.runs, *entry.heldout]))
+
+    def chosen(self, figures: list[str] | None) -> list[str]:
+        """Names of the runs of these figures; of all figures if None."""
+        return list(dict.fromkeys(run for figure in figures or self.figures for run in self.runs_of(figure)))
+
+
+def steps_of(value: int | str, config: Config) -> int:
+    """Resolve `40`, `pretraining` or `1/6 * total` (total: pre-training and continual together)."""
+    lengths = config.lengths
+    units = {"pretraining": lengths.pretraining, "continual": lengths.continual}
+    units["total"] = lengths.pretraining + lengths.continual
+    match = re.fullmatch(r"(?:(\d+(?:\.\d+)?|\d+/\d+)\s*\*\s*)?([a-z]+)|(\d+)", str(value).strip())
+    if not match or (match[2] and match[2] not in units):
+        raise UserError(f"steps {value!r}: give a number or a multiple such as `1/6 * total`")
+    steps = Fraction(match[3]) if match[3] else Fraction(match[1] or 1) * units[match[2]]
+    return max(1, round(steps))
+
+
+def load(config: Config) -> Experiments:
+    """Read and expand the experiments of a configuration; mistakes raise `UserError` with the key."""
+    path = config.experiments
+    try:
+        entries = Entries.model_validate(read_yaml(path))
+    except ValidationError as error:
+        raise UserError("; ".join(_explain(e, path) for e in error.errors()[:3])) from None
+    runs: dict[str, Run] = {}
+    for name, entry in entries.runs.items():
+        for model in entry.models or [next(iter(config.models))]:
+            for repeat in range(entry.seeds):
+                run = _expand(name, model, repeat, entries.runs, config)
+                runs[run.name] = run
+    for figure, drawn in entries.figures.items():
+        for run_name in [*drawn.runs, *drawn.heldout]:
+            if run_name not in runs:
+                raise UserError(f"{path}: figures.{figure} names the run {run_name!r}, which is not in runs")
+    return Experiments(runs, entries.figures)
+
+
+def _expand(name: str, model: str, repeat: int, entries: dict[str, RunEntry], config: Config) -> Run:
+    if model not in config.models:
+        raise UserError(f"{config.experiments}: runs.{name}.models names {model!r}, which is not in models")
+    phases = _phases(name, entries, config, ())
+    label = name
+    if model != next(iter(config.models)):
+        label += f".{model}"
+    if repeat:
+        label += f".seed{repeat + 1}"
+    return Run(label, model, config.seed + repeat, tuple(phases))
+
+
+def _phases(name: str, entries: dict[str, RunEntry], config: Config, above: tuple[str, ...]) -> list[Phase]:
+    where = f"{config.experiments}: runs.{name}"
+    if name in above:
+        raise UserError(f"{where}: `after` leads back to itself ({' -> '.join([*above, name])})")
+    if name not in entries:
+        raise UserError(f"{config.experiments}: `after` names the run {name!r}, which is not in runs")
+    entry = entries[name]
+    phases: list[Phase] = []
+    if entry.after is not None:
+        phases = _phases(entry.after, entries, config, (*above, name))
+        if entry.at is not None:
+            phases = _cut(phases, steps_of(entry.at, config), where)
+    elif entry.at is not None:
+        raise UserError(f"{where}.at: needs `after`, the run that this one leaves")
+    for number, item in enumerate(entry.phases):
+        try:
+            phases.append(_phase(item, phases, config))
+        except UserError as error:
+            raise UserError(f"{where}.phases[{number}]: {error}") from None
+    return phases
+
+
+def _phase(entry: PhaseEntry, before: list[Phase], config: Config) -> Phase:
+    steps = steps_of(entry.steps, config)
+    last = float(before[-1].lr[-1]) if before else None
+    warmup = config.lengths.rewarmup if before else config.lengths.warmup
+    lr = schedules.lr(entry.schedule, steps, config.optimizer.peak_lr, warmup, last)
+    mixture = tuple((config.corpus_of(role), share) for role, share in entry.data.items() if share > 0)
+    batch = config.batch
+    resized = Batch(
+        sequences=max(1, round(batch.sequences * entry.batch_factor)),
+        length=max(8, round(batch.length * entry.length_factor)),
+        rope_base=batch.rope_base * max(1.0, entry.length_factor),
+    )
+    return Phase(entry.phase, mixture, steps, resized, lr)
+
+
+def _cut(phases: list[Phase], steps: int, where: str) -> list[Phase]:
+    """The first `steps` steps of a list of phases."""
+    if steps > sum(phase.steps for phase in phases):
+        raise UserError(f"{where}.at: step {steps} lies beyond the end of the run it leaves")
+    kept: list[Phase] = []
+    for phase in phases:
+        take = min(phase.steps, steps - sum(p.steps for p in kept))
+        if take > 0:
+            kept.append(Phase(phase.phase, phase.mixture, take, phase.batch, phase.lr[:take]))
+    return kept

@@ -1,0 +1,275 @@
+"""Fit a law to losses, and say how far the result can be trusted."""
+
+import hashlib
+import platform
+import time
+from dataclasses import dataclass, fields
+from typing import Any, Literal
+
+import numpy as np
+
+import cpt_dynamics
+from cpt_dynamics.errors import UserError
+from cpt_dynamics.fitting import paper, varpro
+from cpt_dynamics.fitting.metrics import measure, skill
+from cpt_dynamics.fitting.paper import Gradient
+from cpt_dynamics.fitting.problem import Problem
+from cpt_dynamics.laws import LAWS, Array, Features, Law, get
+
+Method = Literal["varpro", "paper"]
+OPTIMAL = 1e-4  # largest `Problem.optimality` of a fit that is called converged
+COLLINEAR = 1e-7  # singular value, relative to the largest one, of a direction that a fit warns about
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A fitted law.
+
+    parameters: in the units of the features. objective: sum over rows of Huber(delta) of log(observed) -
+    log(predicted) (of plain differences for laws of a difference). converged: `optimality` (see
+    `Problem.optimality`) is small; never the optimizer's own word. at_bounds: "name=lower" or
+    "name=upper". n_agree of n_starts came within 1 % of the best objective. metrics: see
+    `metrics.measure`, over "all" rows and over "continual" ones (S1cpt > 0). contributions: the largest
+    size of each term over the data (nats). combinations: products that stay determined where single
+    parameters do not. condition: see `Identifiability`, None where infinite. settings: of the areas.
+    """
+
+    law: Law
+    parameters: dict[str, float]
+    objective: float
+    method: str
+    delta: float
+    converged: bool
+    optimality: float
+    at_bounds: list[str]
+    n_starts: int
+    n_agree: int
+    n_points: int
+    cpu_seconds: float
+    metrics: dict[str, dict[str, float]]
+    contributions: dict[str, float]
+    combinations: dict[str, float]
+    condition: float | None
+    warnings: list[str]
+    settings: dict[str, Any]
+    data_hash: str
+    versions: dict[str, str]
+
+    def predict(self, features: Features) -> Array:
+        """The law's value for every row, [n]; `UserError` for areas made otherwise than the fitted ones."""
+        theirs = getattr(features, "attrs", None) or {}
+        for key in theirs.keys() & self.settings.keys():
+            if theirs[key] != self.settings[key]:
+                raise UserError(
+                    f"the fit has {key} = {self.settings[key]!r}, the features have {theirs[key]!r}:"
+                    " compute the features with the fit's settings"
+                )
+        return self.law.predict(self.parameters, features)
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON-able mapping from which `from_json` makes the same fit."""
+        plain = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "law"}
+        bounds = {p.name: [_plain(p.lower), _plain(p.upper)] for p in self.law.parameters}
+        return {"law": self.law.name, "source": self.law.source, "bounds": bounds, **plain}
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any], law: Law | None = None) -> "Fit":
+        """The fit that `to_json` wrote; `law` stands in for one that is not registered."""
+        try:
+            found = law or get(value["law"])
+            bounds = {
+                name: (-np.inf if low is None else low, np.inf if high is None else high)
+                for name, (low, high) in value["bounds"].items()
+            }
+            names = [f.name for f in fields(cls) if f.name != "law"]
+            return cls(law=found.bounded(**bounds), **{name: value[name] for name in names})
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise UserError(f"this is not a fit ({type(error).__name__}: {error}): fit again") from None
+
+
+@dataclass(frozen=True)
+class Identifiability:
+    """Which parameters the rows of a fit determine.
+
+    condition: largest over smallest singular value of the Jacobian of the residuals with columns of
+    length 1 (inf where `undetermined` is not empty). directions: for each singular value below the
+    tolerance, how much each parameter takes part (a unit vector); movements along it cannot be told
+    apart. undetermined: parameters without any effect on the predictions.
+    """
+
+    condition: float
+    singular_values: list[float]
+    directions: list[dict[str, float]]
+    undetermined: list[str]
+
+
+def fit(
+    law: Law | str,
+    features: Features,
+    loss: Any,
+    method: Method = "varpro",
+    delta: float = 1e-3,
+    n_starts: int | None = None,
+    gradient: Gradient = "numerical",
+    settings: dict[str, Any] | None = None,
+) -> Fit:
+    """Fit `law` to `loss`, [n] (nats/token), on the rows of `features`.
+
+    method: "varpro" (see `varpro`) or "paper" (multi-start L-BFGS on all parameters, with `gradient`);
+    both minimise the same objective. settings: how the areas were made; None takes `features.attrs`.
+    """
+    law = get(law) if isinstance(law, str) else law
+    if not delta > 0:
+        raise UserError(f"delta is {delta}: it must be above 0")
+    observed = np.asarray(loss, dtype=np.float64)
+    problem = Problem(law, features, observed, delta)
+    start = time.process_time()
+    if method == "varpro":
+        point, n_starts, n_agree = varpro.search(problem, n_starts or 12)
+    elif method == "paper":
+        point, n_starts, n_agree = paper.search(problem, n_starts or 54, gradient)
+    else:
+        raise UserError(f"method is {method!r}: choose varpro or paper")
+    seconds = time.process_time() - start
+
+    parameters = problem.parameters(point)
+    optimality = problem.optimality(point)
+    known = identifiability(law, parameters, problem.x)
+    low, high = problem.on_bounds(point)
+    at_bounds = [
+        f"{name}={side}"
+        for side, there in (("lower", low), ("upper", high))
+        for name, on in zip(problem.names, there, strict=True)
+        if on and name not in known.undetermined
+    ]
+    predicted = law.predict(parameters, problem.x)
+    rows = _continual(problem.x, len(observed))
+    return Fit(
+        law=law,
+        parameters=parameters,
+        objective=problem.value(point),
+        method=method,
+        delta=delta,
+        converged=optimality <= OPTIMAL,
+        optimality=optimality,
+        at_bounds=at_bounds,
+        n_starts=n_starts,
+        n_agree=n_agree,
+        n_points=len(observed),
+        cpu_seconds=seconds,
+        metrics={
+            "all": measure(observed, predicted, delta, law.residual),
+            "continual": measure(observed[rows], predicted[rows], delta, law.residual),
+        },
+        contributions=dict(zip(law.linear, np.abs(point[: problem.n_linear]).tolist(), strict=True)),
+        combinations=law.combinations(parameters),
+        condition=known.condition if np.isfinite(known.condition) else None,
+        warnings=_warnings(problem, known, optimality, at_bounds, n_starts, n_agree),
+        settings=dict(getattr(features, "attrs", None) or {}) if settings is None else dict(settings),
+        data_hash=data_hash(problem.x, observed),
+        versions=versions(),
+    )
+
+
+def fit_skill(found: Fit, features: Features, loss: Any) -> float:
+    """`metrics.skill` of a fit on the CPT rows of `features`, its baseline fitted to the same rows here."""
+    if not found.law.baseline:
+        raise UserError(f"law {found.law.name!r} has no baseline without annealing: skill is not defined")
+    observed = np.asarray(loss, dtype=np.float64)
+    bounds = {p.name: (p.lower, p.upper) for p in found.law.parameters}
+    law = LAWS[found.law.baseline]
+    law = law.bounded(**{p.name: bounds[p.name] for p in law.parameters})
+    baseline = fit(law, features, observed, method="varpro", delta=found.delta)
+    rows = np.asarray(features["s1cpt"], dtype=np.float64) > 0
+    if not rows.any():
+        raise UserError("skill is defined on CPT rows, and there is none: add rows after a transfer")
+    return skill(observed[rows], found.predict(features)[rows], baseline.predict(features)[rows])
+
+
+def identifiability(
+    law: Law, parameters: dict[str, float], features: Features, tolerance: float = 1e-3
+) -> Identifiability:
+    """Which parameters, and which directions among them, the rows of `features` determine at `parameters`."""
+    jacobian = law.jacobian(parameters, features)
+    if law.residual == "log":
+        jacobian = jacobian / law.predict(parameters, features)[:, None]
+    names = [p.name for p in law.parameters]
+    lengths = np.linalg.norm(jacobian, axis=0)
+    seen = lengths > 0
+    _, values, rows = np.linalg.svd(jacobian[:, seen] / lengths[seen], full_matrices=False)
+    kept = [name for name, s in zip(names, seen, strict=True) if s]
+    directions = [
+        {name: float(w) for name, w in zip(kept, row, strict=True)}
+        for value, row in zip(values, rows, strict=True)
+        if value < tolerance * values[0]
+    ]
+    undetermined = [name for name, s in zip(names, seen, strict=True) if not s]
+    smallest = 0.0 if undetermined or not len(values) else float(values[-1])
+    condition = float(values[0]) / smallest if smallest > 0 else float("inf")
+    return Identifiability(condition, [float(v) for v in values], directions, undetermined)
+
+
+def data_hash(arrays: dict[str, Array], loss: Array) -> str:
+    """sha256 (hexadecimal) of the features that a law reads and of the losses."""
+    found = hashlib.sha256()
+    for name in sorted(arrays):
+        found.update(name.encode() + b"\0" + np.ascontiguousarray(arrays[name], dtype="<f8").tobytes())
+    found.update(np.ascontiguousarray(loss, dtype="<f8").tobytes())
+    return found.hexdigest()
+
+
+def versions() -> dict[str, str]:
+    """Versions of the software that a fit depends on."""
+    import scipy
+
+    return {
+        "cpt_dynamics": cpt_dynamics.__version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+        "scipy": scipy.__version__,
+    }
+
+
+def _continual(x: dict[str, Array], n: int) -> Array:
+    """Which rows come after a transfer, [n]; none where the law does not read S1cpt."""
+    return np.asarray(x["s1cpt"] > 0) if "s1cpt" in x else np.zeros(n, dtype=bool)
+
+
+def _plain(bound: float) -> float | None:
+    return bound if np.isfinite(bound) else None
+
+
+def _warnings(
+    problem: Problem,
+    known: Identifiability,
+    optimality: float,
+    at_bounds: list[str],
+    n_starts: int,
+    n_agree: int,
+) -> list[str]:
+    """What a user of the fit should know, one line each."""
+    x, found = problem.x, []
+    rows = _continual(x, len(problem.loss))
+    if "C1" in problem.law.linear and _constant(x["s2pt"]):
+        found.append("S2pt is the same in all rows, so C1 cannot be told from L0: vary the annealing of PT")
+    elif "C1" in problem.law.linear and rows.any() and _constant(x["s2pt"][rows]):
+        found.append(
+            "all transfers start at one S2pt, so C1 rests on PT rows alone: vary the annealing of PT"
+        )
+    if "s1cpt" in x and "B" in problem.law.linear and not rows.any():
+        found.append("no row comes after a transfer: the shift term is not determined; add rows of CPT")
+    found += [f"{name} has no effect on the predictions: it is not determined" for name in known.undetermined]
+    for value, direction in zip(known.singular_values[::-1], known.directions[::-1], strict=False):
+        if value < COLLINEAR * known.singular_values[0]:
+            names = [name for name, weight in direction.items() if abs(weight) > 0.1]
+            found.append(f"the data do not tell {', '.join(names)} apart: use their combination only")
+    found += [f"{end.replace('=', ' is at its ')} bound" for end in at_bounds]
+    if optimality > OPTIMAL:
+        found.append(f"not converged (optimality {optimality:.1e}, wanted {OPTIMAL:.0e}): use more starts")
+    if n_starts > 1 and n_agree == 1:
+        found.append(f"only one of {n_starts} starts reached the best objective: use more starts")
+    return found
+
+
+def _constant(values: Array) -> bool:
+    return bool(np.ptp(values) <= 1e-9 * np.max(np.abs(values), initial=0.0))

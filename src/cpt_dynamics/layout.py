@@ -1,0 +1,73 @@
+"""Where everything lies: data/corpora for documents, results/<scale> for all that is generated."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from cpt_dynamics.config import Config
+
+BRANCH_SCHEMA = "cpt-dynamics/branch/1"  # of the parquet file of a branch
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Paths of a scale; the rules of the workflow and the commands both ask here."""
+
+    config: Config
+
+    @property
+    def root(self) -> Path:
+        return Path(self.config.results) / self.config.scale
+
+    def documents(self, corpus: str) -> Path:
+        """Folder with documents.parquet and source.json."""
+        return Path(self.config.data) / corpus
+
+    def text(self, corpus: str) -> Path:
+        """Folder with train.parquet, validation.parquet and split.json."""
+        return self.root / "text" / corpus
+
+    @property
+    def tokenizer(self) -> Path:
+        return self.root / "tokenizer.json"
+
+    def tokens(self, corpus: str, part: str) -> Path:
+        """Token file of a corpus' `train` or `validation` text; its index lies beside it as .json."""
+        return self.root / "tokens" / f"{corpus}.{part}.bin"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Undeclared to the workflow, so that a killed job finds them again."""
+        return self.root / "checkpoints"
+
+    @property
+    def compiled(self) -> Path:
+        """Cache of torch.compile, shared by all training jobs."""
+        return self.root / "compiled"
+
+    def branch(self, branch: str) -> Path:
+        """Losses measured on a branch; its manifest lies beside it as .json."""
+        return self.root / "branches" / f"{branch}.parquet"
+
+    def curves(self, figure: str) -> Path:
+        return self.root / "curves" / f"{figure}.parquet"
+
+    def schedules(self, figure: str) -> Path:
+        return self.root / "curves" / f"{figure}.schedules.parquet"
+
+    def fit(self, figure: str) -> Path:
+        return self.root / "fits" / f"{figure}.json"
+
+    def figure(self, figure: str, suffix: str = "pdf") -> Path:
+        return self.root / "figures" / f"{figure}.{suffix}"
+
+    def table(self, table: str, suffix: str = "csv") -> Path:
+        return self.root / "tables" / f"{table}.{suffix}"
+
+    @property
+    def report(self) -> Path:
+        """Folder in which the report is compiled."""
+        return self.root / "report"
+
+    @property
+    def summary(self) -> Path:
+        return self.root / "summary.json"

@@ -1,0 +1,151 @@
+"""Everything that the report and the summary read: configuration, fits, manifests, corpora."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from cpt_dynamics import experiments
+from cpt_dynamics.config import Config, read_yaml
+from cpt_dynamics.errors import UserError
+from cpt_dynamics.experiments import Experiments, Plan
+from cpt_dynamics.files import canonical, digest, read_json
+from cpt_dynamics.layout import Layout
+
+PUBLISHED = Path("data/published/coefficients.yaml")
+ROLES = {"general": "D_pt", "strong": "D_cpt", "weak": "D_cpt (weak shift)"}
+
+
+@dataclass(frozen=True)
+class Material:
+    """Results of a scale, read when they are asked for; what is missing raises `UserError` with its file."""
+
+    config: Config
+
+    @cached_property
+    def layout(self) -> Layout:
+        return Layout(self.config)
+
+    @cached_property
+    def experiments(self) -> Experiments:
+        return experiments.load(self.config)
+
+    @cached_property
+    def plan(self) -> Plan:
+        return experiments.plan(self.experiments.runs.values(), self.config)
+
+    @property
+    def figures(self) -> list[str]:
+        """Figures of the scale, in the order of experiments.yaml."""
+        return list(self.experiments.figures)
+
+    @cached_property
+    def published(self) -> dict[str, Any]:
+        return read_yaml(PUBLISHED)
+
+    @cached_property
+    def _results(self) -> dict[str, Any]:
+        return {}
+
+    def result(self, figure: str) -> Any:
+        """What the analysis of a figure found (`fits/<figure>.json`)."""
+        if figure not in self._results:
+            self._results[figure] = read_json(self.layout.fit(figure))
+        return self._results[figure]
+
+    def pick(self, figure: str, *keys: str) -> Any:
+        """One value of a figure's result; a missing key raises `UserError` naming file and key."""
+        return pick(self.result(figure), self.layout.fit(figure), *keys)
+
+    @cached_property
+    def manifests(self) -> dict[str, dict[str, Any]]:
+        """Manifest of every branch that the figures need."""
+        needed = self.plan.needed(self.experiments.chosen(None))
+        return {b.id: read_json(self.layout.branch(b.id).with_suffix(".json")) for b in needed}
+
+    def of_manifests(self, *keys: str) -> list[Any]:
+        """One value of every manifest, in the order of the branches."""
+        return [
+            pick(manifest, self.layout.branch(name).with_suffix(".json"), *keys)
+            for name, manifest in self.manifests.items()
+        ]
+
+    @property
+    def started(self) -> str:
+        """When the first branch began to train, ISO 8601 in UTC."""
+        return min(self.of_manifests("started"))
+
+    @property
+    def finished(self) -> str:
+        """When the last branch was done."""
+        return max(self.of_manifests("finished"))
+
+    def versions(self) -> dict[str, list[str]]:
+        """Every version of each package that a branch was trained with (one, unless it changed between branches)."""
+        found: dict[str, set[str]] = {}
+        for versions in self.of_manifests("versions"):
+            for name, version in versions.items():
+                found.setdefault(name, set()).add(str(version) if version is not None else "not installed")
+        return {name: sorted(several) for name, several in found.items()}
+
+    def devices(self) -> list[dict[str, Any]]:
+        """Distinct devices (with precision, compilation, threads) that branches were trained on."""
+        return list({canonical(d): d for d in self.of_manifests("numerics")}.values())
+
+    def corpora(self) -> list[dict[str, Any]]:
+        """What is known of each corpus that is trained or validated on, in the order of the roles."""
+        return [self._corpus(name) for name in self.config.validations()]
+
+    def _corpus(self, name: str) -> dict[str, Any]:
+        layout = self.layout
+        path = layout.documents(name) / "source.json"
+        source, split = read_json(path), read_json(layout.text(name) / "split.json")
+        roles = [role for role in ROLES if getattr(self.config.roles, role) == name]
+        counts = layout.text(name) / "split.json"
+        return {
+            "name": name,
+            "role": ", ".join(roles) or "out_of_domain",
+            "source": self.config.corpora[name].source,
+            "kind": source.get("kind"),
+            "description": self.config.corpora[name].description or source.get("description", ""),
+            "licence": pick(source, path, "licence"),
+            "documents": pick(split, counts, "documents"),
+            "bytes": pick(split, counts, "bytes"),
+            "tokens": {
+                part: pick(read_json(index), index, "count")
+                for part in ("train", "validation")
+                for index in [layout.tokens(name, part).with_suffix(".json")]
+            },
+            "sha256": source.get("sha256"),
+            "expected_sha256": source.get("expected_sha256"),
+            "matches": source.get("matches"),
+            "warnings": source.get("warnings", []),
+        }
+
+    def fitting_seconds(self) -> float:
+        """CPU seconds of all fits that the results keep, each counted once."""
+        found: dict[str, float] = {}
+        for figure in self.figures:
+            for one in _fits(self.result(figure)):
+                found[digest(one)] = float(one["cpu_seconds"])
+        return sum(found.values())
+
+
+def pick(value: Any, file: Path, *keys: str) -> Any:
+    """`value[keys[0]][keys[1]]...`; a missing key raises `UserError` naming the file and the key."""
+    for number, key in enumerate(keys):
+        if not isinstance(value, dict) or key not in value:
+            raise UserError(f"{file}: key {'.'.join(keys[: number + 1])!r} is missing: delete it and make it again")
+        value = value[key]
+    return value
+
+
+def _fits(value: Any) -> list[dict[str, Any]]:
+    """All fits (see `fitting.Fit.to_json`) anywhere in a result."""
+    if isinstance(value, list):
+        return [one for item in value for one in _fits(item)]
+    if not isinstance(value, dict):
+        return []
+    if {"law", "parameters", "cpu_seconds"} <= value.keys():
+        return [value]
+    return [one for item in value.values() for one in _fits(item)]

@@ -1,0 +1,1 @@
+"""Training of branches: the model, the loop, in-loop validation and checkpoints."""

@@ -1,0 +1,78 @@
+"""From a plan to files: train branches and write each one's losses and manifest."""
+
+from collections.abc import Iterable
+
+from cpt_dynamics.config import Config
+from cpt_dynamics.corpora import batches, tokens
+from cpt_dynamics.experiments import Branch, Plan, Run
+from cpt_dynamics.files import read_json, sha256, write_json, write_table
+from cpt_dynamics.layout import BRANCH_SCHEMA, Layout
+from cpt_dynamics.training import device
+from cpt_dynamics.training.evaluation import ValidationSet
+from cpt_dynamics.training.loop import Trainer
+from cpt_dynamics.versions import versions
+
+
+
+def train(branches: Iterable[Branch], plan: Plan, config: Config, skip_done: bool = False) -> None:
+    """Train branches one after another in this process.
+
+    Each writes `branches/<id>.parquet` (step, lr, tokens, validation, loss, bits_per_byte) and its manifest. With
+    `skip_done`, a branch whose files exist and were made from the present text is left as it is.
+    """
+    layout = Layout(config)
+    trainer = open_trainer(plan, config)
+    text = {name: stream.index["sha256"] for name, stream in trainer.streams.items()}
+    for branch in branches:
+        path = layout.branch(branch.id)
+        manifest = path.with_suffix(".json")
+        if skip_done and path.exists() and manifest.exists() and read_json(manifest)["text"] == text:
+            print(f"{branch.id}: done before")
+            continue
+        rows, statistics = trainer.train(branch)
+        write_table(path, rows, BRANCH_SCHEMA)
+        write_json(
+            manifest,
+            {
+                "branch": branch.id,
+                "run": branch.run.name,
+                "seed": branch.run.seed,
+                "model": branch.run.model,
+                "steps": [branch.first + 1, branch.last],
+                "checkpoint": trainer.key(branch.run, branch.last),
+                **statistics,
+                "epochs": epochs(branch.run, trainer),
+                "numerics": trainer.numerics.describe(),
+                "text": text,
+                "sha256": sha256(path),
+                "versions": versions(),
+            },
+        )
+
+
+def open_trainer(plan: Plan, config: Config) -> Trainer:
+    """Open the text of a scale, settle device and precision, and get ready to train."""
+    layout = Layout(config)
+    numerics = device.resolve(config.device)
+    device.prepare(numerics, layout.compiled)
+    lengths = tokens.token_bytes(layout.tokenizer)
+    streams = {name: tokens.open(layout.tokens(name, "train")) for name in config.trained()}
+    sets = []
+    for name in config.validations():
+        spec = config.evaluation
+        size = spec.tokens if name in config.trained() else spec.out_of_domain_tokens
+        held_out = tokens.open(layout.tokens(name, "validation"))
+        sets.append(ValidationSet.open(name, held_out, lengths, size, config, numerics.device))
+    vocabulary = int(next(iter(streams.values())).index["vocabulary"])
+    return Trainer(config, plan, numerics, streams, vocabulary, sets, layout.root)
+
+
+def epochs(run: Run, trainer: Trainer) -> dict[str, float]:
+    """Epochs of each corpus that a whole run reads."""
+    seen: dict[str, float] = {}
+    for first, phase in run.stretches:
+        size = (phase.batch.sequences, phase.batch.length)
+        more = batches.epochs(trainer.streams, dict(phase.mixture), first, first + phase.steps - 1, *size)
+        for name, share in more.items():
+            seen[name] = round(seen.get(name, 0.0) + share, 4)
+    return seen

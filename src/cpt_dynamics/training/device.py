@@ -1,0 +1,71 @@
+"""Where and how arithmetic is done: device, precision, compilation, threads, determinism."""
+
+import os
+import shutil
+import sysconfig
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from cpt_dynamics.config import Device
+from cpt_dynamics.errors import UserError
+
+
+@dataclass(frozen=True)
+class Numerics:
+    """The resolved `device` section. Results are promised bit for bit only between equal ones (CPU)."""
+
+    device: str
+    precision: str
+    compile: bool
+    threads: int
+
+    def describe(self) -> dict[str, Any]:
+        """What a manifest records, and what a checkpoint's key covers."""
+        name = torch.cuda.get_device_name() if self.device == "cuda" else "cpu"
+        return {
+            "device": name,
+            "precision": self.precision,
+            "compile": self.compile,
+            "threads": self.threads,
+            "torch": torch.__version__,
+        }
+
+
+def resolve(device: Device) -> Numerics:
+    """Settle every `auto` of the configuration on this machine and say what could not be had."""
+    if device.name == "cuda" and not torch.cuda.is_available():
+        raise UserError("device.name is cuda, but torch finds no CUDA GPU here: set it to auto or cpu")
+    name = "cuda" if torch.cuda.is_available() and device.name != "cpu" else "cpu"
+    precision = device.precision
+    if precision == "auto":
+        precision = "bfloat16" if name == "cuda" else "float32"
+    missing = missing_for_compilation()
+    if device.compile == "on" and missing:
+        raise UserError(f"device.compile is on, but {missing}: install it or set device.compile to auto")
+    if device.compile == "auto" and missing:
+        print(f"training runs eagerly, without torch.compile: {missing}", flush=True)
+    return Numerics(name, precision, device.compile != "off" and not missing, device.threads)
+
+
+def missing_for_compilation() -> str | None:
+    """What torch.compile lacks on this machine, or None."""
+    if not any(shutil.which(compiler) for compiler in (os.environ.get("CXX", "g++"), "g++", "clang++")):
+        return "no C++ compiler is found"
+    if not (Path(sysconfig.get_path("include")) / "Python.h").exists():
+        return "Python's headers (Python.h) are not found"
+    return None
+
+
+def prepare(numerics: Numerics, cache: Path | None = None) -> None:
+    """Set torch up for one training process; compiled code is kept in `cache` for the next one."""
+    if cache is not None:
+        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache.resolve()))
+    torch.set_num_threads(numerics.threads)
+    if numerics.device == "cuda":
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.set_float32_matmul_precision("high")
+    else:
+        torch.use_deterministic_algorithms(True)

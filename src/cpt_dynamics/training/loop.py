@@ -1,0 +1,189 @@
+"""The training loop: one branch, from the nearest checkpoint to its last step."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from cpt_dynamics.config import Config
+from cpt_dynamics.corpora import batches
+from cpt_dynamics.corpora.tokens import Tokens
+from cpt_dynamics.errors import UserError
+from cpt_dynamics.experiments import Branch, Plan, Run
+from cpt_dynamics.experiments.branches import data_stretches, prefix_digest
+from cpt_dynamics.files import read_json, write_json
+from cpt_dynamics.training.checkpoints import Store
+from cpt_dynamics.training.device import Numerics
+from cpt_dynamics.training.evaluation import ValidationSet, evaluate, steps_to_evaluate
+from cpt_dynamics.training.model import TokenLoss, adamw, build, non_embedding_parameters, set_rope
+
+CHECK_EVERY = 20  # steps between looks at the losses for a non-finite one; a look makes a GPU wait
+
+
+@dataclass
+class Trainer:
+    """What all branches of a process share: text, validation sets, compiled functions, checkpoints."""
+
+    config: Config
+    plan: Plan
+    numerics: Numerics
+    streams: dict[str, Tokens]
+    vocabulary: int
+    sets: list[ValidationSet]
+    folder: Path
+    compiled: dict[Any, Callable[[Tensor], Tensor]] = field(default_factory=dict)
+
+    @property
+    def store(self) -> Store:
+        return Store(self.folder / "checkpoints")
+
+    def key(self, run: Run, step: int) -> str:
+        """Name of the checkpoint of a run after a step."""
+        used = {corpus for _, data in data_stretches(run, step) for corpus, _ in data[0]}
+        text = {name: self.streams[name].index["sha256"] for name in sorted(used)}
+        return prefix_digest(run, step, self.config, [self.numerics.describe(), text, self.vocabulary])
+
+    def train(self, branch: Branch) -> tuple[pd.DataFrame, dict[str, Any]]:
+        """Train one branch and return its rows (step, lr, tokens, validation, loss, bits_per_byte) and statistics."""
+        run, config = branch.run, self.config
+        model = build(config.models[run.model], self.vocabulary, run.phases[0].batch, run.seed)
+        model.to(self.numerics.device)
+        optimizer = adamw(model, config.optimizer)
+        partial = Rows(self.folder / "checkpoints" / f"{branch.id}.rows.json")
+        start = self._resume(branch, model, optimizer, partial)
+        token_loss = self._token_loss(model, run)
+        # The parent may not have been evaluated at the very step where this branch leaves it.
+        measured = {s for s in steps_to_evaluate(run, config) if s > branch.first} | {branch.first}
+        to_save = self._saved_steps(branch)
+        losses = torch.zeros(CHECK_EVERY, device=self.numerics.device)
+        base = run.at(max(start, 1))[0].batch.rope_base
+        started, began, used = datetime.now(UTC), time.perf_counter(), time.process_time()
+        if 0 < start == branch.first:
+            partial.add(run, start, evaluate(token_loss, self.sets), self.sets)
+        bar = tqdm(range(start + 1, branch.last + 1), desc=branch.id, mininterval=5, unit="step")
+        for step in bar:
+            phase, _ = run.at(step)
+            if phase.batch.rope_base != base:
+                base = phase.batch.rope_base
+                set_rope(model, base)
+            for group in optimizer.param_groups:
+                group["lr"] = run.lr[step - 1]
+            loss = token_loss(self._batch(run, step))
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), config.optimizer.clip)
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+            losses[step % CHECK_EVERY] = loss.detach()
+            saving = step in to_save or step == branch.last
+            if step % CHECK_EVERY == 0 or saving:
+                self._check(losses, step, branch)
+                bar.set_postfix(loss=f"{float(loss.detach()):.3f}", tokens_per_s=_rate(run, start, step, began))
+            if step in measured:
+                partial.add(run, step, evaluate(token_loss, self.sets), self.sets)
+            if saving:
+                partial.write(step)
+                self.store.save(self.key(run, step), step, model, optimizer)
+        rows = partial.table()
+        partial.path.unlink(missing_ok=True)
+        tokens = run.tokens(branch.last) - run.tokens(start)
+        wall = time.perf_counter() - began
+        return rows, {
+            "parameters": non_embedding_parameters(model),
+            "started_from_step": start,
+            "steps_trained": branch.last - start,
+            "started": started.isoformat(timespec="seconds"),
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+            "wall_seconds": round(wall, 3),
+            "cpu_seconds": round(time.process_time() - used, 3),
+            "tokens_per_second": round(tokens / wall, 1) if wall > 0 else None,
+        }
+
+    def _batch(self, run: Run, step: int) -> Tensor:
+        phase, _ = run.at(step)
+        mixture = dict(phase.mixture)
+        rows = batches.batch(self.streams, mixture, step, phase.batch.sequences, phase.batch.length, run.seed)
+        return torch.from_numpy(rows).to(self.numerics.device, non_blocking=True)
+
+    def _token_loss(self, model: Any, run: Run) -> Callable[[Tensor], Tensor]:
+        module = TokenLoss(model, self.numerics.precision)
+        return torch.compile(module, dynamic=False) if self.numerics.compile else module
+
+    def _saved_steps(self, branch: Branch) -> set[int]:
+        every = self.config.checkpoint_every
+        grid = range(every * (branch.first // every + 1), branch.last, every)
+        return {*grid, *branch.forks, branch.last}
+
+    def _resume(self, branch: Branch, model: Any, optimizer: Any, partial: "Rows") -> int:
+        """Load the latest checkpoint that lies on the branch's path and whose rows are known; return its step."""
+        run = branch.run
+        ancestors = [self.plan.branches[name] for name, _ in self.plan.chains[run.name]]
+        steps = {branch.first}.union(*(self._saved_steps(ancestor) for ancestor in ancestors))
+        recorded = partial.read()
+        for step in sorted((s for s in steps if 0 < s <= branch.last), reverse=True):
+            if step > branch.first and step > recorded:
+                continue
+            key = self.key(run, step)
+            if self.store.has(key):
+                self.store.load(key, model, optimizer)
+                set_rope(model, run.at(step)[0].batch.rope_base)
+                partial.keep(step)
+                return step
+        partial.keep(0)
+        return 0
+
+    def _check(self, losses: Tensor, step: int, branch: Branch) -> None:
+        bad = [s for s in range(max(1, step - CHECK_EVERY + 1), step + 1) if not math.isfinite(losses[s % CHECK_EVERY])]
+        if not bad:
+            return
+        good = [s for s in sorted(self._saved_steps(branch)) if s < bad[0] and self.store.has(self.key(branch.run, s))]
+        last = "there is no checkpoint before it"
+        if good:
+            last = f"the last good checkpoint is {self.store.path(self.key(branch.run, good[-1]))} (step {good[-1]})"
+        raise UserError(
+            f"{branch.id}: the training loss is not finite at step {bad[0]}; {last}: lower optimizer.peak_lr"
+        )
+
+
+class Rows:
+    """Losses measured so far on a branch, kept beside its checkpoints so that a killed job loses none."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.rows: list[dict[str, Any]] = []
+
+    def add(self, run: Run, step: int, losses: dict[str, float], sets: list[ValidationSet]) -> None:
+        known = {s.name: s for s in sets}
+        for name, loss in losses.items():
+            row = {"step": step, "lr": float(run.lr[step - 1]), "tokens": run.tokens(step), "validation": name}
+            self.rows.append({**row, "loss": loss, "bits_per_byte": known[name].bits_per_byte(loss)})
+
+    def write(self, step: int) -> None:
+        write_json(self.path, {"upto": step, "rows": self.rows})
+
+    def read(self) -> int:
+        """Load what a former process recorded; returns the step up to which it is complete."""
+        if not self.path.exists():
+            return 0
+        saved = read_json(self.path)
+        self.rows = saved["rows"]
+        return int(saved["upto"])
+
+    def keep(self, step: int) -> None:
+        self.rows = [row for row in self.rows if row["step"] <= step]
+
+    def table(self) -> pd.DataFrame:
+        columns = ["step", "lr", "tokens", "validation", "loss", "bits_per_byte"]
+        return pd.DataFrame(self.rows, columns=columns)
+
+
+def _rate(run: Run, start: int, step: int, began: float) -> str:
+    tokens = run.tokens(step) - run.tokens(start)
+    return f"{tokens / max(time.perf_counter() - began, 1e-9):,.0f}"

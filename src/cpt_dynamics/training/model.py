@@ -1,0 +1,84 @@
+"""The LLaMA-like model of transformers, its optimizer, and the loss that is trained and validated."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import LlamaConfig, LlamaForCausalLM
+from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding
+
+from cpt_dynamics.config import Batch, Model, Optimizer
+
+
+def build(spec: Model, vocabulary: int, batch: Batch, seed: int) -> LlamaForCausalLM:
+    """A freshly initialised model (on the CPU, so that weights do not depend on the device)."""
+    torch.manual_seed(seed)
+    model = LlamaForCausalLM(_config(spec, vocabulary, batch))
+    set_rope(model, batch.rope_base)
+    return model
+
+
+def _config(spec: Model, vocabulary: int, batch: Batch) -> LlamaConfig:
+    return LlamaConfig(
+        vocab_size=vocabulary,
+        hidden_size=spec.width,
+        num_hidden_layers=spec.layers,
+        num_attention_heads=spec.heads,
+        num_key_value_heads=spec.heads,
+        intermediate_size=spec.feedforward,
+        max_position_embeddings=4 * batch.length,
+        rope_parameters={"rope_type": "default", "rope_theta": batch.rope_base},
+        tie_word_embeddings=True,
+        use_cache=False,
+        bos_token_id=0,
+        eos_token_id=0,
+    )
+
+
+def set_rope(model: LlamaForCausalLM, base: float) -> None:
+    """Give the rotary encoding another base, keeping the weights.
+
+    The frequencies are computed when the module is constructed and an attribute set later is ignored, so they come
+    from a fresh module and are checked.
+    """
+    rotary = model.model.rotary_emb
+    config = model.config
+    config.rope_parameters = {"rope_type": "default", "rope_theta": base}
+    fresh = LlamaRotaryEmbedding(config).inv_freq
+    rotary.inv_freq.copy_(fresh)
+    half = config.hidden_size // config.num_attention_heads // 2
+    expected = base ** (-torch.arange(half, dtype=torch.float32) / half)
+    if not torch.allclose(fresh, expected, rtol=1e-5):
+        raise RuntimeError("this version of transformers ignored the base of the rotary encoding")
+
+
+def non_embedding_parameters(model: LlamaForCausalLM) -> int:
+    """N of Eq. 7: every parameter but the (tied) embedding."""
+    embedding = model.model.embed_tokens.weight
+    return sum(p.numel() for p in model.parameters() if p is not embedding)
+
+
+def adamw(model: nn.Module, spec: Optimizer) -> torch.optim.AdamW:
+    """AdamW as in Table 1; weight decay on matrices, not on the gains of norms. The loop sets the LR."""
+    matrices = [p for p in model.parameters() if p.ndim >= 2]
+    gains = [p for p in model.parameters() if p.ndim < 2]
+    groups = [
+        {"params": matrices, "weight_decay": spec.weight_decay},
+        {"params": gains, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=0.0, betas=(spec.beta1, spec.beta2), eps=spec.epsilon, fused=True)
+
+
+class TokenLoss(nn.Module):
+    """Cross-entropy (nats/token) of a batch of [sequences, length + 1] token numbers, mean over all predictions."""
+
+    def __init__(self, model: LlamaForCausalLM, precision: str) -> None:
+        super().__init__()
+        self.model = model
+        self.autocast = precision == "bfloat16"
+
+    def forward(self, batch: Tensor) -> Tensor:
+        inputs, targets = batch[:, :-1], batch[:, 1:]
+        with torch.autocast(batch.device.type, torch.bfloat16, enabled=self.autocast):
+            hidden = self.model.model(input_ids=inputs, use_cache=False).last_hidden_state
+            logits = self.model.lm_head(hidden)
+        return functional.cross_entropy(logits.float().flatten(0, 1), targets.flatten())

@@ -1,0 +1,358 @@
+"""The analyses of figures, on curves made from a known law."""
+
+import dataclasses
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from cpt_dynamics import config as configs
+from cpt_dynamics import files
+from cpt_dynamics.analysis import analyse, published, selection, sensitivity, shifts
+from cpt_dynamics.areas import areas
+from cpt_dynamics.config import Config
+from cpt_dynamics.errors import UserError
+from cpt_dynamics.experiments import runs as experiments_
+from cpt_dynamics.experiments.runs import Experiments
+from cpt_dynamics.laws import get
+
+EXPERIMENTS = """
+runs:
+  pt_constant:
+    phases: [{phase: pretraining, data: {general: 1}, steps: pretraining, schedule: {shape: constant}}]
+  hidden_constant:
+    {after: pt_constant, phases: [{phase: pretraining, data: {general: 1}, steps: continual, schedule: {peak: last}}]}
+  scratch_constant:
+    phases: [{phase: pretraining, data: {strong: 1}, steps: total, schedule: {shape: constant}}]
+  cpt_constant:
+    {after: pt_constant, phases: [{phase: continual, data: {strong: 1}, steps: continual, schedule: {peak: last}}]}
+  transfer_1:
+    {after: pt_constant, at: 1/6 * total, phases: [{phase: continual, data: {strong: 1}, steps: continual, schedule: {peak: last}}]}
+  transfer_2:
+    {after: pt_constant, at: 2/6 * total, phases: [{phase: continual, data: {strong: 1}, steps: continual, schedule: {peak: last}}]}
+  transfer_3:
+    {after: pt_constant, at: 3/6 * total, phases: [{phase: continual, data: {strong: 1}, steps: continual, schedule: {peak: last}}]}
+  pt_wsd:
+    phases: [{phase: pretraining, data: {general: 1}, steps: pretraining, schedule: {shape: wsd, end: 0.1}}]
+  hidden_wsd:
+    {after: pt_wsd, phases: [{phase: pretraining, data: {general: 1}, steps: continual, schedule: {shape: wsd, end: 0.1}}]}
+  pt_wsd_scratch:
+    phases: [{phase: pretraining, data: {strong: 1}, steps: pretraining, schedule: {shape: wsd, end: 0.1}}]
+  scratch_wsd:
+    {after: pt_wsd_scratch, phases: [{phase: pretraining, data: {strong: 1}, steps: continual, schedule: {shape: wsd, end: 0.1}}]}
+  cpt_wsd:
+    {after: pt_wsd, phases: [{phase: continual, data: {strong: 1}, steps: continual, schedule: {shape: wsd, end: 0.1}}]}
+  pt_cosine:
+    phases: [{phase: pretraining, data: {general: 1}, steps: pretraining, schedule: {shape: cosine, end: 0.1}}]
+  cpt_cosine:
+    {after: pt_cosine, phases: [{phase: continual, data: {strong: 1}, steps: continual, schedule: {shape: cosine, end: 0.1}}]}
+  pt_wsd_half:
+    phases: [{phase: pretraining, data: {general: 1}, steps: pretraining, schedule: {shape: wsd, end: 0.5}}]
+  cpt_linear:
+    {after: pt_wsd_half, phases: [{phase: continual, data: {strong: 1}, steps: continual, schedule: {shape: linear, peak: last}}]}
+  pt_wsd_zero:
+    phases: [{phase: pretraining, data: {general: 1}, steps: pretraining, schedule: {shape: wsd, end: 0.0}}]
+  cpt_rewarm_cosine:
+    {after: pt_wsd_zero, phases: [{phase: continual, data: {strong: 1}, steps: continual, schedule: {shape: cosine, peak: 0.1}}]}
+figures:
+  fig01:
+    title: Loss curves
+    runs: [pt_constant, hidden_constant, scratch_constant, cpt_constant, pt_wsd, hidden_wsd, scratch_wsd, cpt_wsd]
+  fig02: {title: Shift, runs: [hidden_constant, scratch_constant, transfer_1, transfer_2, transfer_3]}
+  fig03:
+    title: Fits
+    runs: [cpt_wsd, cpt_cosine, cpt_constant]
+    heldout: [cpt_linear, cpt_rewarm_cosine]
+"""
+
+TRUE = {
+    "general": {"L0": 2.9, "A": 1.1, "alpha": 0.6, "C1": 0.25, "C2": 0.3, "B": 0.4, "E": 8.0, "beta": 0.3},
+    "strong": {"L0": 2.4, "A": 1.4, "alpha": 0.5, "C1": 0.2, "C2": 0.3, "B": -0.9, "E": 60.0, "beta": 0.25},
+}
+SCRATCH = {
+    "general": {**TRUE["general"], "L0": 3.5, "B": 0.0},
+    "strong": {**TRUE["strong"], "L0": 1.5, "B": 0.0},
+}
+
+
+def synthetic_config(folder: Path, experiments: str = EXPERIMENTS, **law: Any) -> Config:
+    """A small scale whose experiments lie in `folder`."""
+    path = folder / "experiments.yaml"
+    path.write_text(experiments)
+    raw = {
+        "scale": "synthetic",
+        "experiments": str(path),
+        "corpora": {name: {"source": "rule"} for name in ("docs", "code", "maths")},
+        "roles": {"general": "docs", "strong": "code", "weak": "maths"},
+        "models": {"small": {"layers": 2, "width": 64, "heads": 4, "feedforward": 176}},
+        "optimizer": {"peak_lr": 0.003},
+        "batch": {"sequences": 32, "length": 64},
+        "lengths": {"pretraining": 1200, "continual": 600, "warmup": 60, "rewarmup": 30},
+        "evaluation": {"tokens": 32768, "out_of_domain_tokens": 8192, "every": 40, "dense": 64},
+        "law": {"lambda": 0.98, "first_step": 100, **law},
+    }
+    return configs.parse(raw, "synthetic")
+
+
+def synthetic(config: Config, noise: float = 0.0) -> tuple[pd.DataFrame, pd.DataFrame, Experiments]:
+    """Curves and schedules of all runs from the law `TRUE`; noise (nats) is the same in shared steps."""
+    experiments = experiments_.load(config)
+    curves, plans = [], []
+    for run in experiments.runs.values():
+        before = selection.transfer_step(run)
+        found = dataclasses.asdict(areas(run.lr, before, config.law.lambda_))
+        step = np.arange(1, run.steps + 1)
+        phase = np.where(step <= before, "pretraining", "continual")
+        phase_step = np.where(step <= before, step, step - before)
+        plans.append(pd.DataFrame({"run": run.name, "step": step, "phase": phase, "lr": run.lr}))
+        powers = 2 ** np.arange(7)
+        starts = [0, *(first - 1 for first, _ in run.stretches), *(300, 600, 900)]
+        dense = np.concatenate([start + powers for start in starts])
+        kept = np.unique(np.concatenate([dense, np.arange(40, run.steps + 1, 40), [run.steps]]))
+        kept = kept[kept <= run.steps] - 1
+        scratch = run.phases[0].mixture[0][0] == "code"
+        for role, validation in selection.roles(config).items():
+            loss = get("cpt").predict((SCRATCH if scratch else TRUE)[role], found)[kept]
+            loss = loss + noise * np.array([_normal(run, int(i) + 1, validation) for i in kept])
+            curves.append(
+                pd.DataFrame(
+                    {
+                        "run": run.name,
+                        "seed": run.seed,
+                        "model": run.model,
+                        "params": 100_000,
+                        "step": step[kept],
+                        "phase": phase[kept],
+                        "phase_step": phase_step[kept],
+                        "lr": run.lr[kept],
+                        "tokens": step[kept] * 2048.0,
+                        "validation": validation,
+                        "loss": loss,
+                        "bits_per_byte": np.nan,
+                    }
+                )
+            )
+    return pd.concat(curves, ignore_index=True), pd.concat(plans, ignore_index=True), experiments
+
+
+def _normal(run: experiments_.Run, step: int, validation: str) -> float:
+    """A standard normal number that depends on all that the training so far depends on."""
+    phase, _ = run.at(step)
+    key = hashlib.sha256(run.lr[:step].tobytes() + f"{phase.mixture}{step}{validation}".encode()).digest()
+    return float(np.random.default_rng(int.from_bytes(key[:8], "little")).normal())
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> Config:
+    return synthetic_config(tmp_path_factory.mktemp("scale"))
+
+
+@pytest.fixture(scope="module")
+def exact(config: Config) -> tuple[pd.DataFrame, pd.DataFrame, Experiments]:
+    return synthetic(config)
+
+
+Data = tuple[pd.DataFrame, pd.DataFrame, Experiments]
+
+
+@pytest.fixture(scope="module")
+def fig03(config: Config, exact: Data) -> dict[str, Any]:
+    curves, schedules, experiments = exact
+    return analyse("fig03", curves, schedules, config, experiments)
+
+
+def test_joint_fits_recover_the_law(fig03: dict[str, Any]) -> None:
+    for role, true in TRUE.items():
+        found = fig03["fits"][role]["chosen"]
+        assert found["r2"] > 0.9999
+        assert found["mean_relative_error_continual"] < 1e-4
+        assert found["parameters"] == pytest.approx(true, rel=0.05)
+        assert np.sign(fig03["fits"][role]["free_sign_B"]) == np.sign(true["B"])
+
+
+def test_joint_fits_tell_the_right_choices_from_the_wrong_ones(fig03: dict[str, Any]) -> None:
+    for role in TRUE:
+        found = fig03["fits"][role]
+        assert found["better_carry_over"] is True
+        for other in ("paper_lambda", "other_carry_over"):
+            assert found[other]["huber_sum"] > 10 * found["chosen"]["huber_sum"]
+        assert found["paper_lambda"]["lambda"] == 0.999
+        assert found["chosen"]["skill"] > 0.99
+        assert found["chosen"]["skill"] > found["paper_lambda"]["skill"]
+
+
+def test_each_measurement_is_fitted_once(config: Config, exact: Data) -> None:
+    curves, schedules, _ = exact
+    features = selection.with_areas(curves, schedules, config)
+    runs = ["pt_constant", "cpt_constant", "transfer_1", "cpt_wsd"]
+    rows = selection.to_fit(features, schedules, runs, "docs", first_step=0)
+    before = features[features["run"].isin(runs) & (features["validation"] == "docs")]
+    pretraining = before[before["phase"] == "pretraining"]
+    # the schedules agree up to the decay of WSD, so these runs share all steps until then
+    decay = pretraining[(pretraining["run"] == "cpt_wsd") & (pretraining["step"] > 960)]
+    trunk = pretraining.drop(decay.index)
+    assert rows.shared == len(trunk) - trunk["step"].nunique()
+    assert len(rows.table) == len(before) - rows.shared
+    continual = rows.table[rows.table["phase"] == "continual"]
+    assert len(continual) == int((before["phase"] == "continual").sum())
+
+
+def test_separate_trainings_are_not_repeats(config: Config, exact: Data) -> None:
+    curves, schedules, _ = exact
+    twin = curves[curves["run"] == "pt_wsd"].assign(run="twin", loss=lambda t: t["loss"] + 1e-6)
+    plan = schedules[schedules["run"] == "pt_wsd"].assign(run="twin")
+    both = pd.concat([curves[curves["run"] == "pt_wsd"], twin], ignore_index=True)
+    plans = pd.concat([schedules, plan], ignore_index=True)
+    assert len(selection.without_repeats(both, plans)) == len(both)
+    assert len(selection.without_repeats(both.assign(loss=3.0), plans)) == len(both) / 2
+
+
+def test_early_rows_are_counted_and_left_out(config: Config, exact: Data, fig03: dict[str, Any]) -> None:
+    curves, schedules, _ = exact
+    features = selection.with_areas(curves, schedules, config)
+    rows = selection.to_fit(features, schedules, ["cpt_wsd"], "docs", first_step=100)
+    kept = rows.table
+    assert kept["step"].min() >= 100
+    assert rows.early == int((features["run"].eq("cpt_wsd") & features["validation"].eq("docs") & features["step"].lt(100)).sum())
+    assert fig03["fits"]["general"]["chosen"]["rows"]["left_out_early"] == 3 * rows.early
+
+
+def test_unseen_schedules_are_predicted(config: Config, exact: Data, fig03: dict[str, Any]) -> None:
+    curves, schedules, experiments = exact
+    found = analyse("fig10", curves, schedules, config, experiments, {"fig03": fig03})
+    alone = analyse("fig10", curves, schedules, config, experiments)
+    for role in TRUE:
+        part = found["predictions"][role]
+        assert set(part["runs"]) == {"cpt_linear", "cpt_rewarm_cosine"}
+        assert part["pooled"]["law"]["mean_relative_error"] < 2e-4
+        assert part["pooled"]["s1_only"]["mean_relative_error"] > 1e-3
+        assert part["pooled"]["ratio"] < 0.1
+        assert part["pooled"]["law"]["n"] == sum(run["law"]["n"] for run in part["runs"].values())
+        again = alone["predictions"][role]["pooled"]["law"]["mean_relative_error"]
+        assert again == pytest.approx(part["pooled"]["law"]["mean_relative_error"], rel=1e-6)
+
+
+def test_held_out_losses_do_not_enter_the_fit(config: Config, exact: Data, fig03: dict[str, Any]) -> None:
+    curves, schedules, experiments = exact
+    held = curves["run"].isin(["cpt_linear", "cpt_rewarm_cosine"])
+    spoilt = curves.assign(loss=curves["loss"].where(~held, curves["loss"] + 1))
+    found = analyse("fig10", spoilt, schedules, config, experiments)["predictions"]["general"]
+    assert found["fit"]["parameters"] == pytest.approx(fig03["fits"]["general"]["chosen"]["parameters"])
+    assert found["pooled"]["law"]["mae"] == pytest.approx(1, abs=0.01)
+
+
+def test_the_right_lambda_is_found_without_the_held_out_runs(
+    config: Config, exact: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    curves, schedules, experiments = exact
+    monkeypatch.setattr(sensitivity, "MEMORIES", (20, 100))
+    held = curves["run"].isin(["cpt_linear", "cpt_rewarm_cosine"])
+    spoilt = curves.assign(loss=curves["loss"].where(~held, 4.0))
+    found = analyse("lambda", spoilt, schedules, config, experiments)
+    assert found["best"] == pytest.approx(0.98)
+    values = [point["lambda"] for point in found["points"]]
+    assert values == sorted(values)
+    assert values == pytest.approx([0.95, 0.98, 0.99, 0.999])
+    assert set(found["points"][0]["sets"]["strong"]["left_out_runs"]) == {"cpt_wsd", "cpt_cosine", "cpt_constant"}
+
+
+def test_shifts_of_the_transfer_points_overlap(config: Config, exact: Data) -> None:
+    curves, schedules, experiments = exact
+    found = analyse("fig02", curves, schedules, config, experiments)
+    assert found["transfers"] == {"transfer_1": 300, "transfer_2": 600, "transfer_3": 900}
+    assert set(found["hidden"].values()) == {"hidden_constant"}
+    for role, true in TRUE.items():
+        part = found["sets"][role]
+        # what is left is the linear interpolation between the evaluations of the CPT and the hidden run
+        assert part["spread"]["relative"] < 0.02
+        for forms in part["forms"].values():
+            assert forms["power"]["r2"] > 0.999
+            assert forms["power"]["r2"] > forms["exponential"]["r2"] + 0.005
+        assert part["forms"]["s1cpt"]["power"]["parameters"]["B"] == pytest.approx(true["B"], rel=0.1)
+        over_steps, over_area = part["forms"]["phase_step"]["power"], part["forms"]["s1cpt"]["power"]
+        assert over_steps["parameters"]["E"] == pytest.approx(over_area["parameters"]["E"] * 0.003, rel=0.1)
+
+
+def test_a_shift_that_depends_on_the_transfer_point_is_seen(config: Config, exact: Data) -> None:
+    curves, schedules, experiments = exact
+    late = curves["run"].eq("transfer_3") & curves["phase"].eq("continual")
+    moved = curves.assign(loss=curves["loss"] + 0.1 * late)
+    features = selection.with_areas(moved, schedules, config)
+    table = shifts.measured(features, experiments, experiments.runs_of("fig02"), "docs")
+    assert shifts.spread(table)["range"] == pytest.approx(0.1, abs=0.01)
+
+
+def test_hidden_curve_is_interpolated_where_it_was_not_evaluated(config: Config, exact: Data) -> None:
+    curves, schedules, experiments = exact
+    gone = curves["run"].eq("hidden_constant") & ~curves["step"].mod(40).eq(0)
+    features = selection.with_areas(curves[~gone], schedules, config)
+    table = shifts.measured(features, experiments, experiments.runs_of("fig02"), "docs")
+    true = get("shift_power").predict(TRUE["general"], table)
+    assert table["interpolated"].any()
+    assert not table["interpolated"].all()
+    assert np.max(np.abs(table["shift"] - true)) < 2e-3
+
+
+def test_cpt_moves_from_one_hidden_curve_to_the_other(config: Config, exact: Data) -> None:
+    curves, schedules, experiments = exact
+    columns = analyse("fig01", curves, schedules, config, experiments)["columns"]
+    assert [(c["cpt"], c["hidden"], c["scratch"]) for c in columns] == [
+        ("cpt_constant", "hidden_constant", "scratch_constant"),
+        ("cpt_wsd", "hidden_wsd", "scratch_wsd"),
+    ]
+    for column in columns:
+        for part in column["sets"].values():
+            ends = [part["hidden_at_end"], part["scratch_at_end"]]
+            assert min(ends) < part["cpt_at_end"] < max(ends)
+            assert 0 < part["moved"] < 1
+
+
+@pytest.mark.parametrize("figure", ["fig01", "fig02", "fig03", "fig10"])
+def test_results_are_json(
+    figure: str, config: Config, exact: Data, tmp_path: Path
+) -> None:
+    curves, schedules, experiments = exact
+    found = analyse(figure, curves, schedules, config, experiments)
+    files.write_json(tmp_path / "result.json", found)
+    assert files.read_json(tmp_path / "result.json") == found
+
+
+def test_mistakes_are_named(config: Config, exact: Data, tmp_path: Path) -> None:
+    curves, schedules, experiments = exact
+    with pytest.raises(UserError, match="figure 'fig99'"):
+        analyse("fig99", curves, schedules, config, experiments)
+    without = curves[curves["run"] != "cpt_cosine"]
+    with pytest.raises(UserError, match="run 'cpt_cosine'"):
+        analyse("fig03", without, schedules, config, experiments)
+    with pytest.raises(UserError, match="validation set 'code'"):
+        analyse("fig03", curves[curves["validation"] == "docs"], schedules, config, experiments)
+    lonely = yaml.safe_load(EXPERIMENTS)
+    lonely["figures"]["fig02"]["runs"].remove("hidden_constant")
+    other = experiments_.load(synthetic_config(tmp_path, yaml.safe_dump(lonely)))
+    with pytest.raises(UserError, match="'transfer_1' has no hidden pre-training curve"):
+        analyse("fig02", curves, schedules, config, other)
+    del lonely["figures"]["fig03"]["heldout"]
+    other = experiments_.load(synthetic_config(tmp_path, yaml.safe_dump(lonely)))
+    with pytest.raises(UserError, match="no held-out runs"):
+        analyse("fig10", curves, schedules, config, other)
+
+
+def test_published_coefficients_belong_to_laws() -> None:
+    entries = published.load()
+    keys = [(e.figure, e.setting, e.role, e.form) for e in entries]
+    assert len(keys) == len(set(keys)) == 40
+    known = {p.name for p in get("cpt").parameters}
+    assert all(set(e.parameters) == known for e in entries if e.law == "Eq. 4")
+    main = published.find("fig03", "general")
+    assert main.validation == "FineWeb"
+    for e in entries:  # printed curves of losses lie between 1.7 (Pile-of-Law) and 5 nats
+        if e.law == "Eq. 4":
+            one, none = np.array([4.0]), np.array([0.0])
+            found = get("cpt").predict(e.parameters, {"s1pt": one, "s2pt": none, "s1cpt": one, "s2cpt": none})
+            assert 1.7 < found[0] < 5
+    with pytest.raises(UserError, match="no equation of fig99"):
+        published.find("fig99", "general")

@@ -1,0 +1,57 @@
+# What all rules share: the checked configuration, the plan of the branches, paths, code as input.
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import yaml
+
+from cpt_dynamics import config as configuration
+from cpt_dynamics import experiments
+from cpt_dynamics.closure import import_closure
+from cpt_dynamics.errors import UserError
+from cpt_dynamics.files import canonical
+from cpt_dynamics.layout import Layout
+
+
+def checked(call, *arguments):
+    """Call, and turn a mistake in the input into one line instead of a traceback."""
+    try:
+        return call(*arguments)
+    except UserError as error:
+        sys.exit(f"error: {error}")
+
+
+CONFIG = checked(configuration.parse, dict(config), "configuration")
+LAYOUT = Layout(CONFIG)
+EXPERIMENTS = checked(experiments.load, CONFIG)
+PLAN = experiments.plan(EXPERIMENTS.runs.values(), CONFIG)
+FIGURES = list(EXPERIMENTS.figures)
+HAS_TEX = bool(shutil.which("latexmk") or shutil.which("tectonic"))
+HAS_GPU = bool(CONFIG.device.name != "cpu" and (shutil.which("nvidia-smi") or CONFIG.device.name == "cuda"))
+
+# Commands read the configuration from a file. It is no input of any rule: a changed seed must not rebuild the corpora,
+# so each rule names the sections it depends on as parameters.
+CONFIGFILE = LAYOUT.root / "config.yaml"
+MERGED = yaml.safe_dump(dict(config), sort_keys=False)
+if not CONFIGFILE.exists() or CONFIGFILE.read_text() != MERGED:
+    CONFIGFILE.parent.mkdir(parents=True, exist_ok=True)
+    CONFIGFILE.write_text(MERGED)
+
+
+def settings(*sections):
+    """Sections of the configuration as one string, the same whatever the order of its keys."""
+    dumped = CONFIG.model_dump(mode="json", by_alias=True)
+    return canonical({section: dumped[section] for section in sections})
+
+
+def code(*modules):
+    """Source files that the modules import: a rule with them as input reruns when one of them changes."""
+    return import_closure(*(f"cpt_dynamics.{module}" for module in modules))
+
+
+wildcard_constraints:
+    corpus="|".join(name for name, spec in CONFIG.corpora.items() if spec.source != "rule"),
+    name="|".join(CONFIG.corpora),
+    branch="|".join(PLAN.branches),
+    figure="|".join(FIGURES),

@@ -1,0 +1,50 @@
+# Drawing: from curves and fits, so that a new style never trains or fits anything.
+
+
+rule plot:
+    input:
+        curves=LAYOUT.root / "curves/{figure}.parquet",
+        schedules=LAYOUT.root / "curves/{figure}.schedules.parquet",
+        fit=LAYOUT.root / "fits/{figure}.json",
+        code=code("cli.plot"),
+    output:
+        pdf=LAYOUT.root / "figures/{figure}.pdf",
+        png=report(
+            LAYOUT.root / "figures/{figure}.png",
+            category="Figures",
+            caption="../report/figure.rst",
+            labels={"figure": "{figure}"},
+        ),
+        table=LAYOUT.root / "figures/{figure}.csv",
+    log:
+        LAYOUT.root / "logs/plot/{figure}.log",
+    conda:
+        "../../environment.yml"
+    params:
+        config=CONFIGFILE,
+        roles=settings("roles", "law"),
+    message:
+        "drawing {wildcards.figure}"
+    shell:
+        "cpt-dynamics plot {wildcards.figure} --configfile {params.config:q} > {log:q} 2>&1"
+
+
+# `snakemake fig03` makes one figure and trains only the runs that it needs.
+for name in FIGURES:
+
+    rule:
+        name:
+            name
+        input:
+            multiext(str(LAYOUT.figure(name, "")), "pdf", "png", "csv"),
+        localrule: True
+        conda:
+            "../../environment.yml"
+
+
+rule figures:
+    input:
+        [LAYOUT.figure(figure, suffix) for figure in FIGURES for suffix in ("pdf", "png", "csv")],
+    localrule: True
+    conda:
+        "../../environment.yml"

@@ -1,0 +1,61 @@
+# Curves of each figure's runs, and what is fitted to them.
+
+
+def branches(wildcards):
+    needed = PLAN.needed(EXPERIMENTS.runs_of(wildcards.figure))
+    return [LAYOUT.branch(branch.id).with_suffix(suffix) for branch in needed for suffix in (".parquet", ".json")]
+
+
+def needed_fits(wildcards):
+    return [LAYOUT.fit(figure) for figure in EXPERIMENTS.figures[wildcards.figure].needs]
+
+
+rule curves:
+    input:
+        branches=branches,
+        code=code("cli.curves"),
+    output:
+        curves=LAYOUT.root / "curves/{figure}.parquet",
+        schedules=LAYOUT.root / "curves/{figure}.schedules.parquet",
+    log:
+        LAYOUT.root / "logs/curves/{figure}.log",
+    conda:
+        "../../environment.yml"
+    params:
+        config=CONFIGFILE,
+        runs=lambda wildcards: canonical(EXPERIMENTS.runs_of(wildcards.figure)),
+    message:
+        "putting the curves of {wildcards.figure} together"
+    shell:
+        "cpt-dynamics curves {wildcards.figure} --configfile {params.config:q} > {log:q} 2>&1"
+
+
+rule analyse:
+    input:
+        curves=LAYOUT.root / "curves/{figure}.parquet",
+        schedules=LAYOUT.root / "curves/{figure}.schedules.parquet",
+        fits=needed_fits,
+        published="data/published/coefficients.yaml",
+        code=code("cli.analyse"),
+    output:
+        LAYOUT.root / "fits/{figure}.json",
+    log:
+        LAYOUT.root / "logs/analyse/{figure}.log",
+    conda:
+        "../../environment.yml"
+    params:
+        config=CONFIGFILE,
+        entry=lambda wildcards: canonical(EXPERIMENTS.figures[wildcards.figure].model_dump()),
+        law=settings("law", "roles"),
+    message:
+        "fitting {wildcards.figure}"
+    shell:
+        "cpt-dynamics analyse {wildcards.figure} --configfile {params.config:q} > {log:q} 2>&1"
+
+
+rule fits:
+    input:
+        [LAYOUT.fit(figure) for figure in FIGURES],
+    localrule: True
+    conda:
+        "../../environment.yml"

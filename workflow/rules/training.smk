@@ -1,0 +1,49 @@
+# One job trains one branch of the tree that the runs share (`cpt-dynamics plan` lists it).
+
+
+def parent(wildcards):
+    """The branch that a branch starts from. Its checkpoint lies in the undeclared folder of checkpoints."""
+    name = PLAN.branches[wildcards.branch].parent
+    return LAYOUT.branch(name) if name else []
+
+
+def steps_below(wildcards):
+    """Steps of a branch and of all that start from it: the longest way to the end is trained first."""
+    children = [b for b in PLAN.branches.values() if b.parent == wildcards.branch]
+    below = [steps_below(type(wildcards)(fromdict={"branch": b.id})) for b in children]
+    return PLAN.branches[wildcards.branch].steps + max(below, default=0)
+
+
+rule train:
+    input:
+        tokens=rules.data.input,
+        tokenizer=LAYOUT.tokenizer,
+        parent=parent,
+        code=code("cli.train"),
+    output:
+        curve=LAYOUT.root / "branches/{branch}.parquet",
+        manifest=LAYOUT.root / "branches/{branch}.json",
+    log:
+        LAYOUT.root / "logs/train/{branch}.log",
+    priority: steps_below
+    retries: 1  # a killed job goes on from its last checkpoint
+    conda:
+        "../../environment.yml"
+    threads: CONFIG.device.threads
+    resources:
+        gpu=int(HAS_GPU),
+        mem_mb=2000,
+    params:
+        config=CONFIGFILE,
+    message:
+        "training {wildcards.branch}"
+    shell:
+        "cpt-dynamics train --branch {wildcards.branch} --configfile {params.config:q} > {log:q} 2>&1"
+
+
+rule runs:
+    input:
+        [LAYOUT.branch(branch.id) for branch in PLAN.needed(EXPERIMENTS.chosen(None))],
+    localrule: True
+    conda:
+        "../../environment.yml"
