@@ -97,7 +97,7 @@ install_python_packages() {
   fi
   touch "$unfinished"
   say "installing $(grep -c == requirements.lock) packages into $venv (torch is large: minutes the first time)"
-  "$venv/bin/python" -m pip install "${chatter[@]}" -r requirements.lock ||
+  "$venv/bin/python" -m pip install "${chatter[@]}" --use-pep517 -r requirements.lock ||
     fail "pip could not install requirements.lock (its message is above): mend that and run again"
   "$venv/bin/python" -m pip install --quiet --no-deps --no-build-isolation -e . ||
     fail "pip could not install this checkout (its message is above): mend that and run again"
@@ -113,7 +113,7 @@ fi
 has_tex() {
   command -v tectonic >/dev/null && return
   command -v latexmk >/dev/null && command -v pdflatex >/dev/null &&
-    kpsewhich lmodern.sty booktabs.sty cleveref.sty ptmr8t.tfm >/dev/null
+    kpsewhich lmodern.sty booktabs.sty caption.sty etoolbox.sty microtype.sty natbib.sty >/dev/null
 }
 has_compiler() { command -v "${CXX:-g++}" >/dev/null || { [ "$(uname)" = Darwin ] && command -v clang++ >/dev/null; }; }
 has_headers() {
@@ -132,6 +132,6 @@ has_compiler || missing+=(g++)
 has_headers || [ "${base#/usr/bin/}" = "$base" ] || missing+=("$headers_package")
 if [ ${#missing[@]} -gt 0 ] && can_apt; then apt_install "${missing[@]}" || true; fi
 
-has_tex || say "no TeX: everything but the PDF is made. To get it, install tectonic, or: $tex_packages"
+has_tex || say "no TeX: everything but the PDF is made. To get it, install tectonic or (apt-get install) $tex_packages"
 has_compiler || say "no C++ compiler: training is not compiled (slower). To speed it up, install g++"
 has_headers || say "no Python headers for $base: training is not compiled (slower). To speed it up, install $headers_package"

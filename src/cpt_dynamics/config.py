@@ -24,9 +24,9 @@ class Installed(Section):
     """Text read from the Python packages of the pinned environment."""
 
     source: Literal["installed"]
-    kind: Literal[
-        "docstrings", "code", "tests", "comments", "stubs", "licences", "descriptions"
-    ] = Field(description="what is read from each distribution")
+    kind: Literal["docstrings", "code", "tests", "comments", "stubs", "licences", "descriptions"] = Field(
+        description="what is read from each distribution"
+    )
     distributions: dict[str, str] = Field(
         min_length=1, description="distribution name -> exact version that the text is read from"
     )
@@ -88,9 +88,7 @@ class Tokenizer(Section):
         description="share of the training text taken from each role's corpus",
     )
     megabytes: float = Field(4, gt=0, description="text that the tokenizer is trained on")
-    pretrained: str | None = Field(
-        None, description="folder or Hub name of a tokenizer to use instead"
-    )
+    pretrained: str | None = Field(None, description="folder or Hub name of a tokenizer to use instead")
 
 
 class Model(Section):
@@ -160,7 +158,9 @@ class Law(Section):
     )
     carry_over: bool = Field(True, description="the annealing momentum carries over from PT into CPT")
     first_step: int = Field(
-        0, ge=0, description="rows of pre-training before this step are left out of fits (the law holds after warm-up)"
+        0,
+        ge=0,
+        description="rows of pre-training before this step are left out of fits (the law holds after warm-up)",
     )
 
 
@@ -222,7 +222,9 @@ class Config(Section):
         if role in ("general", "strong", "weak"):
             return str(getattr(self.roles, role))
         if role not in self.corpora:
-            raise UserError(f"{self.experiments}: {role!r} is neither a role nor a corpus of the configuration")
+            raise UserError(
+                f"{self.experiments}: {role!r} is neither a role nor a corpus of the configuration"
+            )
         return role
 
     def trained(self) -> list[str]:

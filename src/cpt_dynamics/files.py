@@ -38,9 +38,7 @@ def atomic(path: str | Path) -> Iterator[Path]:
         _sync_folder(path.parent)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise UserError(
-                f"no space left for {path}: free some disk space and run again"
-            ) from error
+            raise UserError(f"no space left for {path}: free some disk space and run again") from error
         raise
     finally:
         shutil.rmtree(holder, ignore_errors=True)

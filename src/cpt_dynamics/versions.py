@@ -7,7 +7,17 @@ from typing import Any
 
 from cpt_dynamics import __version__
 
-PACKAGES = ["torch", "transformers", "tokenizers", "datasets", "numpy", "scipy", "pandas", "statsmodels", "snakemake"]
+PACKAGES = [
+    "torch",
+    "transformers",
+    "tokenizers",
+    "datasets",
+    "numpy",
+    "scipy",
+    "pandas",
+    "statsmodels",
+    "snakemake",
+]
 
 
 def versions() -> dict[str, Any]:
@@ -29,4 +39,8 @@ def machine() -> dict[str, Any]:
             model = next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
     except (OSError, StopIteration):
         pass
-    return {"processor": model, "cores": os.cpu_count(), "system": f"{platform.system()} {platform.machine()}"}
+    return {
+        "processor": model,
+        "cores": os.cpu_count(),
+        "system": f"{platform.system()} {platform.machine()}",
+    }

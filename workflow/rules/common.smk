@@ -9,6 +9,7 @@ import yaml
 from cpt_dynamics import config as configuration
 from cpt_dynamics import experiments
 from cpt_dynamics.closure import import_closure
+from cpt_dynamics.corpora import local
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.files import canonical
 from cpt_dynamics.layout import Layout
@@ -47,7 +48,42 @@ def settings(*sections):
 
 def code(*modules):
     """Source files that the modules import: a rule with them as input reruns when one of them changes."""
-    return import_closure(*(f"cpt_dynamics.{module}" for module in modules))
+    found = import_closure(*(f"cpt_dynamics.{module}" for module in modules))
+    here = os.getcwd() + os.sep  # relative, so that a checkout can be moved
+    return [path.removeprefix(here) for path in found]
+
+
+def local_files(wildcards):
+    spec = CONFIG.corpora[wildcards.corpus]
+    return checked(local.find, spec.paths) if spec.source == "local" else []
+
+
+def earlier(wildcards):
+    """Documents of the corpora that come before one in the configuration; their texts are left out of it."""
+    names = list(CONFIG.corpora)
+    return [LAYOUT.documents(name) / "documents.parquet" for name in names[: names.index(wildcards.name)]]
+
+
+def parent(wildcards):
+    """The branch that a branch starts from. Its checkpoint lies in the undeclared folder of checkpoints."""
+    name = PLAN.branches[wildcards.branch].parent
+    return LAYOUT.branch(name) if name else []
+
+
+def steps_below(wildcards):
+    """Steps of a branch and of all that start from it: the longest way to the end is trained first."""
+    children = [b for b in PLAN.branches.values() if b.parent == wildcards.branch]
+    below = [steps_below(type(wildcards)(fromdict={"branch": b.id})) for b in children]
+    return PLAN.branches[wildcards.branch].steps + max(below, default=0)
+
+
+def branches(wildcards):
+    needed = PLAN.needed(EXPERIMENTS.runs_of(wildcards.figure))
+    return [LAYOUT.branch(branch.id).with_suffix(suffix) for branch in needed for suffix in (".parquet", ".json")]
+
+
+def needed_fits(wildcards):
+    return [LAYOUT.fit(figure) for figure in EXPERIMENTS.figures[wildcards.figure].needs]
 
 
 wildcard_constraints:

@@ -1,16 +1,4 @@
 # From sources of text to token files. A corpus with `source: rule` is made by a rule of one's own instead of `documents`.
-from cpt_dynamics.corpora import local
-
-
-def local_files(wildcards):
-    spec = CONFIG.corpora[wildcards.corpus]
-    return checked(local.find, spec.paths) if spec.source == "local" else []
-
-
-def earlier(wildcards):
-    """Documents of the corpora that come before one in the configuration; their texts are left out of it."""
-    names = list(CONFIG.corpora)
-    return [LAYOUT.documents(name) / "documents.parquet" for name in names[: names.index(wildcards.name)]]
 
 
 rule documents:

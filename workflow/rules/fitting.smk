@@ -1,15 +1,6 @@
 # Curves of each figure's runs, and what is fitted to them.
 
 
-def branches(wildcards):
-    needed = PLAN.needed(EXPERIMENTS.runs_of(wildcards.figure))
-    return [LAYOUT.branch(branch.id).with_suffix(suffix) for branch in needed for suffix in (".parquet", ".json")]
-
-
-def needed_fits(wildcards):
-    return [LAYOUT.fit(figure) for figure in EXPERIMENTS.figures[wildcards.figure].needs]
-
-
 rule curves:
     input:
         branches=branches,

@@ -1,19 +1,6 @@
 # One job trains one branch of the tree that the runs share (`cpt-dynamics plan` lists it).
 
 
-def parent(wildcards):
-    """The branch that a branch starts from. Its checkpoint lies in the undeclared folder of checkpoints."""
-    name = PLAN.branches[wildcards.branch].parent
-    return LAYOUT.branch(name) if name else []
-
-
-def steps_below(wildcards):
-    """Steps of a branch and of all that start from it: the longest way to the end is trained first."""
-    children = [b for b in PLAN.branches.values() if b.parent == wildcards.branch]
-    below = [steps_below(type(wildcards)(fromdict={"branch": b.id})) for b in children]
-    return PLAN.branches[wildcards.branch].steps + max(below, default=0)
-
-
 rule train:
     input:
         tokens=rules.data.input,

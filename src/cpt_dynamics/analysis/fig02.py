@@ -28,7 +28,7 @@ def analyse(
     """Shifts of all transfers of the figure, and one fit of each form to all of them together.
 
     `forms` holds a fit of the power (Eq. 3), exponential and logarithmic form over the CPT step
-    (`phase_step`) and over the forward area (`s1cpt`); under a constant LR the two differ in the unit of E only.
+    (`phase_step`) and over the forward area (`s1cpt`); under a constant LR they differ in the unit of E only.
     `spread` compares the transfer points with each other (see `shifts.spread`).
     """
     entry = selection.entry(experiments, "fig02")
@@ -53,9 +53,7 @@ def analyse(
             "title": entry.title,
             "runs": runs,
             "transfers": {name: selection.transfer_step(experiments.runs[name]) for name in runs},
-            "hidden": {
-                name: selection.twins(experiments.runs[name], experiments, entry.runs).hidden for name in runs
-            },
+            "hidden": {name: selection.twins(experiments.runs[name], experiments, entry.runs).hidden for name in runs},
             "validations": selection.roles(config),
             "sets": {role: sets[role] for role in SETS},
         }

@@ -23,7 +23,7 @@ def analyse(
 
     `fits` holds, by role, the fit with the configuration's choices under `chosen` and beside it the same fit
     with the paper's lambda (`paper_lambda`), with the other handling of the momentum at the transfer
-    (`other_carry_over`), and the coefficient B where its sign is left free. Runs listed as held out have no part in them.
+    (`other_carry_over`), and the coefficient B where its sign is left free. Held-out runs have no part in it.
     `better_carry_over` says which handling has the lower Huber sum on the fitted rows.
     """
     entry = selection.entry(experiments, "fig03")

@@ -1,4 +1,4 @@
-"""Figure 10: the coefficients of Fig. 3 predict CPT under schedules that were not fitted (arXiv 2505.07796)."""
+"""Figure 10: the coefficients of Fig. 3 predict CPT under unseen LR schedules (arXiv 2505.07796)."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -26,8 +26,8 @@ def analyse(
     """Errors on the CPT rows of the held-out runs; their pre-training rows are not counted.
 
     The law is the one fitted for Fig. 3 (taken from `fits["fig03"]` if given). `s1_only` is the law without
-    annealing areas and with the same shift term, fitted to the same rows; `ratio` is the mean relative error of
-    the law over that of `s1_only` (below 1: annealing helps to predict).
+    annealing areas and with the same shift term, fitted to the same rows; `ratio` is the mean relative error
+    of the law over that of `s1_only` (below 1: annealing helps to predict).
     """
     entry = selection.entry(experiments, "fig10")
     if not entry.heldout:

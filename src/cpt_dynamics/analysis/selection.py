@@ -20,8 +20,8 @@ SAME_RUNS = {"fig10": "fig03", "lambda": "fig03"}
 class Rows:
     """Rows that a fit uses, with their areas.
 
-    early: rows of pre-training before `law.first_step` that were left out.
     shared: rows that were left out because another run of the fit has them too (see `without_repeats`).
+    early: of the others, rows of pre-training before `law.first_step` that were left out.
     """
 
     table: pd.DataFrame
@@ -73,9 +73,7 @@ def with_areas(
     )
 
 
-def to_fit(
-    features: pd.DataFrame, schedules: pd.DataFrame, runs: list[str], validation: str, first_step: int
-) -> Rows:
+def to_fit(features: pd.DataFrame, schedules: pd.DataFrame, runs: list[str], validation: str, first_step: int) -> Rows:
     """The rows of `runs` on one validation set that a fit uses.
 
     Rows of pre-training before `first_step` are left out (the law holds after the warm-up), and so are
@@ -87,11 +85,11 @@ def to_fit(
         raise UserError(f"curves have no losses on the validation set {validation!r}: evaluate it")
     if rows["model"].nunique() > 1:
         raise UserError(f"runs of several model sizes ({', '.join(sorted(set(rows['model'])))}) in one fit of Eq. 4")
-    early = (rows["phase"] == "pretraining") & (rows["step"] < first_step)
-    late = rows[~early]
-    unique = without_repeats(late, schedules)
-    unique.attrs = features.attrs
-    return Rows(unique, int(early.sum()), len(late) - len(unique))
+    unique = without_repeats(rows, schedules)
+    early = (unique["phase"] == "pretraining") & (unique["step"] < first_step)
+    late = unique[~early]
+    late.attrs = features.attrs
+    return Rows(late, int(early.sum()), len(rows) - len(unique))
 
 
 def without_repeats(rows: pd.DataFrame, schedules: pd.DataFrame) -> pd.DataFrame:
@@ -156,7 +154,7 @@ def twins(run: Run, experiments: Experiments, among: list[str]) -> Twins:
     """
     general, domain = _corpora(run)
     hidden = scratch = None
-    for name in among:
+    for name in sorted(among, key=lambda name: experiments.runs[name].steps):  # the longest one is kept
         other = experiments.runs[name]
         same = (other.model, other.seed) == (run.model, run.seed) and other.steps >= run.steps
         if not same or any(phase.phase == "continual" for phase in other.phases):
@@ -185,6 +183,26 @@ def transfers(experiments: Experiments, runs: list[str]) -> list[Run]:
     """Those of the named runs that have a continual phase."""
     found = [experiments.runs[name] for name in runs]
     return [run for run in found if run.phases[-1].phase == "continual"]
+
+
+def without_prefixes(experiments: Experiments, runs: list[str]) -> list[str]:
+    """`runs` but for those that another one of them continues, whose curve holds theirs."""
+    found = [experiments.runs[name] for name in runs]
+    return [run.name for run in found if not any(_continues(other, run) for other in found)]
+
+
+def _continues(other: Run, run: Run) -> bool:
+    """Whether `other` begins with all steps of `run`, phase by phase."""
+    pairs = list(zip(run.phases, other.phases, strict=False))
+    return (
+        other.steps > run.steps
+        and (other.model, other.seed) == (run.model, run.seed)
+        and len(pairs) == len(run.phases)
+        and all(mine.phase == its.phase and mine.data == its.data for mine, its in pairs)
+        and all(mine.steps == its.steps for mine, its in pairs[:-1])
+        and pairs[-1][0].steps <= pairs[-1][1].steps
+        and np.array_equal(other.lr[: run.steps], run.lr)
+    )
 
 
 def transfer_step(run: Run) -> int:

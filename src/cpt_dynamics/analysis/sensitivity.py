@@ -1,4 +1,4 @@
-"""How much lambda, the memory of the annealing area, matters for the fit of Fig. 3 and for its predictions."""
+"""How much lambda, the memory of the annealing area, matters for the fit of Fig. 3 and its predictions."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -28,23 +28,22 @@ def analyse(
 ) -> dict[str, Any]:
     """Errors over a grid of lambda that holds the configured one and the paper's.
 
-    All are mean relative errors on CPT rows: of the fit to all fitted runs (`fit`), of each fitted run predicted
-    from the others, averaged over runs (`left_out`; the seeds of a run are left out together), and of the held-out
-    runs (`heldout`, null without any). `best` minimises the mean of `left_out` over both validation sets, so
-    it does not look at the held-out runs.
+    All are mean relative errors on CPT rows: of the fit to all fitted runs (`fit`); of each fitted run with
+    CPT predicted from the others, averaged over runs (`left_out`; the seeds of a run are left out together, and
+    its pre-training too unless another run shares it); and of the held-out runs (`heldout`, null without any).
+    `best` minimises the mean of `left_out` over both validation sets, so it does not look at held-out runs.
     """
     entry = selection.entry(experiments, "lambda")
     names = list(dict.fromkeys([*entry.runs, *entry.heldout]))
-    groups = list(dict.fromkeys(selection.group(run) for run in entry.runs))
+    runs = selection.without_prefixes(experiments, entry.runs)
+    groups = list(dict.fromkeys(selection.group(run.name) for run in selection.transfers(experiments, runs)))
     if len(groups) < 2:
         raise UserError(f"{config.experiments}: leaving one run out needs at least two fitted runs, has {groups}")
     some = selection.of_runs(curves, names)
-    points = []
+    points: list[dict[str, Any]] = []
     for lambda_ in grid(config.law.lambda_):
         features = selection.with_areas(some, schedules, config, lambda_)
-        sets = {
-            role: _errors(features, schedules, config, entry.runs, entry.heldout, role, groups) for role in SETS
-        }
+        sets = {role: _errors(features, schedules, config, runs, entry.heldout, role, groups) for role in SETS}
         left_out = float(np.mean([errors["left_out"] for errors in sets.values()]))
         points.append({"lambda": lambda_, "memory": 1 / (1 - lambda_), "left_out": left_out, "sets": sets})
     best = min(points, key=lambda point: point["left_out"])
@@ -53,7 +52,7 @@ def analyse(
         {
             "figure": "lambda",
             "title": entry.title if "lambda" in experiments.figures else "Sensitivity to lambda",
-            "fitted_runs": list(entry.runs),
+            "fitted_runs": runs,
             "heldout_runs": list(entry.heldout),
             "left_out_together": groups,
             "validations": selection.roles(config),
@@ -69,7 +68,7 @@ def analyse(
 
 
 def grid(chosen: float) -> list[float]:
-    """The values of lambda that are tried, ascending: a grid of memories, the chosen value and the paper's."""
+    """The values of lambda that are tried, ascending: of a grid of memories, the chosen one, the paper's."""
     values = {1 - 1 / memory for memory in MEMORIES} | {PAPER_LAMBDA}
     apart = {value for value in values if abs(value - chosen) > 1e-9}
     return sorted(apart | {chosen})
@@ -105,7 +104,7 @@ def _errors(
     return {
         "objective": whole.objective,
         "fit": error(whole, runs),
-        "left_out": float(np.nanmean(list(left_out.values()))),
+        "left_out": float(np.mean(list(left_out.values()))),
         "left_out_runs": left_out,
         "heldout": error(whole, heldout) if heldout else None,
     }

@@ -8,9 +8,7 @@ from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments.runs import Experiments
 
 
-def measured(
-    features: pd.DataFrame, experiments: Experiments, runs: list[str], validation: str
-) -> pd.DataFrame:
+def measured(features: pd.DataFrame, experiments: Experiments, runs: list[str], validation: str) -> pd.DataFrame:
     """The shift at every CPT row of the transfers among `runs` (arXiv 2505.07796, Section 3).
 
     Columns run, transfer (steps of pre-training), phase_step, s1cpt, shift (nats/token), interpolated. Where
@@ -56,8 +54,8 @@ def spread(shifts: pd.DataFrame) -> dict[str, float]:
     """How far the shifts of the transfer points lie apart, against their size (nats/token).
 
     At every CPT step where the shortest curve was evaluated, the others interpolated linearly in
-    log(step): `range` is the mean distance of the largest from the smallest, `worst_range` the largest, `size` the
-    largest mean shift, `relative` is `range` over `size`.
+    log(step): `range` is the mean distance of the largest from the smallest, `worst_range` the largest one,
+    `size` the largest mean shift, `relative` is `range` over `size`.
     """
     curves = [part.set_index("phase_step")["shift"] for _, part in shifts.groupby("run", sort=False)]
     first = max(curve.index.min() for curve in curves)

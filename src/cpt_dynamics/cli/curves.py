@@ -21,4 +21,6 @@ def run_curves(options: argparse.Namespace) -> None:
     table, schedules = assemble([all_runs.runs[name] for name in all_runs.runs_of(options.figure)], plan, layout)
     curves.write_schedules(layout.schedules(options.figure), schedules)
     curves.write(layout.curves(options.figure), table)
-    print(f"{options.figure}: {len(table):,} losses of {table['run'].nunique()} runs in {layout.curves(options.figure)}")
+    print(
+        f"{options.figure}: {len(table):,} losses of {table['run'].nunique()} runs in {layout.curves(options.figure)}"
+    )

@@ -10,7 +10,9 @@ from cpt_dynamics.layout import Layout
 
 def add_plan(parser: argparse.ArgumentParser) -> None:
     add_config(parser)
-    parser.add_argument("--figure", action="append", metavar="FIGURE", help="only the runs of this figure (may be repeated)")
+    parser.add_argument(
+        "--figure", action="append", metavar="FIGURE", help="only the runs of this figure (may be repeated)"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -21,30 +23,36 @@ def run_plan(options: argparse.Namespace) -> None:
     names = all_runs.chosen(options.figure)
     branches = plan.needed(names)
     layout = Layout(config)
-    rows = [
-        {
-            "branch": b.id,
-            "from_step": b.first,
-            "to_step": b.last,
-            "parent": b.parent,
-            "forks": list(b.forks),
-            "done": layout.branch(b.id).exists(),
-        }
-        for b in branches
-    ]
-    trained = sum(b.steps for b in branches)
-    unshared = sum(all_runs.runs[name].steps for name in names)
-    tokens = sum(b.run.tokens(b.last) - b.run.tokens(b.first) for b in branches)
-    totals = {"runs": len(names), "branches": len(rows), "steps": trained, "steps_unshared": unshared, "tokens": tokens}
+    totals = {
+        "runs": len(names),
+        "branches": len(branches),
+        "steps": sum(branch.steps for branch in branches),
+        "steps_unshared": sum(all_runs.runs[name].steps for name in names),
+        "tokens": sum(branch.run.tokens(branch.last) - branch.run.tokens(branch.first) for branch in branches),
+    }
+    done = {branch.id for branch in branches if layout.branch(branch.id).exists()}
     if options.json:
+        rows = [
+            {
+                "branch": branch.id,
+                "from_step": branch.first,
+                "to_step": branch.last,
+                "parent": branch.parent,
+                "forks": list(branch.forks),
+                "done": branch.id in done,
+            }
+            for branch in branches
+        ]
         print(json.dumps({**totals, "list": rows}, indent=1))
         return
-    width = max(len(r["branch"]) for r in rows)
+    width = max(len(branch.id) for branch in branches)
     print(f"{'branch':{width}}  {'steps':>15}  starts from")
-    for row in rows:
-        steps = f"{row['from_step'] + 1}-{row['to_step']}"
-        print(f"{row['branch']:{width}}  {steps:>15}  {row['parent'] or 'scratch'}{'  (done)' if row['done'] else ''}")
+    for branch in branches:
+        steps = f"{branch.first + 1}-{branch.last}"
+        mark = "  (done)" if branch.id in done else ""
+        print(f"{branch.id:{width}}  {steps:>15}  {branch.parent or 'scratch'}{mark}")
     print(
-        f"{totals['runs']} runs, {len(rows)} branches, {trained:,} steps to train instead of {unshared:,} "
-        f"({trained / unshared:.2f}), {tokens / 1e6:.1f} million tokens"
+        f"{totals['runs']} runs, {totals['branches']} branches, {totals['steps']:,} steps to train instead of "
+        f"{totals['steps_unshared']:,} ({totals['steps'] / totals['steps_unshared']:.2f}), "
+        f"{totals['tokens'] / 1e6:.1f} million tokens"
     )

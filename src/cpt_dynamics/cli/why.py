@@ -18,7 +18,14 @@ def add_why(parser: argparse.ArgumentParser) -> None:
 def run_why(options: argparse.Namespace) -> int:
     if not shutil.which("snakemake"):
         raise UserError("snakemake is not found: install the `workflow` extra or activate the environment")
-    command = ["snakemake", "--dry-run", "--nocolor", "--cores", "1", *([options.target] if options.target else [])]
+    command = [
+        "snakemake",
+        "--dry-run",
+        "--nocolor",
+        "--cores",
+        "1",
+        *([options.target] if options.target else []),
+    ]
     if options.configfile:
         command += ["--configfile", *options.configfile]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -29,19 +36,28 @@ def run_why(options: argparse.Namespace) -> int:
         print(chosen if chosen.startswith("error:") else f"error: {chosen}", file=sys.stderr)
         return 2
     jobs = reasons(printed)
-    for rule, wildcards, reason in jobs:
-        print(f"{rule}{f' ({wildcards})' if wildcards else ''}: {reason}")
+    for job, reason in jobs:
+        print(f"{job}: {reason}")
     print(f"{len(jobs)} jobs would run" if jobs else "nothing would run: everything is up to date")
     return 0
 
 
-def reasons(printed: str) -> list[tuple[str, str, str]]:
-    """(rule, wildcards, reason) of every job in the output of a dry run."""
+def reasons(printed: str) -> list[tuple[str, str]]:
+    """(what a job does, why it would run) of every job in the output of a dry run.
+
+    A job that runs only because another one does says just that.
+    """
+    found = re.findall(r"^Job \d+: (.*)\nReason: (.*)$", printed, re.MULTILINE)
     jobs = []
-    for block in re.split(r"\n(?=(?:local)?rule )", printed):
-        head = re.match(r"(?:local)?rule (\w+):", block)
-        reason = re.search(r"^ +reason: (.*)$", block, re.MULTILINE)
-        if head and reason:
-            wildcards = re.search(r"^ +wildcards: (.*)$", block, re.MULTILINE)
-            jobs.append((head[1], wildcards[1] if wildcards else "", reason[1]))
+    for job, reason in found:
+        parts = [p for p in reason.split("; ") if not p.startswith("Input files updated by another job")]
+        jobs.append((job, "; ".join(_short(part) for part in parts) or "its inputs are made anew"))
     return jobs
+
+
+def _short(reason: str, most: int = 3) -> str:
+    """A reason with at most a few of its files."""
+    what, _, files = reason.partition(": ")
+    names = files.split(", ")
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return f"{what[0].lower()}{what[1:]}: {', '.join(names[:most])}{more}" if files else f"{what[0].lower()}{what[1:]}"

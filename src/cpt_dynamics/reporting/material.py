@@ -43,6 +43,10 @@ class Material:
     def published(self) -> dict[str, Any]:
         return read_yaml(PUBLISHED)
 
+    def table2(self, role: str) -> dict[str, Any]:
+        """Quality of Eq. 4 as the paper's Table 2 prints it, for one validation set."""
+        return next(p for p in self.published["table2"] if (p["role"], p["variant"]) == (role, "original"))
+
     @cached_property
     def _results(self) -> dict[str, Any]:
         return {}
@@ -81,7 +85,7 @@ class Material:
         return max(self.of_manifests("finished"))
 
     def versions(self) -> dict[str, list[str]]:
-        """Every version of each package that a branch was trained with (one, unless it changed between branches)."""
+        """Versions of each package that branches were trained with (one, unless it changed between branches)."""
         found: dict[str, set[str]] = {}
         for versions in self.of_manifests("versions"):
             for name, version in versions.items():

@@ -10,15 +10,14 @@ from cpt_dynamics.layout import BRANCH_SCHEMA, Layout
 from cpt_dynamics.training import device
 from cpt_dynamics.training.evaluation import ValidationSet
 from cpt_dynamics.training.loop import Trainer
-from cpt_dynamics.versions import versions
-
+from cpt_dynamics.versions import machine, versions
 
 
 def train(branches: Iterable[Branch], plan: Plan, config: Config, skip_done: bool = False) -> None:
     """Train branches one after another in this process.
 
-    Each writes `branches/<id>.parquet` (step, lr, tokens, validation, loss, bits_per_byte) and its manifest. With
-    `skip_done`, a branch whose files exist and were made from the present text is left as it is.
+    Each writes `branches/<id>.parquet` (step, lr, tokens, validation, loss, bits_per_byte) and its manifest.
+    With `skip_done`, a branch whose files exist and were made from the present text is left as it is.
     """
     layout = Layout(config)
     trainer = open_trainer(plan, config)
@@ -45,6 +44,7 @@ def train(branches: Iterable[Branch], plan: Plan, config: Config, skip_done: boo
                 "numerics": trainer.numerics.describe(),
                 "text": text,
                 "sha256": sha256(path),
+                "machine": machine(),
                 "versions": versions(),
             },
         )

@@ -34,7 +34,7 @@ class Store:
         meta = {
             "key": key,
             "step": step,
-            "cursor": step,  # the batch of a step is a function of its number, so this is the whole data position
+            "cursor": step,  # the batch of a step is a function of its number: this is all of the data position
             "rng": torch.get_rng_state().numpy().tobytes().hex(),
             "version": __version__,
         }
@@ -68,9 +68,7 @@ def _state(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tens
     return {name: value.cpu().contiguous() for name, value in state.items()}
 
 
-def _restore(
-    state: dict[str, Tensor], model: nn.Module, optimizer: torch.optim.Optimizer | None, folder: Path
-) -> None:
+def _restore(state: dict[str, Tensor], model: nn.Module, optimizer: torch.optim.Optimizer | None, folder: Path) -> None:
     for name, parameter in model.named_parameters():
         saved = state.get(f"weight/{name}")
         if saved is None or saved.shape != parameter.shape:

@@ -69,3 +69,4 @@ def prepare(numerics: Numerics, cache: Path | None = None) -> None:
         torch.set_float32_matmul_precision("high")
     else:
         torch.use_deterministic_algorithms(True)
+        setattr(torch.utils.deterministic, "fill_uninitialized_memory", False)  # noqa: B010  # a debugging aid that costs every allocation

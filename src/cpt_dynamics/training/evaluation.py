@@ -16,7 +16,7 @@ from cpt_dynamics.experiments import Run
 
 
 def steps_to_evaluate(run: Run, config: Config) -> set[int]:
-    """Steps after which losses are measured: powers of two after each start of a phase, a grid, each phase's end.
+    """Steps after which losses are measured: powers of two after a phase starts, a grid, and the phase's end.
 
     The grid counts from the start of the phase, so a run and another that leaves it midway are measured at the
     same steps wherever they agree.
@@ -32,7 +32,7 @@ def steps_to_evaluate(run: Run, config: Config) -> set[int]:
 
 @dataclass(frozen=True)
 class ValidationSet:
-    """The first sequences of a corpus's validation text, as batches of [sequences, length + 1] tokens."""
+    """Sequences spread evenly over a corpus' validation text, as batches of [sequences, length + 1] tokens."""
 
     name: str
     batches: list[Tensor]
@@ -50,11 +50,11 @@ class ValidationSet:
         count = min(size // length, tokens.sequences(length)) // rows
         if count < 1:
             raise UserError(
-                f"the validation text of {name} has {tokens.sequences(length)} sequences of {length} tokens, fewer "
-                f"than a batch of {rows}: add text or raise split.validation_share"
+                f"the validation text of {name} has {tokens.sequences(length)} sequences of {length} tokens, "
+                f"fewer than a batch of {rows}: add text or raise split.validation_share"
             )
-        span = np.arange(length + 1)
-        rows_of = tokens.ids[np.arange(count * rows)[:, None] * length + span].astype(np.int64)
+        chosen = tokens.spread(count * rows, length)
+        rows_of = tokens.ids[chosen[:, None] * length + np.arange(length + 1)].astype(np.int64)
         predicted = lengths[rows_of[:, 1:]]
         data = torch.from_numpy(rows_of).to(device)
         return cls(name, list(data.split(rows)), float(predicted.mean()))

@@ -15,7 +15,7 @@ from cpt_dynamics.training.model import build
 
 
 def export(run: Run, step: int | None, plan: Plan, config: Config, folder: Path) -> None:
-    """Write config.json, model.safetensors and the tokenizer of a run after `step` (default: its last) to `folder`.
+    """Write the model of a run after `step` (default: its last), and its tokenizer, to `folder`.
 
     Raises `UserError` where no checkpoint was kept after that step.
     """
@@ -32,7 +32,7 @@ def export(run: Run, step: int | None, plan: Plan, config: Config, folder: Path)
     trainer.store.load(key, model, None)
     with atomic(folder) as temporary:
         model.save_pretrained(temporary)
-        tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(Layout(config).tokenizer), eos_token="<|endoftext|>")
-        tokenizer.save_pretrained(temporary)
+        file = str(Layout(config).tokenizer)
+        PreTrainedTokenizerFast(tokenizer_file=file, eos_token="<|endoftext|>").save_pretrained(temporary)
         about = {"run": run.name, "step": at, "seed": run.seed, "checkpoint": key}
         (temporary / "cpt_dynamics.json").write_text(json.dumps(about, indent=1) + "\n")

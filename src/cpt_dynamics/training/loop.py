@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 from tqdm import tqdm
+from transformers import LlamaForCausalLM
 
 from cpt_dynamics.config import Config
 from cpt_dynamics.corpora import batches
@@ -28,6 +29,37 @@ from cpt_dynamics.training.model import TokenLoss, adamw, build, non_embedding_p
 CHECK_EVERY = 20  # steps between looks at the losses for a non-finite one; a look makes a GPU wait
 
 
+class Step:
+    """One step of optimisation: loss, gradient, clipping, AdamW."""
+
+    def __init__(self, model: LlamaForCausalLM, config: Config, numerics: Numerics, compiled: bool) -> None:
+        self.model = model
+        self.model.to(torch.device(numerics.device))  # type: ignore[arg-type]
+        self.optimizer = adamw(model, config.optimizer)
+        self.clip = config.optimizer.clip
+        module = TokenLoss(model, numerics.precision)
+        self.token_loss: Callable[[Tensor], Tensor] = module
+        if compiled:
+            self.token_loss = torch.compile(module, dynamic=False)
+        self.losses = torch.zeros(CHECK_EVERY, device=numerics.device)
+
+    def __call__(self, batch: Tensor, lr: float, step: int) -> None:
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+        loss = self.token_loss(batch)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.clip)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.losses[step % CHECK_EVERY] = loss.detach()
+
+    def not_finite(self, step: int) -> int | None:
+        """The first of the last `CHECK_EVERY` steps up to `step` whose training loss is not finite."""
+        seen = self.losses.tolist()
+        recent = range(max(1, step - CHECK_EVERY + 1), step + 1)
+        return next((s for s in recent if not math.isfinite(seen[s % CHECK_EVERY])), None)
+
+
 @dataclass
 class Trainer:
     """What all branches of a process share: text, validation sets, compiled functions, checkpoints."""
@@ -39,7 +71,6 @@ class Trainer:
     vocabulary: int
     sets: list[ValidationSet]
     folder: Path
-    compiled: dict[Any, Callable[[Tensor], Tensor]] = field(default_factory=dict)
 
     @property
     def store(self) -> Store:
@@ -52,45 +83,38 @@ class Trainer:
         return prefix_digest(run, step, self.config, [self.numerics.describe(), text, self.vocabulary])
 
     def train(self, branch: Branch) -> tuple[pd.DataFrame, dict[str, Any]]:
-        """Train one branch and return its rows (step, lr, tokens, validation, loss, bits_per_byte) and statistics."""
+        """Train one branch.
+
+        Returns its rows (step, lr, tokens, validation, loss, bits_per_byte) and statistics for its manifest.
+        """
         run, config = branch.run, self.config
         model = build(config.models[run.model], self.vocabulary, run.phases[0].batch, run.seed)
-        model.to(self.numerics.device)
-        optimizer = adamw(model, config.optimizer)
+        one = Step(model, config, self.numerics, self.numerics.compile)
         partial = Rows(self.folder / "checkpoints" / f"{branch.id}.rows.json")
-        start = self._resume(branch, model, optimizer, partial)
-        token_loss = self._token_loss(model, run)
+        start = self._resume(branch, one, partial)
         # The parent may not have been evaluated at the very step where this branch leaves it.
         measured = {s for s in steps_to_evaluate(run, config) if s > branch.first} | {branch.first}
-        to_save = self._saved_steps(branch)
-        losses = torch.zeros(CHECK_EVERY, device=self.numerics.device)
+        saved = self._saved_steps(branch)
         base = run.at(max(start, 1))[0].batch.rope_base
         started, began, used = datetime.now(UTC), time.perf_counter(), time.process_time()
         if 0 < start == branch.first:
-            partial.add(run, start, evaluate(token_loss, self.sets), self.sets)
+            partial.add(run, start, evaluate(one.token_loss, self.sets), self.sets)
         bar = tqdm(range(start + 1, branch.last + 1), desc=branch.id, mininterval=5, unit="step")
         for step in bar:
             phase, _ = run.at(step)
             if phase.batch.rope_base != base:
                 base = phase.batch.rope_base
                 set_rope(model, base)
-            for group in optimizer.param_groups:
-                group["lr"] = run.lr[step - 1]
-            loss = token_loss(self._batch(run, step))
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(model.parameters(), config.optimizer.clip)
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
-            losses[step % CHECK_EVERY] = loss.detach()
-            saving = step in to_save or step == branch.last
-            if step % CHECK_EVERY == 0 or saving:
-                self._check(losses, step, branch)
-                bar.set_postfix(loss=f"{float(loss.detach()):.3f}", tokens_per_s=_rate(run, start, step, began))
+            one(self._batch(run, step), float(run.lr[step - 1]), step)
+            if step % CHECK_EVERY == 0 or step in saved:
+                self._check(one, step, branch)
+                bar.set_postfix(loss=f"{float(one.losses[step % CHECK_EVERY]):.3f}", refresh=False)
+                bar.set_description(f"{branch.id} {_rate(run, start, step, began)} tokens/s", refresh=False)
             if step in measured:
-                partial.add(run, step, evaluate(token_loss, self.sets), self.sets)
-            if saving:
+                partial.add(run, step, evaluate(one.token_loss, self.sets), self.sets)
+            if step in saved:
                 partial.write(step)
-                self.store.save(self.key(run, step), step, model, optimizer)
+                self.store.save(self.key(run, step), step, model, one.optimizer)
         rows = partial.table()
         partial.path.unlink(missing_ok=True)
         tokens = run.tokens(branch.last) - run.tokens(start)
@@ -112,17 +136,13 @@ class Trainer:
         rows = batches.batch(self.streams, mixture, step, phase.batch.sequences, phase.batch.length, run.seed)
         return torch.from_numpy(rows).to(self.numerics.device, non_blocking=True)
 
-    def _token_loss(self, model: Any, run: Run) -> Callable[[Tensor], Tensor]:
-        module = TokenLoss(model, self.numerics.precision)
-        return torch.compile(module, dynamic=False) if self.numerics.compile else module
-
     def _saved_steps(self, branch: Branch) -> set[int]:
         every = self.config.checkpoint_every
         grid = range(every * (branch.first // every + 1), branch.last, every)
         return {*grid, *branch.forks, branch.last}
 
-    def _resume(self, branch: Branch, model: Any, optimizer: Any, partial: "Rows") -> int:
-        """Load the latest checkpoint that lies on the branch's path and whose rows are known; return its step."""
+    def _resume(self, branch: Branch, one: Step, partial: "Rows") -> int:
+        """Load the latest checkpoint on the branch's path up to which its rows are known; return its step."""
         run = branch.run
         ancestors = [self.plan.branches[name] for name, _ in self.plan.chains[run.name]]
         steps = {branch.first}.union(*(self._saved_steps(ancestor) for ancestor in ancestors))
@@ -132,24 +152,23 @@ class Trainer:
                 continue
             key = self.key(run, step)
             if self.store.has(key):
-                self.store.load(key, model, optimizer)
-                set_rope(model, run.at(step)[0].batch.rope_base)
+                self.store.load(key, one.model, one.optimizer)
+                set_rope(one.model, run.at(step)[0].batch.rope_base)
                 partial.keep(step)
                 return step
         partial.keep(0)
         return 0
 
-    def _check(self, losses: Tensor, step: int, branch: Branch) -> None:
-        bad = [s for s in range(max(1, step - CHECK_EVERY + 1), step + 1) if not math.isfinite(losses[s % CHECK_EVERY])]
-        if not bad:
+    def _check(self, one: Step, step: int, branch: Branch) -> None:
+        bad = one.not_finite(step)
+        if bad is None:
             return
-        good = [s for s in sorted(self._saved_steps(branch)) if s < bad[0] and self.store.has(self.key(branch.run, s))]
+        keys = {s: self.key(branch.run, s) for s in sorted(self._saved_steps(branch)) if s < bad}
+        good = [s for s, key in keys.items() if self.store.has(key)]
         last = "there is no checkpoint before it"
         if good:
-            last = f"the last good checkpoint is {self.store.path(self.key(branch.run, good[-1]))} (step {good[-1]})"
-        raise UserError(
-            f"{branch.id}: the training loss is not finite at step {bad[0]}; {last}: lower optimizer.peak_lr"
-        )
+            last = f"the last good checkpoint is {self.store.path(keys[good[-1]])} (step {good[-1]})"
+        raise UserError(f"{branch.id}: the training loss is not finite at step {bad}; {last}: lower optimizer.peak_lr")
 
 
 class Rows:
@@ -162,8 +181,16 @@ class Rows:
     def add(self, run: Run, step: int, losses: dict[str, float], sets: list[ValidationSet]) -> None:
         known = {s.name: s for s in sets}
         for name, loss in losses.items():
-            row = {"step": step, "lr": float(run.lr[step - 1]), "tokens": run.tokens(step), "validation": name}
-            self.rows.append({**row, "loss": loss, "bits_per_byte": known[name].bits_per_byte(loss)})
+            self.rows.append(
+                {
+                    "step": step,
+                    "lr": float(run.lr[step - 1]),
+                    "tokens": run.tokens(step),
+                    "validation": name,
+                    "loss": loss,
+                    "bits_per_byte": known[name].bits_per_byte(loss),
+                }
+            )
 
     def write(self, step: int) -> None:
         write_json(self.path, {"upto": step, "rows": self.rows})

@@ -37,8 +37,8 @@ def _config(spec: Model, vocabulary: int, batch: Batch) -> LlamaConfig:
 def set_rope(model: LlamaForCausalLM, base: float) -> None:
     """Give the rotary encoding another base, keeping the weights.
 
-    The frequencies are computed when the module is constructed and an attribute set later is ignored, so they come
-    from a fresh module and are checked.
+    The frequencies are computed when the module is constructed and an attribute set later is ignored, so they
+    come from a fresh module and are checked.
     """
     rotary = model.model.rotary_emb
     config = model.config
@@ -69,7 +69,7 @@ def adamw(model: nn.Module, spec: Optimizer) -> torch.optim.AdamW:
 
 
 class TokenLoss(nn.Module):
-    """Cross-entropy (nats/token) of a batch of [sequences, length + 1] token numbers, mean over all predictions."""
+    """Mean cross-entropy (nats/token) of a batch of [sequences, length + 1] token numbers."""
 
     def __init__(self, model: LlamaForCausalLM, precision: str) -> None:
         super().__init__()

@@ -1,0 +1,374 @@
+"""Tables of the report, each written as CSV and LaTeX. A new one is one function, registered in `TABLES`."""
+
+import csv
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from cpt_dynamics.config import Config, Model
+from cpt_dynamics.errors import UserError
+from cpt_dynamics.experiments import Experiments
+from cpt_dynamics.files import atomic
+from cpt_dynamics.layout import Layout
+from cpt_dynamics.reporting.claims import NOTHING, PLAIN, SETS, all_claims, names
+from cpt_dynamics.reporting.latex import Cell, count, escape, fixed, number, percent
+from cpt_dynamics.reporting.material import PUBLISHED, Material
+
+# The paper's Table 1, arXiv 2505.07796v2.
+PAPER = {
+    "model": "LLaMA-like",
+    "parameters": "106M, 594M, 1720M",
+    "general": "FineWeb",
+    "strong": "Knowledge-Pile",
+    "weak": "Pile-of-Law",
+    "tokenizer": "LLaMA-3",
+    "optimizer": "AdamW (0.9, 0.95)",
+    "weight_decay": "0.1",
+    "clip": "1.0",
+    "peak_lr": "2e-4",
+    "batch_tokens": "4M",
+    "sequence": "4096",
+    "steps": "10,000 to 60,000",
+    "lambda": "0.999",
+}
+
+COEFFICIENTS = {
+    "L0": "$L_0$",
+    "A": "$A$",
+    "alpha": r"$\alpha$",
+    "C1": "$C_1$",
+    "C2": "$C_2$",
+    "B": "$B$",
+    "E": "$E$",
+    "beta": r"$\beta$",
+}
+
+
+BREAK = r"\\"  # between the lines of a heading
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table; `columns` are (heading, alignment as in LaTeX); `caption` and `note` are LaTeX."""
+
+    caption: str
+    columns: list[tuple[Cell, str]]
+    rows: list[list[Cell]]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a table is made, and what it reads: fits of `figures` (None: of all), corpora, published values."""
+
+    make: Callable[[Material], Table]
+    figures: tuple[str, ...] | None = ()
+    corpora: bool = False
+    published: bool = False
+
+    def possible(self, experiments: Experiments) -> bool:
+        return set(self.figures or ()) <= set(experiments.figures)
+
+    def inputs(self, config: Config, experiments: Experiments) -> list[Path]:
+        layout = Layout(config)
+        files = [layout.fit(f) for f in (experiments.figures if self.figures is None else self.figures)]
+        if self.published or self.figures is None:
+            files.append(PUBLISHED)
+        for corpus in config.validations() if self.corpora else []:
+            files += [
+                layout.documents(corpus) / "source.json",
+                layout.text(corpus) / "split.json",
+                layout.tokens(corpus, "train").with_suffix(".json"),
+                layout.tokens(corpus, "validation").with_suffix(".json"),
+            ]
+        return files
+
+
+def table1(material: Material) -> Table:
+    """Settings: the paper's beside this scale's."""
+    config = material.config
+    optimizer, batch, lengths = config.optimizer, config.batch, config.lengths
+    corpora = {role: f"{getattr(config.roles, role)}" for role in ("general", "strong", "weak")}
+    sizes = ", ".join(f"{parameters(model):,}" for model in config.models.values())
+    shapes = "; ".join(f"layers {m.layers}, width {m.width}, heads {m.heads}" for m in config.models.values())
+    tokenizer = config.tokenizer.pretrained or f"byte-level BPE, {config.tokenizer.vocabulary:,} entries"
+    rows = [
+        ("Model", PAPER["model"], f"LLaMA-like: {shapes}"),
+        ("Non-embedding parameters", PAPER["parameters"], sizes),
+        ("General corpus", PAPER["general"], corpora["general"]),
+        ("Domain corpus", PAPER["strong"], corpora["strong"]),
+        ("Second domain corpus", PAPER["weak"], corpora["weak"]),
+        ("Tokenizer", PAPER["tokenizer"], tokenizer),
+        ("Optimizer", PAPER["optimizer"], f"AdamW ({optimizer.beta1:g}, {optimizer.beta2:g})"),
+        ("Weight decay", PAPER["weight_decay"], f"{optimizer.weight_decay:g}"),
+        ("Gradient clipping", PAPER["clip"], f"{optimizer.clip:.1f}"),
+        ("Peak LR of PT", PAPER["peak_lr"], _power(optimizer.peak_lr)),
+        ("Batch, tokens", PAPER["batch_tokens"], f"{batch.sequences * batch.length:,}"),
+        ("Sequence, tokens", PAPER["sequence"], f"{batch.length:,}"),
+        ("PT steps", PAPER["steps"], f"{lengths.pretraining:,} ({lengths.warmup:,} of warm-up)"),
+        ("CPT steps", PAPER["steps"], f"{lengths.continual:,} ({lengths.rewarmup:,} of re-warm-up)"),
+        ("Memory of the annealing area, λ", PAPER["lambda"], f"{config.law.lambda_:g}"),
+    ]
+    return Table(
+        r"Settings: the paper's and those of this scale (\texttt{" + escape(config.scale) + "}).",
+        [(Cell(""), "l"), (Cell("paper"), "l"), (Cell("here"), r"p{0.42\linewidth}")],
+        [[Cell(cell) for cell in row] for row in rows],
+    )
+
+
+def _power(value: float) -> str:
+    """0.0002 as 2e-4."""
+    mantissa, exponent = f"{value:.6e}".split("e")
+    return f"{float(mantissa):g}e{int(exponent)}"
+
+
+def parameters(model: Model) -> int:
+    """Non-embedding parameters of a LLaMA-like model: attention, gated feed-forward, gains of norms."""
+    layer = 4 * model.width**2 + 3 * model.width * model.feedforward + 2 * model.width
+    return model.layers * layer + model.width
+
+
+def corpora(material: Material) -> Table:
+    """What the models read."""
+    rows = []
+    for corpus in material.corpora():
+        matches = {True: "yes", False: "NO", None: "none recorded"}[corpus["matches"]]
+        rows.append(
+            [
+                Cell(corpus["name"], escape(corpus["name"]).replace(r"\_", r"\_\allowbreak{}")),
+                Cell(corpus["role"].replace("_", " ")),
+                Cell(corpus["description"]),
+                Cell(corpus["licence"]),
+                count(corpus["documents"]),
+                Cell(str(corpus["bytes"]), f"{corpus['bytes'] / 1e6:.1f}"),
+                count(corpus["tokens"]["train"]),
+                count(corpus["tokens"]["validation"]),
+                Cell(matches),
+            ]
+        )
+    narrow = r">{\raggedright\arraybackslash}p"
+    columns = [
+        (Cell("corpus"), narrow + "{2.1cm}"),
+        (Cell("role"), narrow + "{1.3cm}"),
+        (Cell("description"), narrow + "{2.8cm}"),
+        (Cell("licence"), narrow + "{1.9cm}"),
+        (Cell("documents", "docu-" + BREAK + "ments"), "r"),
+        (Cell("bytes", "MB"), "r"),
+        (Cell("training tokens", "training" + BREAK + "tokens"), "r"),
+        (Cell("validation tokens", "validation" + BREAK + "tokens"), "r"),
+        (Cell("digest as recorded", "digest as" + BREAK + "recorded"), "l"),
+    ]
+    return Table(
+        "Corpora. Documents are distinct texts; tokens are those of the training and the validation part"
+        " after the split. The last column says whether the digest of all documents is the one that the"
+        " configuration records.",
+        columns,
+        rows,
+    )
+
+
+def coefficients(material: Material) -> Table:
+    """Fitted coefficients of Eq. 4 beside those printed under the paper's Fig. 3."""
+    printed = {p["role"]: p for p in material.published["fits"] if p["figure"] == "fig03"}
+    rows = []
+    for role, found in material.pick("fig03", "fits").items():
+        theirs, ours = printed[role], found["chosen"]
+        for source, values, validation in (
+            ("paper", theirs["parameters"], theirs["validation"]),
+            ("here", ours["parameters"], ours["validation"]),
+        ):
+            cells = [number(values[key], 4) for key in COEFFICIENTS]
+            rows.append([Cell(PLAIN[role], SETS[role]), Cell(validation), Cell(source), *cells])
+    return Table(
+        r"Coefficients of Eq.~\ref{eq:law}: the paper's (under its Fig.~3) and ours.",
+        [(Cell("set"), "l"), (Cell("corpus"), "l"), (Cell("source"), "l")]
+        + [(Cell(key, tex), "r") for key, tex in COEFFICIENTS.items()],
+        rows,
+        "Areas are sums of learning rates, and losses are those of other models on other text, so equal"
+        " values are not expected; what compares is signs and the quality of the fit. $B$, $E$ and"
+        r" $\beta$ trade off against each other.",
+    )
+
+
+def fits(material: Material) -> Table:
+    """Quality of the fit of Fig. 3, and what the two choices that the paper leaves open change."""
+    rows = []
+    variants = {
+        "chosen": "as configured",
+        "paper_lambda": "the paper's λ",
+        "other_carry_over": "other momentum",
+    }
+    for role, found in material.pick("fig03", "fits").items():
+        for key, label in variants.items():
+            one = found[key]
+            rows.append(
+                [
+                    Cell(PLAIN[role], SETS[role]),
+                    Cell(label),
+                    Cell(f"{one['lambda']:g}"),
+                    Cell("carried over" if one["carry_over"] else "restarts"),
+                    fixed(one["r2"], 4),
+                    fixed(one["r2_continual"], 4),
+                    number(one["huber_sum"], 3),
+                    percent(one["mean_relative_error_continual"]),
+                    fixed(one["skill"], 3),
+                ]
+            )
+        theirs = material.table2(role)
+        rows.append(
+            [
+                Cell(PLAIN[role], SETS[role]),
+                Cell("paper, its Table 2"),
+                Cell(PAPER["lambda"]),
+                NOTHING,
+                fixed(theirs["r2"], 4),
+                NOTHING,
+                number(theirs["huber"], 2),
+                NOTHING,
+                NOTHING,
+            ]
+        )
+    return Table(
+        r"Quality of the fit of Eq.~\ref{eq:law}, with another $\lambda$ and with the momentum of the"
+        " annealing area treated otherwise at the transfer.",
+        [
+            (Cell("set"), "l"),
+            (Cell("variant"), "l"),
+            (Cell("lambda", r"$\lambda$"), "r"),
+            (Cell("momentum"), "l"),
+            (Cell("R2", "$R^2$"), "r"),
+            (Cell("R2 on CPT", "$R^2$, CPT"), "r"),
+            (Cell("Huber sum"), "r"),
+            (Cell("error on CPT"), "r"),
+            (Cell("skill"), "r"),
+        ],
+        rows,
+        "The error is the mean relative one. Skill is 1 minus that error over the error of the law without"
+        " annealing areas; unlike $R^2$ it does not rise with the range of the losses. Huber sums grow with"
+        " the number of losses, which the paper does not state.",
+    )
+
+
+def heldout(material: Material) -> Table:
+    """Errors of the predictions of Fig. 10."""
+    rows = []
+    for role, found in material.pick("fig10", "predictions").items():
+        for run, compared in [*found["runs"].items(), ("all", found["pooled"])]:
+            law, s1_only = compared["law"], compared["s1_only"]
+            rows.append(
+                [
+                    Cell(PLAIN[role], SETS[role]),
+                    Cell(run),
+                    count(int(law["n"])),
+                    percent(law["mean_relative_error"]),
+                    percent(law["worst_relative_error"]),
+                    percent(s1_only["mean_relative_error"]),
+                    fixed(compared["ratio"], 3),
+                ]
+            )
+    return Table(
+        "Losses predicted for schedules that were not fitted, on their CPT steps: relative errors of "
+        r"Eq.~\ref{eq:law} and of the law without annealing areas (fitted to the same runs).",
+        [(Cell("set"), "l"), (Cell("run"), "l"), (Cell("losses"), "r")]
+        + [(Cell(text), "r") for text in ("mean error", "worst error", "without annealing", "ratio")],
+        rows,
+    )
+
+
+def checks(material: Material) -> Table:
+    """Every check of every figure, with its bound and its outcome."""
+    called = names(material.figures)
+    rows = [
+        [
+            Cell(called[figure]),
+            Cell(check.label, check.claim),
+            check.show(check.value),
+            check.bound,
+            check.printed,
+            Cell("yes" if check.holds else "no", "yes" if check.holds else r"\textbf{no}"),
+        ]
+        for figure, found in all_claims(material).items()
+        for check in found.checks
+    ]
+    return Table(
+        "All checks. The bounds are fixed in the code and the same at every scale.",
+        [
+            (Cell("figure"), "l"),
+            (Cell("check"), r">{\raggedright\arraybackslash}p{7.2cm}"),
+            (Cell("measured"), "r"),
+            (Cell("wanted"), "l"),
+            (Cell("paper"), "l"),
+            (Cell("holds"), "l"),
+        ],
+        rows,
+    )
+
+
+TABLES: dict[str, Recipe] = {
+    "table1": Recipe(table1),
+    "table_corpora": Recipe(corpora, corpora=True),
+    "table_coefficients": Recipe(coefficients, ("fig03",), published=True),
+    "table_fits": Recipe(fits, ("fig03",), published=True),
+    "table_heldout": Recipe(heldout, ("fig10",)),
+    "table_checks": Recipe(checks, None),
+}
+
+
+def available(experiments: Experiments) -> list[str]:
+    """Tables whose figures are all among those of a scale."""
+    return [table for table, recipe in TABLES.items() if recipe.possible(experiments)]
+
+
+def write(table: str, material: Material) -> list[Path]:
+    """Write `tables/<table>.csv` and `.tex`; returns the paths. An unknown table raises `UserError`."""
+    possible = available(material.experiments)
+    if table not in possible:
+        raise UserError(
+            f"there is no table {table!r} for the figures of this scale: choose one of {', '.join(possible)}"
+        )
+    made = TABLES[table].make(material)
+    paths = [material.layout.table(table, suffix) for suffix in ("csv", "tex")]
+    for path, text in zip(paths, (as_csv(made), as_latex(made, table)), strict=True):
+        with atomic(path) as temporary:
+            temporary.write_text(text)
+    return paths
+
+
+def as_csv(table: Table) -> str:
+    """The plain text of a table."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(heading.text for heading, _ in table.columns)
+    writer.writerows([cell.text for cell in row] for row in table.rows)
+    return out.getvalue()
+
+
+def as_latex(table: Table, label: str) -> str:
+    """A `longtable` with the rules of booktabs, to be read with \\input."""
+    align = "".join(align for _, align in table.columns)
+    heads = " & ".join(_heading(cell) for cell, _ in table.columns)
+    lines = [
+        rf"\begin{{longtable}}{{@{{}}{align}@{{}}}}",
+        rf"\caption{{{table.caption}}}\label{{tab:{label}}}\\",
+        r"\toprule",
+        rf"{heads} \\",
+        r"\midrule",
+        r"\endfirsthead",
+        r"\toprule",
+        rf"{heads} \\",
+        r"\midrule",
+        r"\endhead",
+        r"\bottomrule",
+        r"\endfoot",
+        *(" & ".join(cell.latex for cell in row) + r" \\" for row in table.rows),
+        r"\end{longtable}",
+    ]
+    if table.note:
+        lines.append(rf"\tablenote{{{table.note}}}")
+    return "\n".join(lines) + "\n"
+
+
+def _heading(cell: Cell) -> str:
+    lines = cell.latex.split(BREAK)
+    return lines[0] if len(lines) == 1 else r"\shortstack{" + BREAK.join(lines) + "}"

@@ -1,0 +1,524 @@
+"""The report: numbers, tables, sources and PDF, from what the analysis makes of curves that follow Eq. 4."""
+
+import csv
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from cpt_dynamics import analysis, cli, config, curves
+from cpt_dynamics.analysis import sensitivity
+from cpt_dynamics.errors import UserError
+from cpt_dynamics.files import read_json, write_json
+from cpt_dynamics.fitting import varpro
+from cpt_dynamics.laws import get
+from cpt_dynamics.reporting import claims, document, macros, tables
+from cpt_dynamics.reporting.latex import escape, number, percent
+from cpt_dynamics.reporting.material import Material
+from cpt_dynamics.reporting.summary import summary
+
+ROOT = Path(__file__).parent.parent
+LAW = {
+    "general": {"L0": 3.0, "A": 0.4, "alpha": 0.5, "C1": 0.3, "C2": 0.3, "B": 0.6, "E": 3.0, "beta": 0.3},
+    "strong": {"L0": 2.5, "A": 0.5, "alpha": 0.6, "C1": 0.2, "C2": 0.3, "B": -0.9, "E": 40.0, "beta": 0.3},
+}
+FINISHED = "2026-01-02T03:04:05+00:00"
+
+
+def phase(name: str, role: str, steps: str, **schedule: Any) -> dict[str, Any]:
+    return {"phase": name, "data": {role: 1}, "steps": steps, "schedule": schedule}
+
+
+def pretraining(steps: str = "pretraining", role: str = "general", **schedule: Any) -> dict[str, Any]:
+    return {"phases": [phase("pretraining", role, steps, **schedule)]}
+
+
+def after(run: str, at: str | None = None, **schedule: Any) -> dict[str, Any]:
+    return {"after": run, "phases": [phase("continual", "strong", "continual", **schedule)]} | (
+        {"at": at} if at else {}
+    )
+
+
+EXPERIMENTS = {
+    "runs": {
+        "pt_constant": pretraining(shape="constant"),
+        "hidden_constant": pretraining("total", shape="constant"),
+        "scratch_constant": pretraining("total", "strong", shape="constant"),
+        "cpt_constant": after("pt_constant", shape="constant", peak="last"),
+        "transfer_1": after("pt_constant", "1/6 * total", shape="constant", peak="last"),
+        "pt_wsd": pretraining(shape="wsd", end=0.1),
+        "cpt_wsd": after("pt_wsd", shape="wsd", end=0.1),
+        "pt_cosine": pretraining(shape="cosine", end=0.0),
+        "cpt_cosine": after("pt_cosine", shape="cosine", end=0.1),
+        "cpt_linear": after("pt_wsd", shape="linear", peak="last", end=0.0),
+    },
+    "figures": {
+        "fig01": {
+            "title": "CPT moves between two curves",
+            "runs": ["hidden_constant", "scratch_constant", "cpt_constant"],
+        },
+        "fig02": {"title": "The shift", "runs": ["hidden_constant", "cpt_constant", "transfer_1"]},
+        "fig03": {
+            "title": "One equation for all_curves & more",
+            "runs": ["cpt_constant", "cpt_wsd", "cpt_cosine"],
+        },
+        "fig10": {
+            "title": "Unseen schedules",
+            "runs": ["cpt_constant", "cpt_wsd", "cpt_cosine"],
+            "heldout": ["cpt_linear"],
+            "needs": ["fig03"],
+        },
+        "lambda": {
+            "title": "Sensitivity to lambda",
+            "runs": ["cpt_wsd", "cpt_cosine"],
+            "heldout": ["cpt_linear"],
+            "needs": ["fig03"],
+        },
+    },
+}
+
+
+def synthetic(material: Material, figure: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Curves of a figure that follow Eq. 4 but for one part in a thousand, and their schedules."""
+    random = np.random.default_rng(0)
+    plans, rows = [], []
+    for name in material.experiments.runs_of(figure):
+        run = material.experiments.runs[name]
+        step = np.arange(1, run.steps + 1)
+        phases = np.concatenate([[p.phase] * p.steps for p in run.phases])
+        plans.append(pd.DataFrame({"run": name, "step": step, "phase": phases, "lr": run.lr}))
+        before = int((phases == "pretraining").sum())
+        at = step[39::40]
+        for role in ("general", "strong"):
+            rows.append(
+                pd.DataFrame(
+                    {
+                        "run": name,
+                        "seed": 1,
+                        "model": "small",
+                        "params": 1000,
+                        "step": at,
+                        "phase": phases[at - 1],
+                        "phase_step": np.where(at > before, at - before, at),
+                        "lr": run.lr[at - 1],
+                        "tokens": at * 100,
+                        "validation": getattr(material.config.roles, role),
+                        "loss": 1.0,
+                        "bits_per_byte": np.nan,
+                    }
+                )
+            )
+    schedules = pd.concat(plans, ignore_index=True)
+    table = curves.features(pd.concat(rows, ignore_index=True), schedules, material.config.law.lambda_)
+    for role, parameters in LAW.items():
+        on = (table["validation"] == getattr(material.config.roles, role)).to_numpy()
+        table.loc[on, "loss"] = get("cpt").predict(parameters, table[on])
+    from_scratch = table["run"] == "scratch_constant"
+    shift = table["validation"].map({material.config.roles.general: 1.0, material.config.roles.strong: -1.2})
+    table.loc[from_scratch, "loss"] += shift[from_scratch]
+    # shared steps are trained once, so the noise is a function of the step and of what came before
+    keys = table["lr"].astype(str) + table["loss"].round(9).astype(str) + table["step"].astype(str)
+    noise = dict(zip(keys, random.normal(0, 1e-3, len(keys)), strict=True))
+    table["loss"] *= 1 + keys.map(noise)
+    return table.drop(columns=list(curves.AREA_COLUMNS)), schedules
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with everything that a report is made from; only training and drawing are made up."""
+    root = tmp_path_factory.mktemp("report")
+    shutil.copytree(ROOT / "paper", root / "paper")
+    shutil.copytree(ROOT / "data/published", root / "data/published")
+    (root / "config").mkdir()
+    (root / "config/experiments.yaml").write_text(yaml.safe_dump(EXPERIMENTS, sort_keys=False))
+    raw = config.merge(
+        config.read_yaml(ROOT / "config/config.yaml"), config.read_yaml(ROOT / "config/scales/smoke.yaml")
+    )
+    raw |= {
+        "scale": "made_up",
+        "lengths": {"pretraining": 1200, "continual": 600, "warmup": 60, "rewarmup": 20},
+    }
+    raw |= {"law": {"lambda": 0.97}, "checkpoint_every": 100}
+    (root / "config/config.yaml").write_text(yaml.safe_dump(raw, sort_keys=False))
+    search = varpro.search
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        patch.setattr(sensitivity, "MEMORIES", ())  # in place of a minute of fits
+        patch.setattr(varpro, "search", lambda problem, starts: search(problem, min(starts, 2)))
+        fill(Material(config.load([])))
+    return root
+
+
+def fill(material: Material) -> None:
+    layout = material.layout
+    found: dict[str, Any] = {}
+    for figure in material.figures:
+        table, schedules = synthetic(material, figure)
+        found[figure] = analysis.analyse(figure, table, schedules, material.config, material.experiments, found)
+        write_json(layout.fit(figure), found[figure])
+        for suffix in ("pdf", "csv"):
+            layout.figure(figure, suffix).parent.mkdir(parents=True, exist_ok=True)
+        layout.figure(figure, "csv").write_text("step,loss\n1,2\n")
+        drawing(layout.figure(figure, "pdf"), table)
+    for number_, branch in enumerate(material.plan.branches.values()):
+        manifest = {
+            "branch": branch.id,
+            "started": f"2026-01-02T03:0{number_ % 4}:00+00:00",
+            "finished": FINISHED if number_ == 0 else "2026-01-02T03:04:00+00:00",
+            "cpu_seconds": 100.0,
+            "wall_seconds": 60.0,
+            "numerics": {
+                "device": "cpu",
+                "precision": "float32",
+                "compile": False,
+                "threads": 1,
+                "torch": "2.13.0",
+            },
+            "versions": {"cpt_dynamics": "0.1.0", "python": "3.11.9", "torch": "2.13.0", "numpy": "2.4.6"},
+        }
+        write_json(layout.branch(branch.id).with_suffix(".json"), manifest)
+    for name in material.config.validations():
+        source = {
+            "corpus": name,
+            "licence": "BSD & others",
+            "sha256": "a" * 64,
+            "matches": name != "small_code",
+        }
+        write_json(layout.documents(name) / "source.json", source | {"expected_sha256": "b" * 64, "warnings": []})
+        write_json(layout.text(name) / "split.json", {"documents": 12345, "bytes": 6_780_000})
+        for part in ("train", "validation"):
+            write_json(layout.tokens(name, part).with_suffix(".json"), {"count": 1_234_567})
+
+
+def drawing(path: Path, table: pd.DataFrame) -> None:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.5, 3))
+    axes = figure.subplots()
+    for _, rows in table.groupby(["run", "validation"]):
+        axes.plot(rows["step"], rows["loss"])
+    figure.savefig(path, metadata={"CreationDate": None})
+
+
+@pytest.fixture
+def material(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Material:
+    """A copy of the folder to work in."""
+    shutil.copytree(built, tmp_path / "copy")
+    monkeypatch.chdir(tmp_path / "copy")
+    return Material(config.load([]))
+
+
+def change(path: Path, value: Any, *keys: Any) -> None:
+    """Set one value of a JSON file."""
+    found = inner = read_json(path)
+    for key in keys[:-1]:
+        inner = inner[key]
+    inner[keys[-1]] = value
+    write_json(path, found)
+
+
+# --- LaTeX ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a_b", r"a\_b"),
+        ("50 % & more", r"50 \% \& more"),
+        (r"\input{x}", r"\textbackslash{}input\{x\}"),
+        ("λ ≤ 1", r"$\lambda$ $\le$ 1"),
+        ("Zürich", "Zürich"),
+        ("中", "[U+4E2D]"),
+    ],
+)
+def test_any_text_is_escaped(text: str, expected: str) -> None:
+    assert escape(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "text", "tex"),
+    [
+        (0.49, 3, "0.490", "0.490"),
+        (-0.666, 3, "-0.666", "$-0.666$"),
+        (5662, 4, "5662", "5662"),
+        (5662, 3, "5.66e3", r"$5.66\times 10^{3}$"),
+        (1e-6, 2, "1.0e-6", r"$1.0\times 10^{-6}$"),
+        (None, 3, "", "--"),
+    ],
+)
+def test_numbers(value: float | None, digits: int, text: str, tex: str) -> None:
+    cell = number(value, digits)
+    assert (cell.text, cell.latex) == (text, tex)
+
+
+def test_percentages() -> None:
+    assert percent(0.0123).latex == r"1.23\,\%"
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(61, "61 seconds"), (3000, "50 minutes"), (9000, "2.5 hours")])
+def test_durations(seconds: float, text: str) -> None:
+    assert macros.duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("figure", "letters"),
+    [
+        ("fig03", "FigThree"),
+        ("fig10", "FigTen"),
+        ("fig22", "FigTwentyTwo"),
+        ("fig20b", "FigTwentyB"),
+        ("lambda", "FigLambda"),
+    ],
+)
+def test_figures_in_names_of_macros(figure: str, letters: str) -> None:
+    assert macros.words(figure) == letters
+
+
+# --- checks -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("value", "lower", "upper", "holds"),
+    [
+        (0.5, 0.0, 1.0, True),
+        (1.5, 0.0, 1.0, False),
+        (-0.5, 0.0, None, False),
+        (0.5, None, 0.4, False),
+        (None, 0.0, None, False),
+        (float("nan"), None, 1.0, False),
+    ],
+)
+def test_a_check_holds_within_its_bounds_and_never_without_a_value(
+    value: float | None, lower: float | None, upper: float | None, holds: bool
+) -> None:
+    assert claims.Check("", "", value, lower, upper).holds is holds
+
+
+def test_the_verdict_follows_from_the_checks() -> None:
+    good, bad = claims.Check("", "", 1.0, 0.0), claims.Check("", "", -1.0, 0.0)
+    assert claims.verdict([good, good]) == "agrees"
+    assert claims.verdict([good, bad]) == "agrees in part"
+    assert claims.verdict([bad]) == "does not agree"
+    assert claims.verdict([]) == "is not checked"
+
+
+def test_curves_that_follow_the_law_agree_with_the_paper(material: Material) -> None:
+    found = claims.all_claims(material)
+    failed = [c.label for one in found.values() for c in one.checks if not c.holds]
+    assert failed == []
+    assert {figure: len(one.checks) for figure, one in found.items()} == {
+        "fig01": 2,
+        "fig02": 6,
+        "fig03": 8,
+        "fig10": 4,
+        "lambda": 3,
+    }
+
+
+def test_a_worse_result_changes_the_verdict_and_the_text(material: Material) -> None:
+    change(material.layout.fit("fig03"), 0.5, "fits", "general", "chosen", "r2")
+    change(material.layout.fit("fig10"), 1.7, "predictions", "strong", "runs", "cpt_linear", "ratio")
+    fresh = Material(material.config)
+    found = macros.macros(fresh)
+    assert found["FigThreeVerdict"] == found["FigTenVerdict"] == found["Verdict"] == "agrees in part"
+    assert (found["Checks"], found["ChecksHeld"]) == ("23", "21")
+    assert found["FigThreeRsqGeneral"] == "0.5000"
+    assert r"\textbf{7 of 8 checks hold: agrees in part.}" in document.results(fresh)
+
+
+# --- tables -----------------------------------------------------------------------------------------------
+
+
+def test_every_table_is_written_as_csv_and_latex(material: Material) -> None:
+    for table in tables.available(material.experiments):
+        comma, tex = tables.write(table, material)
+        rows = list(csv.reader(comma.open()))
+        assert len({len(row) for row in rows}) == 1
+        assert tex.read_text().count(r" \\") >= len(rows)
+        assert rf"\label{{tab:{table}}}" in tex.read_text()
+
+
+def test_table_1_states_the_configuration(material: Material) -> None:
+    rows = {row[0]: row[2] for row in csv.reader(tables.write("table1", material)[0].open())}
+    assert rows["Peak LR of PT"] == "3e-3"
+    assert rows["PT steps"].startswith("1,200 ")
+    assert rows["Batch, tokens"] == "256"
+
+
+def test_table_1_needs_no_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    made = tables.TABLES["table1"].make(Material(config.load([])))
+    assert len(made.rows) == 15
+
+
+def test_parameters_are_counted_as_the_model_counts_them() -> None:
+    pytest.importorskip("torch")
+    from cpt_dynamics.config import Batch, Model
+    from cpt_dynamics.training.model import build, non_embedding_parameters
+
+    for spec in (
+        Model(layers=2, width=64, heads=4, feedforward=176),
+        Model(layers=1, width=32, heads=2, feedforward=80),
+    ):
+        model = build(spec, 300, Batch(sequences=1, length=8, rope_base=1e4), 0)
+        assert tables.parameters(spec) == non_embedding_parameters(model)
+
+
+def test_coefficients_are_those_of_the_fit_and_of_the_paper(material: Material) -> None:
+    rows = list(csv.DictReader(tables.write("table_coefficients", material)[0].open()))
+    assert [row["L0"] for row in rows if row["source"] == "paper"] == ["3.057", "3.024"]
+    for role, row in zip(("general", "strong"), [r for r in rows if r["source"] == "here"], strict=True):
+        fitted = material.pick("fig03", "fits", role, "chosen", "parameters")
+        assert float(row["L0"]) == pytest.approx(fitted["L0"], abs=1e-3)
+        assert float(row["B"]) == pytest.approx(fitted["B"], rel=1e-3)
+
+
+def test_a_table_that_the_figures_do_not_allow_is_refused(material: Material) -> None:
+    with pytest.raises(UserError, match="there is no table 'table9'"):
+        tables.write("table9", material)
+
+
+def test_another_text_than_the_recorded_one_is_said(material: Material) -> None:
+    assert r"small\_code is \textbf{not} the recorded one" in macros.recorded(material)
+    rows = {row[0]: row[-1] for row in csv.reader(tables.write("table_corpora", material)[0].open())}
+    assert (rows["small_handbook"], rows["small_code"]) == ("yes", "NO")
+
+
+# --- summary ----------------------------------------------------------------------------------------------
+
+
+def test_the_summary_keeps_its_contract(material: Material) -> None:
+    for table in tables.available(material.experiments):
+        tables.write(table, material)
+    assert cli.main(["summary"]) == 0
+    found = read_json(material.layout.summary)
+    assert found["scale"] == "made_up"
+    assert found["wall_seconds"] == 245
+    assert found["cpu_seconds"] == pytest.approx(100 * found["branches"] + found["cpu_seconds_fitting"], abs=0.01)
+    assert found["branches"] == len(material.plan.branches)
+    assert found["steps_trained"] == material.plan.steps_trained < found["steps_unshared"]
+    fit = found["fits"]["fig03"]["small_handbook"]
+    assert {"law", "lambda", "r2", "r2_cpt", "huber", "mean_relative_error", "skill"} <= fit.keys()
+    assert (fit["law"], fit["lambda"]) == ("cpt", 0.97)
+    predicted = found["heldout"]["fig10"]["small_code"]
+    assert predicted["ratio"] == pytest.approx(
+        predicted["mean_relative_error"] / predicted["s1_only_mean_relative_error"]
+    )
+    assert set(predicted["runs"]) == {"cpt_linear"}
+    assert set(found["figures"]) == set(EXPERIMENTS["figures"])
+    assert Path(found["tables"]["table1"]["path"]).exists()
+    assert [c["matches"] for c in found["corpora"]] == [True, False, True]
+    json.dumps(found, allow_nan=False)
+
+
+def test_fits_that_figures_share_are_counted_once(material: Material) -> None:
+    before = material.fitting_seconds()
+    write_json(material.layout.fit("fig01"), {"copy": read_json(material.layout.fit("fig03"))})
+    assert Material(material.config).fitting_seconds() == pytest.approx(before)
+
+
+@pytest.mark.parametrize("missing", ["fits/fig10.json", "figures/fig01.pdf", "tables/table1.csv"])
+def test_a_missing_input_is_named(material: Material, missing: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for table in tables.available(material.experiments):
+        tables.write(table, material)
+    (material.layout.root / missing).unlink()
+    assert cli.main(["summary"]) == 2
+    assert missing in capsys.readouterr().err
+    assert not material.layout.summary.exists()
+
+
+def test_a_manifest_without_times_is_named(material: Material) -> None:
+    path = next(iter(sorted((material.layout.root / "branches").glob("*.json"))))
+    manifest = read_json(path)
+    del manifest["finished"]
+    write_json(path, manifest)
+    with pytest.raises(UserError, match=rf"{path.name}: key 'finished' is missing"):
+        summary(material)
+
+
+# --- sources and PDF --------------------------------------------------------------------------------------
+
+
+def write_sources(material: Material) -> Path:
+    for table in tables.available(material.experiments):
+        tables.write(table, material)
+    return document.write(material)
+
+
+def test_the_sources_are_the_declared_ones(material: Material) -> None:
+    folder = write_sources(material)
+    declared = document.sources(material.config, material.experiments)
+    assert sorted(p for p in folder.rglob("*") if p.is_file()) == sorted(declared)
+
+
+def test_the_text_uses_only_macros_that_there_are(material: Material) -> None:
+    defined = set(re.findall(r"\\newcommand{\\(\w+)}", macros.as_latex(macros.macros(material), material.figures)))
+    preamble = (ROOT / "paper/preamble.sty").read_text()
+    assert not defined & set(re.findall(r"\\newcommand{\\(\w+)}", preamble))
+    text = "".join(path.read_text() for path in (ROOT / "paper").glob("*.tex"))
+    used = set(re.findall(r"\\([A-Z]\w+)", text)) - {"Delta", "Dpt", "Dcpt"}
+    assert used - defined == set()
+
+
+def test_no_number_of_a_result_is_written_by_hand() -> None:
+    for name in ("abstract", "results", "settings", "corpora", "software"):
+        text = (ROOT / f"paper/{name}.tex").read_text()
+        assert not re.search(r"\d\.\d", text), name
+
+
+def test_a_scale_with_fewer_figures_has_a_report_too(material: Material) -> None:
+    fewer = {**EXPERIMENTS, "figures": {"mine": EXPERIMENTS["figures"]["fig02"]}}
+    Path("config/experiments.yaml").write_text(yaml.safe_dump(fewer, sort_keys=False))
+    fresh = Material(material.config)
+    for suffix in ("pdf", "csv"):
+        shutil.copy(fresh.layout.figure("fig02", suffix), fresh.layout.figure("mine", suffix))
+    shutil.copy(fresh.layout.fit("fig02"), fresh.layout.fit("mine"))
+    folder = write_sources(fresh)
+    assert tables.available(fresh.experiments) == ["table1", "table_corpora", "table_checks"]
+    assert r"\HasFigThreefalse" in (folder / "generated/macros.tex").read_text()
+    assert "Figure S1" in (folder / "generated/results.tex").read_text()
+    if document.tex():
+        assert document.compile(folder, fresh.finished).exists()
+
+
+needs_tex = pytest.mark.skipif(document.tex() is None, reason=document.NO_TEX)
+
+
+@needs_tex
+@pytest.mark.slow
+def test_the_same_results_give_the_same_pdf(material: Material) -> None:
+    assert cli.main(["report"]) == 0
+    pdf = material.layout.report / "report.pdf"
+    first = pdf.read_bytes()
+    log = (material.layout.report / "build/report.log").read_text(errors="replace")
+    assert not re.search(r"LaTeX Warning: (Reference|Citation|There were undefined)|Overfull", log)
+    shutil.rmtree(material.layout.report)
+    assert cli.main(["report"]) == 0
+    assert pdf.read_bytes() == first
+
+
+@needs_tex
+def test_a_mistake_in_the_sources_is_said_in_one_line(material: Material, capsys: pytest.CaptureFixture[str]) -> None:
+    with Path("paper/limits.tex").open("a") as out:
+        out.write("\\nosuchcommand\n")
+    assert cli.main(["report"]) == 2
+    message = capsys.readouterr().err
+    assert "limits.tex" in message
+    assert "Undefined control sequence" in message
+    assert message.count("\n") == 1
+    assert not (material.layout.report / "report.pdf").exists()
+
+
+def test_without_tex_it_is_said_what_to_install(
+    material: Material, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")
+    write_sources(material)
+    assert cli.main(["report", "--pdf"]) == 2
+    assert "install tectonic" in capsys.readouterr().err

@@ -1,0 +1,169 @@
+"""The DAG: it plans from a fresh copy, takes data sets of one's own, reruns what changed, and runs from end to end."""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import yaml
+from conftest import EXPERIMENTS, REPOSITORY, TINY, write_texts
+
+PARTS = ["Snakefile", "workflow", "profiles", "paper", "data/published", "environment.yml", "config"]
+
+
+def copy(folder: Path) -> Path:
+    """What a clone has of the workflow, with tiny texts and runs as its default scale."""
+    for part in PARTS:
+        source, target = REPOSITORY / part, folder / part
+        target.parent.mkdir(parents=True, exist_ok=True)
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, target)
+    write_texts(folder / "text")
+    (folder / "config/config.yaml").write_text(yaml.safe_dump(TINY, sort_keys=False))
+    (folder / "config/experiments.yaml").write_text(yaml.safe_dump(EXPERIMENTS, sort_keys=False))
+    return folder
+
+
+def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["snakemake", "--cores", "2", *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+
+
+def jobs(done: subprocess.CompletedProcess[str]) -> dict[str, int]:
+    """Rule -> number of jobs of a dry run."""
+    lines = (done.stdout + done.stderr).splitlines()
+    counts = {}
+    for line in lines:
+        words = line.split()
+        if len(words) == 2 and words[1].isdigit() and words[0] not in ("total", "job"):
+            counts[words[0]] = int(words[1])
+    return counts
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return copy(tmp_path_factory.mktemp("clone"))
+
+
+def test_the_front_door_plans_the_whole_default_scale(tmp_path: Path) -> None:
+    for part in PARTS:
+        source, target = REPOSITORY / part, tmp_path / part
+        target.parent.mkdir(parents=True, exist_ok=True)
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, target)
+    planned = jobs(snakemake(tmp_path, "-n"))
+    assert planned["train"] == 17
+    assert planned["plot"] == 5
+    only = jobs(snakemake(tmp_path, "-n", "fig02"))
+    assert only["train"] == 5  # the trunk, its continuation and three transfers
+    assert only["plot"] == 1
+
+
+def test_a_data_set_is_added_in_config_and_by_a_rule_of_ones_own(clone: Path) -> None:
+    (clone / "text/own.txt").write_text("A text of one's own, long enough to be split into tokens.\n")
+    for number in range(200):
+        (clone / f"text/own-{number}.txt").write_text(f"Text number {number} of one's own. " * 20)
+    (clone / "config/mine.yaml").write_text(
+        """
+scale: mine
+corpora:
+  own: {source: local, paths: ["text/own-*.txt"]}
+  made: {source: rule}
+roles: {strong: own, weak: made}
+custom_rules: [mine.smk]
+"""
+    )
+    (clone / "make.py").write_text(
+        """
+import json, sys
+import pandas as pd
+texts = [f"if step {n} then rate {n * 7 % 11}; " * 30 for n in range(200)]
+pd.DataFrame({"id": [str(n) for n in range(200)], "text": texts}).to_parquet(sys.argv[1])
+json.dump({"from": "a rule of one's own", "licence": "none"}, open(sys.argv[2], "w"))
+"""
+    )
+    (clone / "mine.smk").write_text(
+        """
+rule made:
+    output:
+        documents="data/corpora/made/documents.parquet",
+        source="data/corpora/made/source.json",
+    shell:
+        "python make.py {output.documents} {output.source}"
+"""
+    )
+    done = snakemake(clone, "data", "--configfile", "config/mine.yaml")
+    assert done.returncode == 0, done.stderr[-3000:]
+    for name in ("own", "made"):
+        counts = json.loads((clone / f"results/mine/text/{name}/split.json").read_text())
+        assert counts["train"]["documents"] > 100
+        assert (clone / f"results/mine/tokens/{name}.train.bin").stat().st_size > 1000
+
+
+def test_runs_are_trained_once_and_retrained_only_for_what_changed(clone: Path) -> None:
+    done = snakemake(clone, "runs")
+    assert done.returncode == 0, done.stderr[-3000:]
+    curves = list((clone / "results/tiny/branches").glob("*.parquet"))
+    assert len(curves) == 2
+    assert "Nothing to be done" in snakemake(clone, "-n", "runs").stderr
+    why = subprocess.run(
+        ["cpt-dynamics", "why", "runs"], cwd=clone, capture_output=True, text=True, check=True
+    )
+    assert "nothing would run" in why.stdout
+    longer = {**TINY, "law": {"lambda": 0.9}}  # a choice of the fits
+    (clone / "config/config.yaml").write_text(yaml.safe_dump(longer, sort_keys=False))
+    assert "Nothing to be done" in snakemake(clone, "-n", "runs").stderr
+    reseeded = {**TINY, "seed": 4}
+    (clone / "config/config.yaml").write_text(yaml.safe_dump(reseeded, sort_keys=False))
+    assert jobs(snakemake(clone, "-n", "runs"))["train"] == 2
+    (clone / "config/config.yaml").write_text(yaml.safe_dump(TINY, sort_keys=False))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"sead": 1}, "unknown key 'sead'"),
+        ({"batch": {"sequences": -1, "length": 16}}, "batch.sequences"),
+        ({"roles": {**TINY["roles"], "strong": "nothing"}}, "roles.strong names 'nothing'"),
+        ({"lengths": {**TINY["lengths"], "warmup": 30}}, "warm-up of 30 steps does not fit into a phase of 24"),
+    ],
+)
+def test_a_mistake_in_the_configuration_is_one_line(
+    tmp_path: Path, change: dict[str, Any], said: str
+) -> None:
+    copy(tmp_path)
+    (tmp_path / "config/config.yaml").write_text(yaml.safe_dump({**TINY, **change}, sort_keys=False))
+    done = snakemake(tmp_path, "-n")
+    assert done.returncode != 0
+    lines = [line for line in done.stderr.splitlines() if said in line]
+    assert len(lines) == 1, done.stderr[-2000:]
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.slow
+def test_the_smoke_scale_runs_from_end_to_end(tmp_path: Path) -> None:
+    for part in PARTS:
+        source, target = REPOSITORY / part, tmp_path / part
+        target.parent.mkdir(parents=True, exist_ok=True)
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, target)
+    done = snakemake(tmp_path, "--configfile", "config/scales/smoke.yaml")
+    assert done.returncode == 0, done.stderr[-3000:]
+    summary = json.loads((tmp_path / "results/smoke/summary.json").read_text())
+    assert summary["steps_trained"] < summary["steps_unshared"]
+    for figure in ("fig01", "fig02", "fig03", "fig10", "lambda"):
+        folder = tmp_path / "results/smoke/figures"
+        assert (folder / f"{figure}.pdf").read_bytes().startswith(b"%PDF")
+        assert len(pd.read_csv(folder / f"{figure}.csv"))
+    if shutil.which("latexmk"):
+        assert (tmp_path / "results/smoke/report/report.pdf").stat().st_size > 50_000
+    again = snakemake(tmp_path, "-n", "--configfile", "config/scales/smoke.yaml")
+    assert "Nothing to be done" in again.stderr
