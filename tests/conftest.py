@@ -13,7 +13,28 @@ from cpt_dynamics import config as configuration
 from cpt_dynamics.config import Config
 
 REPOSITORY = Path(__file__).parents[1]
-WORDS = "the rate of learning falls while steps go on and a loss curve bends where text of another kind begins".split()
+WORDS = [
+    "the",
+    "rate",
+    "of",
+    "learning",
+    "falls",
+    "while",
+    "steps",
+    "go",
+    "on",
+    "and",
+    "a",
+    "loss",
+    "curve",
+    "bends",
+    "where",
+    "text",
+    "of",
+    "another",
+    "kind",
+    "begins",
+]
 
 TINY: dict[str, Any] = {
     "scale": "tiny",
@@ -55,7 +76,9 @@ def write_texts(folder: Path) -> None:
     kinds: dict[str, Callable[[], str]] = {
         "prose": lambda: " ".join(chance.choices(WORDS, k=40)) + ".",
         "lists": lambda: "".join(f"x{chance.randrange(30)} = [{chance.randrange(99)}]\n" for _ in range(20)),
-        "rules": lambda: "".join(f"if {w}: {v}; " for w, v in zip(chance.choices(WORDS, k=15), chance.choices(WORDS, k=15), strict=True)),
+        "rules": lambda: "".join(
+            f"if {w}: {v}; " for w, v in zip(chance.choices(WORDS, k=15), chance.choices(WORDS, k=15), strict=True)
+        ),
     }
     folder.mkdir(parents=True, exist_ok=True)
     for name, make in kinds.items():

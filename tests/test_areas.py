@@ -17,10 +17,7 @@ def double_sum(lr: np.ndarray, lambda_: float) -> np.ndarray:
     """S2 after every step as arXiv 2505.07796 prints it, the LR before step 1 being that of step 1."""
     drops = np.concatenate([[0.0], lr[:-1] - lr[1:]])
     return np.array(
-        [
-            sum(drops[k] * lambda_ ** (i - k) for i in range(t + 1) for k in range(i + 1))
-            for t in range(len(lr))
-        ]
+        [sum(drops[k] * lambda_ ** (i - k) for i in range(t + 1) for k in range(i + 1)) for t in range(len(lr))]
     )
 
 

@@ -96,10 +96,6 @@ def test_every_key_of_the_models_is_in_the_readme() -> None:
 
 
 def test_defaults_are_shown_as_yaml_that_reads_back() -> None:
-    row = next(
-        line
-        for line in (ROOT / "config/README.md").read_text().splitlines()
-        if line.startswith("| `epsilon`")
-    )
+    row = next(line for line in (ROOT / "config/README.md").read_text().splitlines() if line.startswith("| `epsilon`"))
     shown = row.split("|")[3].strip(" `")
     assert yaml.safe_load(shown) == config.Optimizer(peak_lr=1).epsilon

@@ -26,9 +26,7 @@ def get(mixture: dict[str, float], step: int, sequences: int = 6, seed: int = 1)
 
 
 @given(percent, st.integers(1, 40), st.integers(1, 9), st.integers(0, 3))
-def test_a_batch_does_not_depend_on_what_was_read_before(
-    share: float, step: int, size: int, seed: int
-) -> None:
+def test_a_batch_does_not_depend_on_what_was_read_before(share: float, step: int, size: int, seed: int) -> None:
     mixture = {"a": share, "b": 1 - share}
     expected = get(mixture, step, size, seed)
     assert expected.shape == (size, 9)
@@ -61,9 +59,7 @@ def test_the_ratio_holds_exactly(share: float, step: int, sequences: int) -> Non
     assert sum(within) == period * shares["a"] * sequences
 
 
-@given(
-    st.lists(st.integers(0, 10), min_size=1, max_size=5).filter(any), st.integers(1, 50), st.integers(1, 40)
-)
+@given(st.lists(st.integers(0, 10), min_size=1, max_size=5).filter(any), st.integers(1, 50), st.integers(1, 40))
 def test_mixtures_of_many_corpora(weights: list[int], step: int, sequences: int) -> None:
     shares = {str(i): Fraction(weight, sum(weights)) for i, weight in enumerate(weights)}
     total = dict.fromkeys(shares, 0)

@@ -21,17 +21,13 @@ WORDS = st.lists(st.text("abc", min_size=1, max_size=3), max_size=60)
 
 def corpus(folder: Path, texts: list[str], licence: bool = True) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
-    pq.write_table(
-        pa.table({"id": [str(i) for i in range(len(texts))], "text": texts}), folder / "documents.parquet"
-    )
+    pq.write_table(pa.table({"id": [str(i) for i in range(len(texts))], "text": texts}), folder / "documents.parquet")
     files.write_json(folder / "source.json", {"from": "here", **({"licence": "none"} if licence else {})})
     return folder
 
 
 def parts(folder: Path) -> tuple[list[str], list[str]]:
-    return list(documents.texts(folder / "train.parquet")), list(
-        documents.texts(folder / "validation.parquet")
-    )
+    return list(documents.texts(folder / "train.parquet")), list(documents.texts(folder / "validation.parquet"))
 
 
 def hashed(texts: list[str]) -> tuple[np.ndarray, np.ndarray]:
@@ -62,9 +58,7 @@ def test_division_is_disjoint_and_blind_to_order(texts, earlier, share, random) 
 @given(WORDS, st.integers(1, 100))
 def test_the_side_of_a_text_does_not_depend_on_the_others(texts: list[str], size: int) -> None:
     train, validation = divided(texts, [], Split(validation_share=0.5))
-    small_train, small_validation = divided(
-        texts, [], Split(validation_share=0.5, maximum_megabytes=size / 1e6)
-    )
+    small_train, small_validation = divided(texts, [], Split(validation_share=0.5, maximum_megabytes=size / 1e6))
     assert set(small_train) <= set(train)
     assert set(small_validation) <= set(validation)
     kept = [*small_train, *small_validation]
@@ -119,9 +113,7 @@ def test_too_small_for_its_split(
     tmp_path: Path, texts: list[str], earlier: list[str], split: Split, missing: str
 ) -> None:
     folder, before = corpus(tmp_path / "b", texts), corpus(tmp_path / "a", earlier)
-    with pytest.raises(
-        UserError, match=f"corpus b is too small for its split: no document is left for {missing}"
-    ):
+    with pytest.raises(UserError, match=f"corpus b is too small for its split: no document is left for {missing}"):
         documents.split("b", folder, [before], split, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

@@ -97,9 +97,7 @@ def test_code_has_no_docstrings_and_still_parses(package: Path) -> None:
     assert not list(installed.docstrings(text))
     assert "Not a documentation string." in text
     assert "# stays" in text
-    names = {
-        node.name for node in ast.walk(ast.parse(text)) if isinstance(node, (ast.ClassDef, ast.FunctionDef))
-    }
+    names = {node.name for node in ast.walk(ast.parse(text)) if isinstance(node, (ast.ClassDef, ast.FunctionDef))}
     assert names == {"Kept", "method"}
 
 

@@ -62,9 +62,7 @@ def test_a_byte_order_mark_is_not_text(tmp_path: Path) -> None:
 
 
 def test_frames_one_after_another_and_long_windows(tmp_path: Path) -> None:
-    parameters = zstandard.ZstdCompressionParameters.from_level(
-        1, window_log=28
-    )  # --long=28: over the default
+    parameters = zstandard.ZstdCompressionParameters.from_level(1, window_log=28)  # --long=28: over the default
     block = os.urandom(1 << 16)
     lines = json.dumps({"text": block.hex() * 4}).encode() + b"\n"
     compressor = zstandard.ZstdCompressor(compression_params=parameters)

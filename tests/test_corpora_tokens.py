@@ -24,9 +24,7 @@ TEXTS = [
 
 
 def write_documents(path: Path, texts: list[str]) -> Path:
-    pq.write_table(
-        pa.table({"id": [str(i) for i in range(len(texts))], "text": pa.array(texts, pa.string())}), path
-    )
+    pq.write_table(pa.table({"id": [str(i) for i in range(len(texts))], "text": pa.array(texts, pa.string())}), path)
     return path
 
 

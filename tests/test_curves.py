@@ -16,9 +16,7 @@ def tables() -> tuple[pd.DataFrame, pd.DataFrame]:
     """Two runs of 60 PT and 40 CPT steps, evaluated every 10 steps on two validation sets."""
     plans, rows = [], []
     for run, last in [("a", 1e-3), ("b", 1e-4)]:
-        lr = np.concatenate(
-            [np.linspace(1e-4, 1e-3, 5), np.linspace(1e-3, last, 55), np.linspace(last, 0, 40)]
-        )
+        lr = np.concatenate([np.linspace(1e-4, 1e-3, 5), np.linspace(1e-3, last, 55), np.linspace(last, 0, 40)])
         phase = np.repeat(["pretraining", "continual"], [60, 40])
         step = np.arange(1, 101)
         plan = pd.DataFrame({"run": run, "step": step, "phase": phase, "lr": lr})

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from cpt_dynamics import config as configuration
 from cpt_dynamics import experiments, schedules
-from cpt_dynamics.closure import import_closure
 from cpt_dynamics.cli.why import reasons
+from cpt_dynamics.closure import import_closure
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments.branches import common_steps, prefix_digest
 from cpt_dynamics.schedules import Schedule

@@ -80,9 +80,7 @@ def curves(pairs: Iterable[tuple[str, str]], every: int = 100) -> pd.DataFrame:
         found = areas(lr, len(first))
         dense = len(first) - 1 + 2 ** np.arange(0, 7)
         at = np.union1d(np.arange(999, len(lr), every), dense)
-        runs.append(
-            pd.DataFrame({name: getattr(found, name)[at] for name in ("s1pt", "s2pt", "s1cpt", "s2cpt")})
-        )
+        runs.append(pd.DataFrame({name: getattr(found, name)[at] for name in ("s1pt", "s2pt", "s1cpt", "s2cpt")}))
     return pd.concat(runs, ignore_index=True)
 
 
@@ -327,9 +325,7 @@ def test_the_published_forty_points(method: Any) -> None:
         columns = {k: getattr(found, k)[rows["step"]] for k in ("s1pt", "s2pt", "s1cpt", "s2cpt")}
         parts.append(pd.DataFrame({**columns, "loss": rows["loss"].to_numpy()}))
     features = pd.concat(parts)
-    fit = fitting.fit(
-        "annealing", features, features["loss"], method=method, n_starts=12, gradient="analytic"
-    )
+    fit = fitting.fit("annealing", features, features["loss"], method=method, n_starts=12, gradient="analytic")
     assert fit.n_points == 40
     reference = {"L0": 2.62780, "A": 0.42966, "C": 0.41077, "alpha": 0.54985}
     assert fit.parameters == pytest.approx(reference, abs=2e-5)

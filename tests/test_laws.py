@@ -108,6 +108,4 @@ def test_mistakes_are_explained() -> None:
     with pytest.raises(UserError, match="cannot be used"):
         laws.get("cpt").bounded(A=(1, 2))
     with pytest.raises(UserError, match="needs the feature 's2cpt'"):
-        laws.get("cpt").basis(
-            {"alpha": 1, "E": 1, "beta": 1}, {k: FEATURES[k] for k in ("s1pt", "s1cpt", "s2pt")}
-        )
+        laws.get("cpt").basis({"alpha": 1, "E": 1, "beta": 1}, {k: FEATURES[k] for k in ("s1pt", "s1cpt", "s2pt")})

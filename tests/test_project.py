@@ -36,8 +36,7 @@ def _module(path: str) -> ModuleType:
 lock = _module("scripts/lock.py")
 PINS: dict[str, str] = lock.read_lock()
 EXTRAS = {
-    name: [Requirement(r) for r in PROJECT["optional-dependencies"][name]]
-    for name in ("train", "workflow", "dev")
+    name: [Requirement(r) for r in PROJECT["optional-dependencies"][name]] for name in ("train", "workflow", "dev")
 }
 CORE = [Requirement(r) for r in PROJECT["dependencies"]]
 RUNTIME = [*CORE, *EXTRAS["train"], *EXTRAS["workflow"]]
@@ -106,9 +105,7 @@ def test_lock_script_carries_versions_over_and_changes_nothing_else() -> None:
   - pip:
     - old==1.0
 """
-    after = (
-        before.replace("h=1.0", "h=2.13.0").replace("y=1.0", "y=2.4.6").replace("old==1.0", "sympy==1.14.0")
-    )
+    after = before.replace("h=1.0", "h=2.13.0").replace("y=1.0", "y=2.4.6").replace("old==1.0", "sympy==1.14.0")
     pins = {"torch": "2.13.0", "numpy": "2.4.6", "sympy": "1.14.0", "tqdm": "4.70.1"}
     assert lock.carry_over(pins, {"numpy", "sympy"}, before) == after
     assert lock.carry_over(pins, {"numpy", "sympy"}, after) == after

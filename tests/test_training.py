@@ -70,7 +70,9 @@ def test_a_shared_run_is_bitwise_the_unshared_one(tiny: Config) -> None:
     assert [b.parent for b in unshared.branches.values()] == [None]
     training.train(unshared.branches.values(), unshared, alone)
     pd.testing.assert_frame_equal(
-        _common(losses(tiny, plan, runs["fork"]), 14), _common(losses(alone, unshared, single["fork"]), 14), check_exact=True
+        _common(losses(tiny, plan, runs["fork"]), 14),
+        _common(losses(alone, unshared, single["fork"]), 14),
+        check_exact=True,
     )
     assert same(weights(tiny, plan, runs["fork"], 26), weights(alone, unshared, single["fork"], 26))
 
@@ -91,7 +93,9 @@ def test_a_fork_inside_a_finished_branch_starts_from_the_nearest_checkpoint(tiny
             "late": {
                 "after": "trunk",
                 "at": 21,
-                "phases": [{"phase": "continual", "data": {"strong": 0.5, "general": 0.5}, "steps": 5, "schedule": CONSTANT}],
+                "phases": [
+                    {"phase": "continual", "data": {"strong": 0.5, "general": 0.5}, "steps": 5, "schedule": CONSTANT}
+                ],
             },
         },
     }
@@ -154,7 +158,7 @@ def test_a_replay_of_everything_is_pre_training_that_goes_on(tiny: Config) -> No
 
 def test_a_loss_that_is_not_finite_stops_the_branch(tiny: Config) -> None:
     hot = tiny.model_copy(update={"optimizer": tiny.optimizer.model_copy(update={"peak_lr": 1e30})})
-    runs, plan = planned(hot, only=["trunk"])
+    _, plan = planned(hot, only=["trunk"])
     with pytest.raises(UserError, match=r"not finite at step \d+.*lower optimizer.peak_lr"):
         training.train(plan.branches.values(), plan, hot)
     assert not list((Layout(hot).root / "branches").glob("*.parquet"))
@@ -185,12 +189,13 @@ def test_a_gpu_that_is_not_there_is_said(tiny: Config, world: Path, capsys: pyte
 
 
 def test_an_exported_model_gives_the_measured_loss(tiny: Config) -> None:
-    from transformers import AutoModelForCausalLM
+    from transformers import AutoModelForCausalLM, LlamaForCausalLM
 
     runs, plan = planned(tiny, only=["trunk"])
     training.train(plan.branches.values(), plan, tiny)
     assert main(["export", "trunk", "exported"]) == 0
     model = AutoModelForCausalLM.from_pretrained("exported")
+    assert isinstance(model, LlamaForCausalLM)
     trainer = training.open_trainer(plan, tiny)
     from cpt_dynamics.training.evaluation import evaluate
     from cpt_dynamics.training.model import TokenLoss

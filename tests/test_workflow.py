@@ -114,9 +114,7 @@ def test_runs_are_trained_once_and_retrained_only_for_what_changed(clone: Path) 
     curves = list((clone / "results/tiny/branches").glob("*.parquet"))
     assert len(curves) == 2
     assert "Nothing to be done" in snakemake(clone, "-n", "runs").stderr
-    why = subprocess.run(
-        ["cpt-dynamics", "why", "runs"], cwd=clone, capture_output=True, text=True, check=True
-    )
+    why = subprocess.run(["cpt-dynamics", "why", "runs"], cwd=clone, capture_output=True, text=True, check=True)
     assert "nothing would run" in why.stdout
     longer = {**TINY, "law": {"lambda": 0.9}}  # a choice of the fits
     (clone / "config/config.yaml").write_text(yaml.safe_dump(longer, sort_keys=False))
@@ -136,9 +134,7 @@ def test_runs_are_trained_once_and_retrained_only_for_what_changed(clone: Path) 
         ({"lengths": {**TINY["lengths"], "warmup": 30}}, "warm-up of 30 steps does not fit into a phase of 24"),
     ],
 )
-def test_a_mistake_in_the_configuration_is_one_line(
-    tmp_path: Path, change: dict[str, Any], said: str
-) -> None:
+def test_a_mistake_in_the_configuration_is_one_line(tmp_path: Path, change: dict[str, Any], said: str) -> None:
     copy(tmp_path)
     (tmp_path / "config/config.yaml").write_text(yaml.safe_dump({**TINY, **change}, sort_keys=False))
     done = snakemake(tmp_path, "-n")

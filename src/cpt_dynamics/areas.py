@@ -51,9 +51,7 @@ def areas(
     _check(rates, pretraining_steps, lambda_, warmup)
     peak = warmup_length(rates[:pretraining_steps]) if warmup_steps is None else warmup_steps
     if not 0 <= peak <= pretraining_steps:
-        raise UserError(
-            f"warmup_steps is {peak}: choose one between 0 and the {pretraining_steps} steps of PT"
-        )
+        raise UserError(f"warmup_steps is {peak}: choose one between 0 and the {pretraining_steps} steps of PT")
 
     held = rates.copy()
     if peak:

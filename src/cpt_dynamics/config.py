@@ -32,7 +32,7 @@ class Installed(Section):
     )
     sha256: str | None = Field(
         None,
-        description="expected digest of all documents; a mismatch is reported in source.json, in the log and in the report",
+        description="expected digest of all documents; a mismatch is said in source.json, in the log and in the report",
     )
     licence: str = Field("licences of the distributions", description="shown in the report")
     description: str = Field("", description="one line for the report")
@@ -195,9 +195,7 @@ class Config(Section):
     batch: Batch
     lengths: Lengths
     evaluation: Evaluation
-    checkpoint_every: int = Field(
-        500, ge=1, description="steps between checkpoints that later forks can start from"
-    )
+    checkpoint_every: int = Field(500, ge=1, description="steps between checkpoints that later forks can start from")
     law: Law = Law()
     device: Device = Device()
 
@@ -222,9 +220,7 @@ class Config(Section):
         if role in ("general", "strong", "weak"):
             return str(getattr(self.roles, role))
         if role not in self.corpora:
-            raise UserError(
-                f"{self.experiments}: {role!r} is neither a role nor a corpus of the configuration"
-            )
+            raise UserError(f"{self.experiments}: {role!r} is neither a role nor a corpus of the configuration")
         return role
 
     def trained(self) -> list[str]:

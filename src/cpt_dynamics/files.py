@@ -36,12 +36,18 @@ def atomic(path: str | Path) -> Iterator[Path]:
             shutil.rmtree(path)
         os.replace(temporary, path)
         _sync_folder(path.parent)
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    except Exception as error:
+        if _is_full_disk(error):
             raise UserError(f"no space left for {path}: free some disk space and run again") from error
         raise
     finally:
         shutil.rmtree(holder, ignore_errors=True)
+
+
+def _is_full_disk(error: Exception) -> bool:
+    """Libraries that write files themselves raise errors of their own kinds, with the system's words."""
+    number = error.errno if isinstance(error, OSError) else None
+    return number in (errno.ENOSPC, errno.EDQUOT) or os.strerror(errno.ENOSPC) in str(error)
 
 
 def _sync(path: Path) -> None:

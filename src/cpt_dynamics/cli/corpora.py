@@ -38,9 +38,8 @@ def run_split(options: argparse.Namespace) -> None:
     counts = documents.split(
         name, layout.documents(name), earlier, config.split, layout.text(name), name not in config.trained()
     )
-    print(
-        f"{name}: {counts['train']['documents']:,} training and {counts['validation']['documents']:,} validation documents"
-    )
+    training, validation = counts["train"]["documents"], counts["validation"]["documents"]
+    print(f"{name}: {training:,} training and {validation:,} validation documents")
 
 
 def add_tokenizer(parser: argparse.ArgumentParser) -> None:

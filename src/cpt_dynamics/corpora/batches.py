@@ -94,9 +94,7 @@ def _sequences(streams: Mapping[str, Tokens], name: str, length: int) -> int:
         raise UserError(f"mixture: there are no tokens of {name}, only of {', '.join(streams) or 'nothing'}")
     there = streams[name].sequences(length)
     if there < 1:
-        raise UserError(
-            f"corpus {name} has no training sequence of {length} tokens: add text or lower batch.length"
-        )
+        raise UserError(f"corpus {name} has no training sequence of {length} tokens: add text or lower batch.length")
     return there
 
 
@@ -130,8 +128,4 @@ def epochs(
     """Epochs of each corpus in steps `first` to `last`, both included: sequences read over all there are."""
     shares = _shares(tuple(mixture.items()))
     now, before = _given(shares, last * sequences), _given(shares, (first - 1) * sequences)
-    return {
-        name: (now[name] - before[name]) / _sequences(streams, name, length)
-        for name in shares
-        if shares[name]
-    }
+    return {name: (now[name] - before[name]) / _sequences(streams, name, length) for name in shares if shares[name]}

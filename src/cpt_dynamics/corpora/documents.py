@@ -114,9 +114,7 @@ def check(folder: str | Path) -> dict[str, Any]:
         raise UserError(f"{folder / 'source.json'}: a mapping is expected")
     for key in ("from", "licence"):
         if key not in source:
-            raise UserError(
-                f"{folder / 'source.json'}: key {key!r} is missing: state it, the report shows it"
-            )
+            raise UserError(f"{folder / 'source.json'}: key {key!r} is missing: state it, the report shows it")
     return source
 
 
@@ -214,9 +212,7 @@ def texts(path: str | Path) -> Iterator[str]:
     """The texts of a parquet file of documents, in order."""
     table = _open(Path(path))
     if "text" not in table.schema_arrow.names:
-        raise UserError(
-            f"{path} has no column 'text', it has {table.schema_arrow.names}: build the corpus again"
-        )
+        raise UserError(f"{path} has no column 'text', it has {table.schema_arrow.names}: build the corpus again")
     for batch in table.iter_batches(BATCH, columns=["text"]):
         yield from batch.column(0).to_pylist()
 
@@ -273,6 +269,4 @@ def _open(path: Path) -> pq.ParquetFile:
         raise UserError(f"{path} does not exist: build the corpus first") from None
     except (pa.ArrowInvalid, OSError) as error:
         line = " ".join(str(error).split())
-        raise UserError(
-            f"{path} is not a readable parquet file ({line}): delete it and build it again"
-        ) from None
+        raise UserError(f"{path} is not a readable parquet file ({line}): delete it and build it again") from None

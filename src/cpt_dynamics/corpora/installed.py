@@ -50,9 +50,7 @@ def read(spec: Installed, record: dict[str, Any]) -> Iterator[str]:
                 raw = Path(str(file.locate())).read_bytes()
             except FileNotFoundError:
                 raise UserError(f"{file.locate()} is missing: install {name} again") from None
-            record["files"].append(
-                {"path": str(path), "bytes": len(raw), "sha256": hashlib.sha256(raw).hexdigest()}
-            )
+            record["files"].append({"path": str(path), "bytes": len(raw), "sha256": hashlib.sha256(raw).hexdigest()})
             try:
                 pieces = list(extract(raw.decode().replace("\r\n", "\n")))
             except (
@@ -74,9 +72,7 @@ def _find(name: str, wanted: str, record: dict[str, Any]) -> metadata.Distributi
             f"distribution {name} is not installed: install {name}=={wanted} or take it out of the corpus"
         ) from None
     if distribution.files is None:
-        raise UserError(
-            f"distribution {name} has no list of its files (RECORD): install {name}=={wanted} with pip"
-        )
+        raise UserError(f"distribution {name} has no list of its files (RECORD): install {name}=={wanted} with pip")
     record["from"][distribution.name] = distribution.version
     record["licences"][distribution.name] = _licence(distribution.metadata)
     if distribution.version != wanted:
@@ -107,9 +103,7 @@ def _belongs(path: PurePosixPath, kind: str) -> bool:
         return described and bool(LICENCE.search(path.name))
     if path.suffix != (".pyi" if kind == "stubs" else ".py") or path.name in GENERATED:
         return False
-    in_tests = (
-        not TEST_FOLDERS.isdisjoint(folders) or path.name == "conftest.py" or path.name.startswith("test_")
-    )
+    in_tests = not TEST_FOLDERS.isdisjoint(folders) or path.name == "conftest.py" or path.name.startswith("test_")
     return in_tests == (kind == "tests")
 
 

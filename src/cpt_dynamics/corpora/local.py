@@ -122,18 +122,14 @@ def _jsonl(path: Path, key: str) -> Iterator[str]:
         except json.JSONDecodeError as error:
             raise UserError(f"{where} is not JSON ({error.msg}): one object a line is expected") from None
         if not isinstance(record, dict) or key not in record:
-            raise UserError(
-                f"{where} has no key {key!r}: set `text` of the corpus to the key that holds the text"
-            )
+            raise UserError(f"{where} has no key {key!r}: set `text` of the corpus to the key that holds the text")
         text = record[key]
         if not isinstance(text, str):
             raise UserError(f"{where}: {key!r} is {type(text).__name__}, a string is expected")
         try:
             text.encode()
         except UnicodeEncodeError as error:
-            raise UserError(
-                f"{where}: {key!r} holds half of a surrogate pair at character {error.start}"
-            ) from None
+            raise UserError(f"{where}: {key!r} holds half of a surrogate pair at character {error.start}") from None
         yield text
 
 

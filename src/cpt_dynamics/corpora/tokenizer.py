@@ -69,9 +69,7 @@ def pretrained(name: str) -> tokenizers.Tokenizer:
 
         repository, _, revision = name.partition("@")
         try:
-            path = Path(
-                huggingface_hub.hf_hub_download(repository, "tokenizer.json", revision=revision or None)
-            )
+            path = Path(huggingface_hub.hf_hub_download(repository, "tokenizer.json", revision=revision or None))
         except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
             line = " ".join(str(error).split())[:200]
             raise UserError(

@@ -91,13 +91,9 @@ def open(path: str | Path) -> Tokens:
     try:
         version, dtype, count = index["version"], np.dtype(index["dtype"]), int(index["count"])
     except (KeyError, TypeError, ValueError):
-        raise UserError(
-            f"{path.with_suffix('.json')} is not the index of a token file: make it again"
-        ) from None
+        raise UserError(f"{path.with_suffix('.json')} is not the index of a token file: make it again") from None
     if version != VERSION:
-        raise UserError(
-            f"{path.with_suffix('.json')} has version {version}, expected {VERSION}: make it again"
-        )
+        raise UserError(f"{path.with_suffix('.json')} has version {version}, expected {VERSION}: make it again")
     if not path.is_file():
         raise UserError(f"{path} does not exist: make it again")
     size = path.stat().st_size
@@ -127,9 +123,7 @@ def token_bytes(tokenizer: str | Path) -> np.ndarray:
             byte = len(token) == 6 and token.startswith("<0x")
             lengths[number] = 1 if byte else len(token.replace("▁", " ").encode())
         else:
-            raise UserError(
-                f"{tokenizer} is neither byte-level nor with byte fallback: bytes cannot be counted"
-            )
+            raise UserError(f"{tokenizer} is neither byte-level nor with byte fallback: bytes cannot be counted")
     for number, added in encoder.get_added_tokens_decoder().items():
         lengths[number] = 0 if added.special else len(added.content.encode())
     return lengths

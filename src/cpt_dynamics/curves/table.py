@@ -168,9 +168,7 @@ def _columns(table: pd.DataFrame, columns: dict[str, str], name: str) -> None:
     for column, kind in columns.items():
         wrong = pd.api.types.is_bool_dtype(table[column]) or not tests[kind](table[column])
         if len(table) and (wrong or (kind != "number" and table[column].isna().any())):
-            raise UserError(
-                f"{name}: column {column!r} must hold one {kind} a row, not {table[column].dtype}"
-            )
+            raise UserError(f"{name}: column {column!r} must hold one {kind} a row, not {table[column].dtype}")
 
 
 def _common(table: pd.DataFrame, name: str) -> None:

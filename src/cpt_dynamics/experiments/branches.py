@@ -160,9 +160,7 @@ def branch_digest(run: Run, first: int, config: Config) -> str:
     """Hash that names a branch: its whole past, its end, its text and its evaluations."""
     used = {corpus for _, data in data_stretches(run, run.steps) for corpus, _ in data[0]}
     text = {
-        "corpora": {
-            name: config.corpora[name].model_dump() for name in sorted(used | set(config.validations()))
-        },
+        "corpora": {name: config.corpora[name].model_dump() for name in sorted(used | set(config.validations()))},
         "split": config.split.model_dump(),
         "tokenizer": config.tokenizer.model_dump(),
         "evaluation": config.evaluation.model_dump(),

@@ -43,13 +43,9 @@ class RunEntry(Section):
     """A run as experiments.yaml states it."""
 
     after: str | None = Field(None, description="the run whose phases come first")
-    at: int | str | None = Field(
-        None, description="step of that run at which this one leaves it (default: its end)"
-    )
+    at: int | str | None = Field(None, description="step of that run at which this one leaves it (default: its end)")
     phases: list[PhaseEntry] = Field(min_length=1)
-    models: list[str] | None = Field(
-        None, description="model sizes to train it with (default: the first of the scale)"
-    )
+    models: list[str] | None = Field(None, description="model sizes to train it with (default: the first of the scale)")
     seeds: int = Field(1, ge=1, description="number of seeds to train it with")
 
 

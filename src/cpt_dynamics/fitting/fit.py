@@ -253,9 +253,7 @@ def _warnings(
     if "C1" in problem.law.linear and _constant(x["s2pt"]):
         found.append("S2pt is the same in all rows, so C1 cannot be told from L0: vary the annealing of PT")
     elif "C1" in problem.law.linear and rows.any() and _constant(x["s2pt"][rows]):
-        found.append(
-            "all transfers start at one S2pt, so C1 rests on PT rows alone: vary the annealing of PT"
-        )
+        found.append("all transfers start at one S2pt, so C1 rests on PT rows alone: vary the annealing of PT")
     if "s1cpt" in x and "B" in problem.law.linear and not rows.any():
         found.append("no row comes after a transfer: the shift term is not determined; add rows of CPT")
     found += [f"{name} has no effect on the predictions: it is not determined" for name in known.undetermined]

@@ -43,9 +43,7 @@ class Problem:
             raise UserError(f"law {self.law.name!r} has {sizes}: add curves")
         bad = ~np.isfinite(self.loss) | ((self.loss <= 0) if self.law.residual == "log" else False)
         if bad.any():
-            raise UserError(
-                f"row {int(np.argmax(bad))} of the data has no finite positive loss: leave it out"
-            )
+            raise UserError(f"row {int(np.argmax(bad))} of the data has no finite positive loss: leave it out")
         basis = self.law.basis(self.shape(self.middle()), self.x)
         if not np.isfinite(basis).all():
             row = int(np.argmax(~np.isfinite(basis).all(axis=1)))

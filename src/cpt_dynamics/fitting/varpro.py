@@ -13,9 +13,7 @@ from cpt_dynamics.laws import Array
 TOLERANCE = 1e-10  # relative fall of the objective at which steps stop
 
 
-def search(
-    problem: Problem, n_starts: int = 12, n_screen: int = 256, max_rows: int = 1000
-) -> tuple[Array, int, int]:
+def search(problem: Problem, n_starts: int = 12, n_screen: int = 256, max_rows: int = 1000) -> tuple[Array, int, int]:
     """The best point found, the number of starts, and how many reached the best objective.
 
     Starts run on at most `max_rows` evenly spaced rows; the result is always polished on all of them.
