@@ -29,7 +29,7 @@ and values are replaced, and a corpus set to `null` is dropped.
 ```
 snakemake --cores all                                              # the default
 snakemake --cores all --configfile config/scales/smoke.yaml        # a scale of the kit
-snakemake --cores all --configfile config/scales/gpu.yaml my.yaml  # several: the last one wins
+snakemake --cores all --configfile config/scales/smoke.yaml my.yaml  # several: the last wins
 ```
 
 Results of a scale lie in `results/<scale>/`, so give a scale of your own a name of its own. What was finished
