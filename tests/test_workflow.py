@@ -60,7 +60,7 @@ def test_the_front_door_plans_the_whole_default_scale(tmp_path: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         (shutil.copytree if source.is_dir() else shutil.copy)(source, target)
     planned = jobs(snakemake(tmp_path, "-n"))
-    assert planned["train"] == 17
+    assert planned["train"] == 20
     assert planned["plot"] == 5
     only = jobs(snakemake(tmp_path, "-n", "fig02"))
     assert only["train"] == 5  # the trunk, its continuation and three transfers

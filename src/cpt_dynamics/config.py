@@ -250,10 +250,11 @@ def parse(raw: dict[str, Any], name: str) -> Config:
     try:
         return Config.model_validate(raw)
     except ValidationError as error:
-        raise UserError("; ".join(_explain(e, name) for e in error.errors()[:3])) from None
+        raise UserError("; ".join(explain(e, name) for e in error.errors()[:3])) from None
 
 
-def _explain(error: Any, name: str) -> str:
+def explain(error: Any, name: str) -> str:
+    """One of pydantic's errors as a line that names the file and the key."""
     key = ".".join(str(part) for part in error["loc"])
     if error["type"] == "extra_forbidden":
         return f"{name}: unknown key {key!r}: remove it or see config/README.md for the keys there are"

@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field, ValidationError, model_validator
 
 from cpt_dynamics import schedules
-from cpt_dynamics.config import Batch, Config, Section, _explain, read_yaml
+from cpt_dynamics.config import Batch, Config, Section, explain, read_yaml
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.schedules import Array, Schedule
 
@@ -156,7 +156,7 @@ def load(config: Config) -> Experiments:
     try:
         entries = Entries.model_validate(read_yaml(path))
     except ValidationError as error:
-        raise UserError("; ".join(_explain(e, path) for e in error.errors()[:3])) from None
+        raise UserError("; ".join(explain(e, path) for e in error.errors()[:3])) from None
     runs: dict[str, Run] = {}
     for name, entry in entries.runs.items():
         for model in entry.models or [next(iter(config.models))]:

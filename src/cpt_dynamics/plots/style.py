@@ -74,6 +74,8 @@ LABELS = {
     "constant": "constant",
     "wsd": "WSD",
     "cosine": "cosine",
+    "wsd_half": "WSD, half the peak",
+    "cosine_half": "cosine, half the peak",
 }
 SET_LABELS = {"general": r"$D_\mathrm{pt}$", "strong": r"$D_\mathrm{cpt}$"}
 

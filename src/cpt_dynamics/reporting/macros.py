@@ -116,7 +116,7 @@ def seeds(material: Material) -> str:
 
 def sizes(material: Material) -> str:
     """How far the models are from the paper's."""
-    largest = max(parameters(model) for model in material.config.models.values())
+    largest = max(parameters(model) for model in material.models())
     if largest >= PAPER_SMALLEST:
         return f"The largest model has {count(largest).latex} non-embedding parameters."
     return (

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from cpt_dynamics import experiments
-from cpt_dynamics.config import Config, read_yaml
+from cpt_dynamics.config import Config, Model, read_yaml
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments import Experiments, Plan
 from cpt_dynamics.files import canonical, digest, read_json
@@ -38,6 +38,11 @@ class Material:
     def figures(self) -> list[str]:
         """Figures of the scale, in the order of experiments.yaml."""
         return list(self.experiments.figures)
+
+    def models(self) -> list[Model]:
+        """Sizes that the runs of the figures are trained with, in the order of the configuration."""
+        used = {self.experiments.runs[run].model for run in self.experiments.chosen(None)}
+        return [model for name, model in self.config.models.items() if name in used]
 
     @cached_property
     def published(self) -> dict[str, Any]:

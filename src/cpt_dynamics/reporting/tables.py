@@ -90,8 +90,8 @@ def table1(material: Material) -> Table:
     config = material.config
     optimizer, batch, lengths = config.optimizer, config.batch, config.lengths
     corpora = {role: f"{getattr(config.roles, role)}" for role in ("general", "strong", "weak")}
-    sizes = ", ".join(f"{parameters(model):,}" for model in config.models.values())
-    shapes = "; ".join(f"layers {m.layers}, width {m.width}, heads {m.heads}" for m in config.models.values())
+    sizes = ", ".join(f"{parameters(model):,}" for model in material.models())
+    shapes = "; ".join(f"layers {m.layers}, width {m.width}, heads {m.heads}" for m in material.models())
     tokenizer = config.tokenizer.pretrained or f"byte-level BPE, {config.tokenizer.vocabulary:,} entries"
     rows = [
         ("Model", PAPER["model"], f"LLaMA-like: {shapes}"),
