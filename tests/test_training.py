@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 import pytest
 import yaml
-from conftest import CONSTANT, EXPERIMENTS
+from conftest import CONSTANT, EXPERIMENTS, TINY
 from safetensors.torch import load_file
 
 from cpt_dynamics import config as configuration
@@ -25,6 +25,7 @@ from cpt_dynamics.experiments import Plan, Run
 from cpt_dynamics.files import read_json
 from cpt_dynamics.layout import Layout
 from cpt_dynamics.training import branch as training
+from cpt_dynamics.training import device
 
 
 def planned(config: Config, only: list[str] | None = None) -> tuple[dict[str, Run], Plan]:
@@ -75,6 +76,39 @@ def test_a_shared_run_is_bitwise_the_unshared_one(tiny: Config) -> None:
         check_exact=True,
     )
     assert same(weights(tiny, plan, runs["fork"], 26), weights(alone, unshared, single["fork"], 26))
+
+
+@pytest.mark.slow
+def test_sharing_is_exact_when_compiled_in_processes_of_their_own(tiny: Config, world: Path) -> None:
+    """Each branch in its own process, cold and warm cache, against the unshared run in one."""
+    if missing := device.missing_for_compilation():
+        pytest.skip(missing)
+    compiled = {**TINY, "device": {**TINY["device"], "compile": "on"}}
+    (world / "config/config.yaml").write_text(yaml.safe_dump(compiled, sort_keys=False))
+    config = configuration.load([])
+    runs, plan = planned(config)
+    command = [sys.executable, "-m", "cpt_dynamics", "train"]
+    for branch in plan.branches:
+        subprocess.run([*command, "--branch", branch], check=True, stderr=subprocess.DEVNULL)
+    alone = elsewhere(config, "alone")
+    experiment = {**EXPERIMENTS, "runs": {"fork": {"phases": _spelled_out()}}, "figures": {}}
+    (world / "config/alone.yaml").write_text(yaml.safe_dump(experiment, sort_keys=False))
+    (world / "alone.yaml").write_text("{results: alone, experiments: config/alone.yaml}")
+    single, unshared = planned(configuration.load(["alone.yaml"]))
+    only = next(iter(unshared.branches))
+    subprocess.run([*command, "--branch", only, "--configfile", "alone.yaml"], check=True, stderr=subprocess.DEVNULL)
+    pd.testing.assert_frame_equal(
+        _common(losses(config, plan, runs["fork"]), 14),
+        _common(losses(alone, unshared, single["fork"]), 14),
+        check_exact=True,
+    )
+    assert same(weights(config, plan, runs["fork"], 26), weights(alone, unshared, single["fork"], 26))
+
+
+def _spelled_out() -> list[dict[str, Any]]:
+    """The phases of `fork` without a reference to the run that it leaves."""
+    trunk, fork = EXPERIMENTS["runs"]["trunk"]["phases"][0], EXPERIMENTS["runs"]["fork"]["phases"][0]
+    return [{**trunk, "steps": 14}, fork]
 
 
 def _common(table: pd.DataFrame, fork: int) -> pd.DataFrame:
