@@ -346,7 +346,7 @@ def test_every_table_is_written_as_csv_and_latex(material: Material) -> None:
 
 def test_table_1_states_the_configuration(material: Material) -> None:
     rows = {row[0]: row[2] for row in csv.reader(tables.write("table1", material)[0].open())}
-    assert rows["Peak LR of PT"] == "3e-3"
+    assert rows["Peak LR of PT"] == "1e-3"
     assert rows["PT steps"].startswith("1,200 ")
     assert rows["Batch, tokens"] == "256"
 

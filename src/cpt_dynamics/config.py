@@ -227,6 +227,14 @@ class Config(Section):
         """Corpora with training text; the others are held out as a whole."""
         return list(dict.fromkeys([self.roles.general, self.roles.strong, self.roles.weak]))
 
+    def earlier(self, name: str) -> list[str]:
+        """Corpora whose texts are left out of `name`: those before it among the validation sets.
+
+        The order is that of the roles, since the order of keys depends on how files were merged.
+        """
+        names = self.validations()
+        return names[: names.index(name)] if name in names else names
+
     def validations(self) -> list[str]:
         """Names of the validation sets, general first, without repeats."""
         roles = self.roles

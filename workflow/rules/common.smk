@@ -59,9 +59,8 @@ def local_files(wildcards):
 
 
 def earlier(wildcards):
-    """Documents of the corpora that come before one in the configuration; their texts are left out of it."""
-    names = list(CONFIG.corpora)
-    return [LAYOUT.documents(name) / "documents.parquet" for name in names[: names.index(wildcards.name)]]
+    """Documents whose texts are left out of a corpus, so that no text is in two."""
+    return [LAYOUT.documents(name) / "documents.parquet" for name in CONFIG.earlier(wildcards.name)]
 
 
 def parent(wildcards):

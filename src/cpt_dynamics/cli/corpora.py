@@ -33,8 +33,7 @@ def run_split(options: argparse.Namespace) -> None:
     name = _known(options.corpus, config)
     layout = Layout(config)
     documents.check(layout.documents(name))
-    names = list(config.corpora)
-    earlier: list[str | Path] = [layout.documents(other) for other in names[: names.index(name)]]
+    earlier: list[str | Path] = [layout.documents(other) for other in config.earlier(name)]
     counts = documents.split(
         name, layout.documents(name), earlier, config.split, layout.text(name), name not in config.trained()
     )
