@@ -173,6 +173,7 @@ def fill(material: Material) -> None:
             "finished": FINISHED if number_ == 0 else "2026-01-02T03:04:00+00:00",
             "cpu_seconds": 100.0,
             "wall_seconds": 60.0,
+            "machine": {"processor": "Test processor", "cores": 2, "system": "Linux x86_64"},
             "numerics": {
                 "device": "cpu",
                 "precision": "float32",

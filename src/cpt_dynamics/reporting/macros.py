@@ -171,8 +171,10 @@ def provenance(material: Material) -> dict[str, str]:
         f"{d['threads']} thread{'' if d['threads'] == 1 else 's'} a job)"
         for d in material.devices()
     ]
+    machines = [f"{m['processor']}, {m['cores']} cores, {m['system']}" for m in material.machines()]
     versions = material.versions()
     return {
+        "Machines": escape("; ".join(machines)),
         "Started": clock(material.started),
         "Finished": clock(material.finished),
         "FinishedDay": escape(material.finished[:10]),

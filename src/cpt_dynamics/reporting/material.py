@@ -101,6 +101,10 @@ class Material:
         """Distinct devices (with precision, compilation, threads) that branches were trained on."""
         return list({canonical(d): d for d in self.of_manifests("numerics")}.values())
 
+    def machines(self) -> list[Any]:
+        """The machines that the branches were trained on, each once."""
+        return list({canonical(machine): machine for machine in self.of_manifests("machine")}.values())
+
     def corpora(self) -> list[dict[str, Any]]:
         """What is known of each corpus that is trained or validated on, in the order of the roles."""
         return [self._corpus(name) for name in self.config.validations()]
