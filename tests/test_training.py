@@ -90,6 +90,7 @@ def test_sharing_is_exact_when_compiled_in_processes_of_their_own(tiny: Config, 
     command = [sys.executable, "-m", "cpt_dynamics", "train"]
     for branch in plan.branches:
         subprocess.run([*command, "--branch", branch], check=True, stderr=subprocess.DEVNULL)
+    assert any(Layout(config).compiled.iterdir())  # where the next process finds it
     alone = elsewhere(config, "alone")
     experiment = {**EXPERIMENTS, "runs": {"fork": {"phases": _spelled_out()}}, "figures": {}}
     (world / "config/alone.yaml").write_text(yaml.safe_dump(experiment, sort_keys=False))

@@ -62,7 +62,8 @@ def missing_for_compilation() -> str | None:
 def prepare(numerics: Numerics, cache: Path | None = None) -> None:
     """Set torch up for one training process; compiled code is kept in `cache` for the next one."""
     if cache is not None:
-        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache.resolve()))
+        # Set in any case: importing transformers has already settled on a folder for temporary files.
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(cache.resolve())
     torch.set_num_threads(numerics.threads)
     if numerics.device == "cuda":
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
