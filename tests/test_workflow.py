@@ -15,12 +15,17 @@ from conftest import EXPERIMENTS, REPOSITORY, TINY, write_texts
 PARTS = ["Snakefile", "workflow", "profiles", "paper", "data/published", "environment.yml", "config"]
 
 
-def copy(folder: Path) -> Path:
-    """What a clone has of the workflow, with tiny texts and runs as its default scale."""
+def copy_parts(folder: Path) -> None:
+    """What a clone has of the workflow."""
     for part in PARTS:
         source, target = REPOSITORY / part, folder / part
         target.parent.mkdir(parents=True, exist_ok=True)
         (shutil.copytree if source.is_dir() else shutil.copy)(source, target)
+
+
+def copy(folder: Path) -> Path:
+    """The same, with tiny texts and runs as its default scale."""
+    copy_parts(folder)
     write_texts(folder / "text")
     (folder / "config/config.yaml").write_text(yaml.safe_dump(TINY, sort_keys=False))
     (folder / "config/experiments.yaml").write_text(yaml.safe_dump(EXPERIMENTS, sort_keys=False))
@@ -59,10 +64,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_front_door_plans_the_whole_default_scale(tmp_path: Path) -> None:
-    for part in PARTS:
-        source, target = REPOSITORY / part, tmp_path / part
-        target.parent.mkdir(parents=True, exist_ok=True)
-        (shutil.copytree if source.is_dir() else shutil.copy)(source, target)
+    copy_parts(tmp_path)
     planned = jobs(snakemake(tmp_path, "-n"))
     assert planned["train"] == 20
     assert planned["plot"] == 5
@@ -151,10 +153,7 @@ def test_a_mistake_in_the_configuration_is_one_line(tmp_path: Path, change: dict
 
 @pytest.mark.slow
 def test_the_smoke_scale_runs_from_end_to_end(tmp_path: Path) -> None:
-    for part in PARTS:
-        source, target = REPOSITORY / part, tmp_path / part
-        target.parent.mkdir(parents=True, exist_ok=True)
-        (shutil.copytree if source.is_dir() else shutil.copy)(source, target)
+    copy_parts(tmp_path)
     done = snakemake(tmp_path, "--configfile", "config/scales/smoke.yaml")
     assert done.returncode == 0, done.stderr[-3000:]
     summary = json.loads((tmp_path / "results/smoke/summary.json").read_text())

@@ -69,11 +69,10 @@ def parent(wildcards):
     return LAYOUT.branch(name) if name else []
 
 
-def steps_below(wildcards):
-    """Steps of a branch and of all that start from it: the longest way to the end is trained first."""
-    children = [b for b in PLAN.branches.values() if b.parent == wildcards.branch]
-    below = [steps_below(type(wildcards)(fromdict={"branch": b.id})) for b in children]
-    return PLAN.branches[wildcards.branch].steps + max(below, default=0)
+def steps_below(branch):
+    """Steps of a branch and of the longest way on from it, which is trained first."""
+    children = [other.id for other in PLAN.branches.values() if other.parent == branch]
+    return PLAN.branches[branch].steps + max(map(steps_below, children), default=0)
 
 
 def branches(wildcards):

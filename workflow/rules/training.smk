@@ -12,7 +12,7 @@ rule train:
         manifest=LAYOUT.root / "branches/{branch}.json",
     log:
         LAYOUT.root / "logs/train/{branch}.log",
-    priority: steps_below
+    priority: lambda wildcards: steps_below(wildcards.branch)
     retries: 1  # a killed job goes on from its last checkpoint
     conda:
         "../../environment.yml"
