@@ -306,7 +306,7 @@ def test_mistakes_are_explained() -> None:
     with pytest.raises(UserError, match="delta"):
         fitting.fit("cpt", features, loss, delta=0)
     with pytest.raises(UserError, match="no baseline"):
-        fitting.fit_skill(fitting.fit("annealing", features, loss), features, loss)
+        fitting.fit_skill(fitting.fit("annealing_s1_only", features, loss), features, loss)
 
 
 @pytest.mark.parametrize("method", ["varpro", "paper"])

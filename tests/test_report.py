@@ -150,7 +150,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
         patch.setattr(sensitivity, "MEMORIES", ())  # in place of a minute of fits
-        patch.setattr(varpro, "search", lambda problem, starts: search(problem, min(starts, 2)))
+        patch.setattr(varpro, "search", lambda problem, starts, *rest: search(problem, min(starts, 2), *rest))
         fill(Material(config.load([])))
     return root
 

@@ -1,6 +1,7 @@
 """Forward area S1 and annealing area S2 of a learning-rate sequence (arXiv 2505.07796, Eqs. 1, 2 and 4)."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, get_args
 
 import numpy as np
@@ -26,6 +27,90 @@ class Areas:
     s2cpt: Array
 
 
+@dataclass(frozen=True)
+class Events:
+    """The changes of the LR in a history, each of shape [events].
+
+    drop: LR before minus LR after. lr: after the change. step: the first step (from 1) at the new LR.
+    before: sum of the LR over the steps before it. Neighbouring changes may be merged (see `History.events`).
+    """
+
+    drop: Array
+    lr: Array
+    step: NDArray[np.int64]
+    before: Array
+
+
+@dataclass(frozen=True, eq=False)
+class History:
+    """The LR of a whole run as the areas count it: `forward` in S1, `annealed` in S2, each of shape [steps].
+
+    start: the LR before step 1. pretraining_steps: how many of the steps are PT.
+    """
+
+    forward: Array
+    annealed: Array
+    start: float
+    pretraining_steps: int
+    merge: int = 1  # steps of a falling LR that count as one change in `events`
+
+    @cached_property
+    def sums(self) -> Array:
+        """Sum of the LR up to and with every step, [steps]."""
+        return np.cumsum(self.forward)
+
+    @property
+    def drops(self) -> Array:
+        """LR before minus LR of every step, [steps]."""
+        return -np.diff(self.annealed, prepend=self.start)
+
+    @cached_property
+    def events(self) -> tuple[Events, Events]:
+        """The changes of the LR in PT and in CPT.
+
+        With `merge` above 1, that many neighbouring steps of a falling LR are one change, at their middle: laws
+        that sum over changes are then faster to fit. Steps of a rising LR are never merged, since their terms
+        vary too fast from step to step.
+        """
+        switch = self.pretraining_steps
+        return self._events(0, switch), self._events(switch, len(self.forward))
+
+    def _events(self, first: int, last: int) -> Events:
+        drops = self.drops[first:last]
+        at = np.flatnonzero(drops) + first
+        falling = self.drops[at] > 0
+        # a new group begins at every rise and wherever `merge` steps are full
+        group = np.cumsum(~falling | np.diff(falling, prepend=False) | (at % self.merge == 0))
+        starts = np.flatnonzero(np.diff(group, prepend=-1))
+        middle = at[(starts + np.append(starts[1:], len(at)) - 1) // 2] if len(at) else at
+        drop = np.add.reduceat(self.drops[at], starts) if len(at) else np.zeros(0)
+        before = np.concatenate([[0.0], self.sums])[middle]
+        return Events(drop, self.annealed[middle], middle + 1, before)
+
+
+def history(
+    lr: ArrayLike,
+    pretraining_steps: int,
+    warmup: Warmup = "peak",
+    warmup_steps: int | None = None,
+    initial_lr: float | None = None,
+    merge: int = 1,
+) -> History:
+    """The LR sequence of a run with its warm-up counted as stated; the parameters are those of `areas`."""
+    rates = np.asarray(lr, dtype=np.float64)
+    _check(rates, pretraining_steps, warmup)
+    peak = warmup_length(rates[:pretraining_steps]) if warmup_steps is None else warmup_steps
+    if not 0 <= peak <= pretraining_steps:
+        raise UserError(f"warmup_steps is {peak}: choose one between 0 and the {pretraining_steps} steps of PT")
+    held = rates.copy()
+    if peak:
+        held[:peak] = rates[peak - 1]
+    forward = held if warmup == "peak" else rates
+    annealed = rates if warmup == "true-in-both" else held
+    start = float(annealed[0]) if initial_lr is None and len(annealed) else float(initial_lr or 0.0)
+    return History(forward, annealed, start, pretraining_steps, merge)
+
+
 def areas(
     lr: ArrayLike,
     pretraining_steps: int,
@@ -34,6 +119,7 @@ def areas(
     warmup_steps: int | None = None,
     carry_over: bool = True,
     initial_lr: float | None = None,
+    lr_power: float = 0.0,
 ) -> Areas:
     """Areas of a run whose step i (from 1) used `lr[i-1]` and whose first `pretraining_steps` are PT.
 
@@ -46,29 +132,22 @@ def areas(
     carry_over: whether the momentum of PT carries over into CPT (then S2pt + S2cpt is S2 of the whole run)
         or restarts there at 0, the LR before the first CPT step being the last one of PT.
     initial_lr: the LR before step 1; None takes that of step 1, so that the start is no annealing.
+    lr_power: S2 sums `m_i * lr_i^lr_power` instead (arXiv 2505.07796, Eq. 9, where it is 0.1 and 0.2).
     """
-    rates = np.asarray(lr, dtype=np.float64)
-    _check(rates, pretraining_steps, lambda_, warmup)
-    peak = warmup_length(rates[:pretraining_steps]) if warmup_steps is None else warmup_steps
-    if not 0 <= peak <= pretraining_steps:
-        raise UserError(f"warmup_steps is {peak}: choose one between 0 and the {pretraining_steps} steps of PT")
+    return areas_of(history(lr, pretraining_steps, warmup, warmup_steps, initial_lr), lambda_, carry_over, lr_power)
 
-    held = rates.copy()
-    if peak:
-        held[:peak] = rates[peak - 1]
-    forward = held if warmup == "peak" else rates
-    annealed = rates if warmup == "true-in-both" else held
 
-    start = annealed[:1] if initial_lr is None else [initial_lr]
-    drops = -np.diff(annealed, prepend=start)
-    if carry_over:
-        momentum = _momentum(drops, lambda_)
-    else:
-        momentum = np.concatenate(
-            [_momentum(drops[:pretraining_steps], lambda_), _momentum(drops[pretraining_steps:], lambda_)]
-        )
-    s1pt, s1cpt = _sums(forward, pretraining_steps)
-    s2pt, s2cpt = _sums(momentum, pretraining_steps)
+def areas_of(found: History, lambda_: float = 0.999, carry_over: bool = True, lr_power: float = 0.0) -> Areas:
+    """`areas` of a history."""
+    if not 0 <= lambda_ < 1:
+        raise UserError(f"lambda is {lambda_}: it must be at least 0 and below 1")
+    switch, drops = found.pretraining_steps, found.drops
+    parts = [drops] if carry_over else [drops[:switch], drops[switch:]]
+    momentum = np.concatenate([_momentum(part, lambda_) for part in parts])
+    if lr_power:
+        momentum = momentum * found.annealed**lr_power
+    s1pt, s1cpt = _sums(found.forward, switch)
+    s2pt, s2cpt = _sums(momentum, switch)
     return Areas(s1pt, s2pt, s1cpt, s2cpt)
 
 
@@ -96,12 +175,10 @@ def _sums(values: Array, switch: int) -> tuple[Array, Array]:
     return np.cumsum(before), np.cumsum(after)
 
 
-def _check(rates: Array, pretraining_steps: int, lambda_: float, warmup: str) -> None:
+def _check(rates: Array, pretraining_steps: int, warmup: str) -> None:
     if rates.ndim != 1 or not np.all(np.isfinite(rates)) or np.any(rates < 0):
         raise UserError("the LR sequence must be one finite, non-negative number a step")
     if not 0 <= pretraining_steps <= len(rates):
         raise UserError(f"pretraining_steps is {pretraining_steps}, but the run has {len(rates)} steps")
-    if not 0 <= lambda_ < 1:
-        raise UserError(f"lambda is {lambda_}: it must be at least 0 and below 1")
     if warmup not in get_args(Warmup):
         raise UserError(f"warmup is {warmup!r}: choose one of {', '.join(get_args(Warmup))}")

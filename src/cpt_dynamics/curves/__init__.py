@@ -1,5 +1,6 @@
 """Loss curves: the table that every fit and figure reads."""
 
+from cpt_dynamics.curves.logs import Log, merge_logs, read_log, read_logs, schedules_path
 from cpt_dynamics.curves.table import (
     AREA_COLUMNS,
     CURVE_COLUMNS,
@@ -22,12 +23,17 @@ __all__ = [
     "CURVE_COLUMNS",
     "SCHEDULES_SCHEMA",
     "SCHEDULE_COLUMNS",
+    "Log",
     "check_curves",
     "check_pair",
     "check_schedules",
     "features",
+    "merge_logs",
     "read",
+    "read_log",
+    "read_logs",
     "read_schedules",
+    "schedules_path",
     "write",
     "write_schedules",
 ]

@@ -7,12 +7,13 @@ import numpy as np
 import pandas as pd
 
 from cpt_dynamics import files
-from cpt_dynamics.areas import Warmup, areas
+from cpt_dynamics.areas import Warmup, areas_of, history
 from cpt_dynamics.errors import UserError
 
 CURVES_SCHEMA = "cpt-dynamics/curves/1"
 SCHEDULES_SCHEMA = "cpt-dynamics/schedules/1"
 AREA_COLUMNS = ("s1pt", "s2pt", "s1cpt", "s2cpt")
+WEIGHTED_COLUMNS = {"s2pt_lr": "s2pt", "s2cpt_lr": "s2cpt"}  # annealing areas weighted by the LR, and plain
 PHASES = ("pretraining", "continual")
 
 CURVE_COLUMNS = {
@@ -120,34 +121,39 @@ def features(
     warmup: Warmup = "peak",
     carry_over: bool = True,
     warmup_steps: dict[str, int] | None = None,
+    lr_power: float = 0.1,
+    merge: int = 1,
 ) -> pd.DataFrame:
-    """The rows of `curves` with columns s1pt, s2pt, s1cpt, s2cpt (see `areas.areas`) added.
+    """The rows of `curves` with what the laws read added.
+
+    s1pt, s2pt, s1cpt, s2cpt: see `areas.areas`. s2pt_lr, s2cpt_lr: the annealing areas weighted by
+    LR^lr_power (arXiv 2505.07796, Eq. 9). history: the run's `areas.History`, for laws that sum over the
+    changes of the LR; `merge` is its parameter.
 
     A run whose pre-training is unknown has continual steps only; its LR before them is taken as zero
     (arXiv 2505.07796, section on open-source models). `warmup_steps` states, by run, where the warm-up
     ends if the schedule does not show it. The choices are kept in the table's `attrs` and so in a fit.
     """
     check_pair(curves, schedules)
-    values = {column: np.zeros(len(curves)) for column in AREA_COLUMNS}
+    values = {column: np.zeros(len(curves)) for column in (*AREA_COLUMNS, *WEIGHTED_COLUMNS)}
+    histories = np.empty(len(curves), dtype=object)
     plans = {str(run): plan for run, plan in schedules.groupby("run", sort=False)}
     for run, rows in curves.groupby("run", sort=False).indices.items():
         plan = plans[str(run)]
-        lr = plan["lr"].to_numpy(dtype=np.float64)
         pretraining = int((plan["phase"] == "pretraining").sum())
-        found = areas(
-            lr,
-            pretraining,
-            lambda_,
-            warmup,
-            (warmup_steps or {}).get(str(run)),
-            carry_over,
-            initial_lr=None if pretraining else 0.0,
-        )
+        initial = None if pretraining else 0.0
+        given = (warmup_steps or {}).get(str(run))
+        past = history(plan["lr"].to_numpy(dtype=np.float64), pretraining, warmup, given, initial, merge)
+        plain = areas_of(past, lambda_, carry_over)
+        weighted = areas_of(past, lambda_, carry_over, lr_power)
         at = curves["step"].to_numpy()[rows] - 1
         for column in AREA_COLUMNS:
-            values[column][rows] = getattr(found, column)[at]
-    result = curves.assign(**values)
-    result.attrs = {"lambda": lambda_, "warmup": warmup, "carry_over": carry_over}
+            values[column][rows] = getattr(plain, column)[at]
+        for column, name in WEIGHTED_COLUMNS.items():
+            values[column][rows] = getattr(weighted, name)[at]
+        histories[rows] = past
+    result = curves.assign(**values, history=histories)
+    result.attrs = {"lambda": lambda_, "warmup": warmup, "carry_over": carry_over, "lr_power": lr_power}
     return result
 
 

@@ -2,5 +2,36 @@
 
 from cpt_dynamics.fitting.fit import Fit, Identifiability, fit, fit_skill, identifiability
 from cpt_dynamics.fitting.metrics import measure, skill
+from cpt_dynamics.fitting.profile import Profile, profile
+from cpt_dynamics.fitting.uncertainty import (
+    Intervals,
+    LeftOut,
+    SeedIntervals,
+    independent,
+    intervals,
+    leave_one_curve_out,
+    report,
+    seed_intervals,
+)
+from cpt_dynamics.fitting.warnings import prediction_warnings
 
-__all__ = ["Fit", "Identifiability", "fit", "fit_skill", "identifiability", "measure", "skill"]
+__all__ = [
+    "Fit",
+    "Identifiability",
+    "Intervals",
+    "LeftOut",
+    "Profile",
+    "SeedIntervals",
+    "fit",
+    "fit_skill",
+    "identifiability",
+    "independent",
+    "intervals",
+    "leave_one_curve_out",
+    "measure",
+    "prediction_warnings",
+    "profile",
+    "report",
+    "seed_intervals",
+    "skill",
+]

@@ -3,6 +3,7 @@
 import hashlib
 import platform
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
@@ -10,15 +11,15 @@ import numpy as np
 
 import cpt_dynamics
 from cpt_dynamics.errors import UserError
-from cpt_dynamics.fitting import paper, varpro
+from cpt_dynamics.fitting import paper, varpro, warnings
 from cpt_dynamics.fitting.metrics import measure, skill
 from cpt_dynamics.fitting.paper import Gradient
 from cpt_dynamics.fitting.problem import Problem
-from cpt_dynamics.laws import LAWS, Array, Features, Law, get
+from cpt_dynamics.laws import LAWS, Array, Features, Law, Parameters, get
+from cpt_dynamics.laws.base import HISTORY
 
 Method = Literal["varpro", "paper"]
 OPTIMAL = 1e-4  # largest `Problem.optimality` of a fit that is called converged
-COLLINEAR = 1e-7  # singular value, relative to the largest one, of a direction that a fit warns about
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,8 @@ class Fit:
     "name=upper". n_agree of n_starts came within 1 % of the best objective. metrics: see
     `metrics.measure`, over "all" rows and over "continual" ones (S1cpt > 0). contributions: the largest
     size of each term over the data (nats). combinations: products that stay determined where single
-    parameters do not. condition: see `Identifiability`, None where infinite. settings: of the areas.
+    parameters do not. condition: see `Identifiability`, None where infinite. ranges: smallest and largest
+    fitted values of the inputs (see `warnings.input_ranges`). settings: of the areas.
     """
 
     law: Law
@@ -51,6 +53,7 @@ class Fit:
     combinations: dict[str, float]
     condition: float | None
     warnings: list[str]
+    ranges: dict[str, list[float]]
     settings: dict[str, Any]
     data_hash: str
     versions: dict[str, str]
@@ -70,13 +73,14 @@ class Fit:
         """A JSON-able mapping from which `from_json` makes the same fit."""
         plain = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "law"}
         bounds = {p.name: [_plain(p.lower), _plain(p.upper)] for p in self.law.parameters}
-        return {"law": self.law.name, "source": self.law.source, "bounds": bounds, **plain}
+        held = dict(self.law.held)
+        return {"law": self.law.name, "source": self.law.source, "bounds": bounds, "held": held, **plain}
 
     @classmethod
     def from_json(cls, value: dict[str, Any], law: Law | None = None) -> "Fit":
         """The fit that `to_json` wrote; `law` stands in for one that is not registered."""
         try:
-            found = law or get(value["law"])
+            found = (law or get(value["law"])).fixed(**value["held"])
             bounds = {
                 name: (-np.inf if low is None else low, np.inf if high is None else high)
                 for name, (low, high) in value["bounds"].items()
@@ -112,11 +116,15 @@ def fit(
     n_starts: int | None = None,
     gradient: Gradient = "numerical",
     settings: dict[str, Any] | None = None,
+    n_screen: int = 256,
+    max_rows: int = 1000,
+    starts: Sequence[Parameters] = (),
 ) -> Fit:
     """Fit `law` to `loss`, [n] (nats/token), on the rows of `features`.
 
     method: "varpro" (see `varpro`) or "paper" (multi-start L-BFGS on all parameters, with `gradient`);
     both minimise the same objective. settings: how the areas were made; None takes `features.attrs`.
+    n_screen, max_rows, starts (parameters of the law): of `varpro.search`; "paper" has starts of its own.
     """
     law = get(law) if isinstance(law, str) else law
     if not delta > 0:
@@ -125,7 +133,7 @@ def fit(
     problem = Problem(law, features, observed, delta)
     start = time.process_time()
     if method == "varpro":
-        point, n_starts, n_agree = varpro.search(problem, n_starts or 12)
+        point, n_starts, n_agree = varpro.search(problem, n_starts or 12, n_screen, max_rows, starts)
     elif method == "paper":
         point, n_starts, n_agree = paper.search(problem, n_starts or 54, gradient)
     else:
@@ -143,7 +151,7 @@ def fit(
         if on and name not in known.undetermined
     ]
     predicted = law.predict(parameters, problem.x)
-    rows = _continual(problem.x, len(observed))
+    rows = warnings.continual(problem.x)
     return Fit(
         law=law,
         parameters=parameters,
@@ -164,7 +172,11 @@ def fit(
         contributions=dict(zip(law.linear, np.abs(point[: problem.n_linear]).tolist(), strict=True)),
         combinations=law.combinations(parameters),
         condition=known.condition if np.isfinite(known.condition) else None,
-        warnings=_warnings(problem, known, optimality, at_bounds, n_starts, n_agree),
+        warnings=[
+            *warnings.fit_warnings(law, problem.x, features, known),
+            *_search_warnings(optimality, at_bounds, n_starts, n_agree),
+        ],
+        ranges=warnings.input_ranges(features, problem.x),
         settings=dict(getattr(features, "attrs", None) or {}) if settings is None else dict(settings),
         data_hash=data_hash(problem.x, observed),
         versions=versions(),
@@ -213,9 +225,21 @@ def data_hash(arrays: dict[str, Array], loss: Array) -> str:
     """sha256 (hexadecimal) of the features that a law reads and of the losses."""
     found = hashlib.sha256()
     for name in sorted(arrays):
-        found.update(name.encode() + b"\0" + np.ascontiguousarray(arrays[name], dtype="<f8").tobytes())
+        found.update(name.encode() + b"\0")
+        for array in _numbers(name, arrays[name]):
+            found.update(np.ascontiguousarray(array, dtype="<f8").tobytes())
     found.update(np.ascontiguousarray(loss, dtype="<f8").tobytes())
     return found.hexdigest()
+
+
+def _numbers(name: str, array: Array) -> list[Array]:
+    """A feature as arrays of numbers: itself, or the LR histories and which of them each row has."""
+    if name != HISTORY:
+        return [array]
+    distinct = list(dict.fromkeys(array.tolist()))
+    number = {history: i for i, history in enumerate(distinct)}
+    rows = np.array([number[history] for history in array.tolist()], dtype=np.float64)
+    return [part for history in distinct for part in (history.forward, history.annealed)] + [rows]
 
 
 def versions() -> dict[str, str]:
@@ -230,44 +254,15 @@ def versions() -> dict[str, str]:
     }
 
 
-def _continual(x: dict[str, Array], n: int) -> Array:
-    """Which rows come after a transfer, [n]; none where the law does not read S1cpt."""
-    return np.asarray(x["s1cpt"] > 0) if "s1cpt" in x else np.zeros(n, dtype=bool)
-
-
 def _plain(bound: float) -> float | None:
     return bound if np.isfinite(bound) else None
 
 
-def _warnings(
-    problem: Problem,
-    known: Identifiability,
-    optimality: float,
-    at_bounds: list[str],
-    n_starts: int,
-    n_agree: int,
-) -> list[str]:
-    """What a user of the fit should know, one line each."""
-    x, found = problem.x, []
-    rows = _continual(x, len(problem.loss))
-    if "C1" in problem.law.linear and _constant(x["s2pt"]):
-        found.append("S2pt is the same in all rows, so C1 cannot be told from L0: vary the annealing of PT")
-    elif "C1" in problem.law.linear and rows.any() and _constant(x["s2pt"][rows]):
-        found.append("all transfers start at one S2pt, so C1 rests on PT rows alone: vary the annealing of PT")
-    if "s1cpt" in x and "B" in problem.law.linear and not rows.any():
-        found.append("no row comes after a transfer: the shift term is not determined; add rows of CPT")
-    found += [f"{name} has no effect on the predictions: it is not determined" for name in known.undetermined]
-    for value, direction in zip(known.singular_values[::-1], known.directions[::-1], strict=False):
-        if value < COLLINEAR * known.singular_values[0]:
-            names = [name for name, weight in direction.items() if abs(weight) > 0.1]
-            found.append(f"the data do not tell {', '.join(names)} apart: use their combination only")
-    found += [f"{end.replace('=', ' is at its ')} bound" for end in at_bounds]
+def _search_warnings(optimality: float, at_bounds: list[str], n_starts: int, n_agree: int) -> list[str]:
+    """What is doubtful in where the search ended."""
+    found = [f"{end.replace('=', ' is at its ')} bound" for end in at_bounds]
     if optimality > OPTIMAL:
         found.append(f"not converged (optimality {optimality:.1e}, wanted {OPTIMAL:.0e}): use more starts")
     if n_starts > 1 and n_agree == 1:
         found.append(f"only one of {n_starts} starts reached the best objective: use more starts")
     return found
-
-
-def _constant(values: Array) -> bool:
-    return bool(np.ptp(values) <= 1e-9 * np.max(np.abs(values), initial=0.0))

@@ -6,6 +6,7 @@ logarithms where their lower bound is positive.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,24 @@ from cpt_dynamics.laws import Array, Features, Law
 
 Mask = NDArray[np.bool_]
 FLOOR = 0.1  # below this share of the observed loss, log(prediction) is continued along its tangent
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The law at given shape parameters.
+
+    basis: [n, q], the columns divided by their largest magnitudes `largest` [q], which they have in the rows
+    `at` [q]. offset: [n], the part without free coefficients.
+    """
+
+    basis: Array
+    largest: Array
+    at: NDArray[np.intp]
+    offset: Array | float
+
+    def predict(self, c: Array) -> Array:
+        """The prediction at scaled coefficients c [q], [n]."""
+        return np.asarray(self.basis @ c + self.offset)
 
 
 class Problem:
@@ -44,7 +63,7 @@ class Problem:
         bad = ~np.isfinite(self.loss) | ((self.loss <= 0) if self.law.residual == "log" else False)
         if bad.any():
             raise UserError(f"row {int(np.argmax(bad))} of the data has no finite positive loss: leave it out")
-        basis = self.law.basis(self.shape(self.middle()), self.x)
+        basis = self.columns(self.middle()).basis
         if not np.isfinite(basis).all():
             row = int(np.argmax(~np.isfinite(basis).all(axis=1)))
             raise UserError(
@@ -70,27 +89,24 @@ class Problem:
         values = np.where(self.log, np.exp(np.where(self.log, u, 0.0)), u)
         return dict(zip(self.law.nonlinear, values.tolist(), strict=True))
 
-    def basis(self, u: Array) -> tuple[Array, Array]:
-        """Columns divided by their largest magnitude, [n, q], and those magnitudes, [q]."""
-        columns = self.law.basis(self.shape(u), self.x)
-        largest = np.abs(columns).max(axis=0)
-        largest[largest == 0] = 1.0
-        return columns / largest, largest
-
-    def basis_and_slopes(self, u: Array) -> tuple[Array, Array, list[tuple[int, int, Array]]]:
-        """`basis` and its derivatives with respect to u: (coordinate, column, [n])."""
+    def columns(self, u: Array) -> Columns:
+        """What the law is at shape coordinates u, but for its coefficients."""
         shape = self.shape(u)
         columns = self.law.basis(shape, self.x)
         at = np.abs(columns).argmax(axis=0)
         largest = np.abs(columns[at, np.arange(len(at))])
-        largest[largest == 0] = 1.0
-        scaled = columns / largest
-        slopes = []
+        largest[(largest == 0) | ~np.isfinite(largest)] = 1.0
+        return Columns(columns / largest, largest, at, self.law.offset(shape, self.x))
+
+    def slopes(self, u: Array, columns: Columns) -> list[tuple[int, int, Array]]:
+        """Derivatives of `columns.basis` with respect to u: (coordinate, column, [n])."""
+        shape, result = self.shape(u), []
         for name, j, slope in self.law.slopes(shape, self.x):
             i = self.law.nonlinear.index(name)
-            slope = slope / largest[j] * (shape[name] if self.log[i] else 1.0)
-            slopes.append((i, j, slope - scaled[:, j] * scaled[at[j], j] * slope[at[j]]))
-        return scaled, largest, slopes
+            slope = slope / columns.largest[j] * (shape[name] if self.log[i] else 1.0)
+            at = columns.at[j]
+            result.append((i, j, slope - columns.basis[:, j] * columns.basis[at, j] * slope[at]))
+        return result
 
     def residuals(self, prediction: Array) -> tuple[Array, Array]:
         """Residuals [n] and the factor that turns changes of the prediction into changes of minus them."""
@@ -116,19 +132,24 @@ class Problem:
 
     def evaluate(self, v: Array) -> tuple[Array, Array]:
         """Residuals [n] and minus their Jacobian with respect to v, [n, p]."""
-        c, u = v[: self.n_linear], v[self.n_linear :]
-        basis, _, slopes = self.basis_and_slopes(u)
-        residual, factor = self.residuals(basis @ c)
-        jacobian = np.zeros((len(basis), len(v)))
-        jacobian[:, : self.n_linear] = basis
-        for i, j, slope in slopes:
-            jacobian[:, self.n_linear + i] += c[j] * slope
+        q = self.n_linear
+        c, u = v[:q], v[q:]
+        columns = self.columns(u)
+        residual, factor = self.residuals(columns.predict(c))
+        jacobian = np.zeros((len(residual), len(v)))
+        jacobian[:, :q] = columns.basis
+        for i, j, slope in self.slopes(u, columns):
+            jacobian[:, q + i] += c[j] * slope
+        shape = self.shape(u)
+        for name, slope in self.law.offset_slopes(shape, self.x):
+            i = self.law.nonlinear.index(name)
+            jacobian[:, q + i] += slope * (shape[name] if self.log[i] else 1.0)
         return residual, jacobian * factor[:, None]
 
     def value(self, v: Array) -> float:
         """The objective at v."""
-        basis, _ = self.basis(v[self.n_linear :])
-        return self.objective(self.residuals(basis @ v[: self.n_linear])[0])
+        columns = self.columns(v[self.n_linear :])
+        return self.objective(self.residuals(columns.predict(v[: self.n_linear]))[0])
 
     def gradient(self, v: Array) -> tuple[float, Array]:
         """The objective at v and its gradient, [p]."""
@@ -162,7 +183,7 @@ class Problem:
     def parameters(self, v: Array) -> dict[str, float]:
         """The law's parameters, in its own order and in the units of the features, at v."""
         u = v[self.n_linear :]
-        _, largest = self.basis(u)
+        largest = self.columns(u).largest
         linear = dict(zip(self.law.linear, (v[: self.n_linear] / largest).tolist(), strict=True))
         found = {**linear, **self.shape(u)}
         return {p.name: found[p.name] for p in self.law.parameters}
@@ -171,7 +192,7 @@ class Problem:
         """The coordinates of given parameters."""
         shape = np.array([parameters[name] for name in self.law.nonlinear])
         u = np.where(self.log, np.log(np.where(self.log, shape, 1.0)), shape)
-        _, largest = self.basis(u)
+        largest = self.columns(u).largest
         return np.concatenate([np.array([parameters[name] for name in self.law.linear]) * largest, u])
 
 

@@ -5,24 +5,36 @@ are screened, the best distinct ones are improved by Gauss-Newton steps that sol
 time, and the winner is polished in all parameters on all rows.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from cpt_dynamics.fitting.problem import Problem, spread
-from cpt_dynamics.laws import Array
+from cpt_dynamics.errors import UserError
+from cpt_dynamics.fitting.problem import Columns, Problem, spread
+from cpt_dynamics.laws import Array, Parameters
 
 TOLERANCE = 1e-10  # relative fall of the objective at which steps stop
 
 
-def search(problem: Problem, n_starts: int = 12, n_screen: int = 256, max_rows: int = 1000) -> tuple[Array, int, int]:
+def search(
+    problem: Problem,
+    n_starts: int = 12,
+    n_screen: int = 256,
+    max_rows: int = 1000,
+    given: Sequence[Parameters] = (),
+) -> tuple[Array, int, int]:
     """The best point found, the number of starts, and how many reached the best objective.
 
-    Starts run on at most `max_rows` evenly spaced rows; the result is always polished on all of them.
+    Starts are the `given` parameters and the best `n_starts` of `n_screen` shapes (0: the given ones alone). They
+    run on at most `max_rows` evenly spaced rows; the result is always polished on all of them.
     """
     stride = -(-len(problem.loss) // max_rows)
     small = problem.subset(slice(None, None, stride))
     if len(small.loss) < 10 * len(problem.names):
         small = problem
-    starts = _screened(small, n_starts, n_screen)
+    starts = _given(small, given) + (_screened(small, n_starts, n_screen) if n_screen else [])
+    if not starts:
+        raise UserError("a fit needs a start: screen at least one shape or give parameters to start from")
     ends = sorted((_descend(small, v) for v in starts), key=lambda end: end[0])
     best = ends[0][0]
     n_agree = small.agreeing([value for value, _ in ends])
@@ -32,26 +44,26 @@ def search(problem: Problem, n_starts: int = 12, n_screen: int = 256, max_rows: 
     return point, len(starts), n_agree
 
 
-def solve(problem: Problem, basis: Array, start: Array | None = None, steps: int = 30) -> tuple[float, Array]:
-    """Objective and coefficients [q] that minimise it for a fixed basis [n, q], within the bounds.
+def solve(problem: Problem, columns: Columns, start: Array | None = None, steps: int = 30) -> tuple[float, Array]:
+    """Objective and coefficients [q] that minimise it for fixed columns, within the bounds.
 
     Newton steps on the Huber objective where they lower it, reweighted least squares where they do not.
     """
-    q = problem.n_linear
+    q, basis = problem.n_linear, columns.basis
     lower, upper = problem.lower[:q], problem.upper[:q]
     if start is None:
         weight = 1 / problem.loss if problem.law.residual == "log" else np.ones_like(problem.loss)
         scaled = basis * weight[:, None]
-        start = _quadratic(scaled.T @ scaled, scaled.T @ (weight * problem.loss), lower, upper)
+        start = _quadratic(scaled.T @ scaled, scaled.T @ (weight * (problem.loss - columns.offset)), lower, upper)
     c = start
-    residual, factor = problem.residuals(basis @ c)
+    residual, factor = problem.residuals(columns.predict(c))
     value = problem.objective(residual)
     for _ in range(steps):
         jacobian = basis * factor[:, None]
         fall = problem.influence(residual) @ jacobian
         for step_matrix in _matrices(problem, residual, jacobian):
             trial = c + _quadratic(step_matrix, fall, lower - c, upper - c)
-            trial_residual, trial_factor = problem.residuals(basis @ trial)
+            trial_residual, trial_factor = problem.residuals(columns.predict(trial))
             trial_value = problem.objective(trial_residual)
             if trial_value < value:
                 break
@@ -78,8 +90,7 @@ def _descend(problem: Problem, v: Array, steps: int = 60) -> tuple[float, Array]
             step = _quadratic(newton + damping * scale, fall, problem.lower - v, problem.upper - v)
             step[q:] = np.clip(step[q:], -2.0, 2.0)
             trial = np.clip(v + step, problem.lower, problem.upper)
-            basis, _ = problem.basis(trial[q:])
-            trial_value, trial[:q] = solve(problem, basis, trial[:q], steps=5)
+            trial_value, trial[:q] = solve(problem, problem.columns(trial[q:]), trial[:q], steps=5)
             if trial_value < value:
                 gained = True
                 break
@@ -123,6 +134,15 @@ def _quadratic(matrix: Array, vector: Array, lower: Array, upper: Array) -> Arra
     return np.clip(np.asarray(found.x) / size, np.minimum(lower, 0.0), np.maximum(upper, 0.0))
 
 
+def _given(problem: Problem, parameters: Sequence[Parameters]) -> list[Array]:
+    """Given parameters as points within the bounds."""
+    for start in parameters:
+        missing = [name for name in problem.names if name not in start]
+        if missing:
+            raise UserError(f"a start for law {problem.law.name!r} lacks {', '.join(missing)}: give every parameter")
+    return [np.clip(problem.point(start), problem.lower, problem.upper) for start in parameters]
+
+
 def _screened(problem: Problem, n_starts: int, n_screen: int) -> list[Array]:
     """The best of many evenly spread shapes, at some distance from each other, as points."""
     q, d = problem.n_linear, len(problem.law.nonlinear)
@@ -133,8 +153,7 @@ def _screened(problem: Problem, n_starts: int, n_screen: int) -> list[Array]:
     points = []
     for place in unit:
         u = low + place * (high - low)
-        basis, _ = problem.basis(u)
-        value, c = solve(problem, basis, steps=4)
+        value, c = solve(problem, problem.columns(u), steps=4)
         points.append((value, np.concatenate([c, u]), place))
     points.sort(key=lambda p: p[0])
     kept: list[tuple[Array, Array]] = []

@@ -3,13 +3,19 @@
 from typing import Literal
 
 from cpt_dynamics.errors import UserError
-from cpt_dynamics.laws import annealing, cpt, shift
+from cpt_dynamics.laws import annealing, cpt, drops, mixtures, replay, shift, size, unknown, variants
 from cpt_dynamics.laws.base import Array, Constant, Features, Law, Parameter, Parameters, Term
 
 MODULES = [
     annealing,
     cpt,
+    drops,
+    mixtures,
+    replay,
     shift,
+    size,
+    unknown,
+    variants,
 ]
 LAWS: dict[str, Law] = {law.name: law for module in MODULES for law in module.LAWS}
 
@@ -25,6 +31,6 @@ def get(name: str, shift: Shift = "free") -> Law:
     if shift not in ("positive", "negative", "free"):
         raise UserError(f"shift is {shift!r}: choose positive, negative or free")
     law = LAWS[name]
-    if shift == "free" or "B" not in law.linear:
+    if shift == "free" or not any(p.name == "B" and p.lower < 0 < p.upper for p in law.parameters):
         return law
     return law.bounded(B=(0.0, float("inf")) if shift == "positive" else (float("-inf"), 0.0))

@@ -53,5 +53,11 @@ LAWS = [
         "annealing",
         "Tissue et al., arXiv 2408.11029; arXiv 2505.07796, Eqs. 1 and 2",
         (irreducible(), forward("s1pt", "s1cpt"), annealing("C", "s2pt", "s2cpt")),
-    )
+        baseline="annealing_s1_only",
+    ),
+    Law(
+        "annealing_s1_only",
+        "baseline: the annealing law without S2",
+        (irreducible(), forward("s1pt", "s1cpt")),
+    ),
 ]

@@ -1,7 +1,7 @@
 """What a law is: a sum of terms, each a linear coefficient times a column of the features."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -11,6 +11,7 @@ from cpt_dynamics.errors import UserError
 
 Array = NDArray[np.float64]
 Parameters = Mapping[str, float]
+HISTORY = "history"  # the feature that is not a number a row but the run's LR history (`areas.History`)
 
 
 class Features(Protocol):
@@ -78,7 +79,8 @@ class Law:
 
     name: key in the registry. source: paper and equation. residual: "log" where the formula gives a loss
     (errors are then differences of logarithms), "linear" where it gives a difference, which may be zero or
-    negative. baseline: the law without annealing that this one is compared with, "" for none.
+    negative. baseline: the law without annealing that this one is compared with, "" for none. held: values
+    of parameters that are fixed (see `fixed`); they are no parameters of this law any more.
     """
 
     name: str
@@ -86,6 +88,7 @@ class Law:
     terms: tuple[Term, ...]
     residual: Literal["log", "linear"] = "log"
     baseline: str = ""
+    held: Parameters = field(default_factory=dict)
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:
@@ -93,13 +96,19 @@ class Law:
         found: dict[str, Parameter] = {}
         for term in self.terms:
             for parameter in (term.coefficient, *term.shape):
-                found.setdefault(parameter.name, parameter)
+                if parameter.name not in self.held:
+                    found.setdefault(parameter.name, parameter)
         return tuple(found.values())
+
+    @property
+    def free(self) -> tuple[Term, ...]:
+        """The terms whose coefficient is a parameter."""
+        return tuple(term for term in self.terms if term.coefficient.name not in self.held)
 
     @property
     def linear(self) -> tuple[str, ...]:
         """Names of the coefficients, in the order of the columns of `basis`."""
-        return tuple(term.coefficient.name for term in self.terms)
+        return tuple(term.coefficient.name for term in self.free)
 
     @property
     def nonlinear(self) -> tuple[str, ...]:
@@ -115,8 +124,9 @@ class Law:
         """The features that the law reads, as arrays of one length; `UserError` where one is missing."""
         result: dict[str, Array] = {}
         for name in self.inputs:
+            kind: Any = object if name == HISTORY else np.float64
             try:
-                result[name] = np.atleast_1d(np.asarray(features[name], dtype=np.float64))
+                result[name] = np.atleast_1d(np.asarray(features[name], dtype=kind))
             except KeyError:
                 raise UserError(f"law {self.name!r} needs the feature {name!r}: add that column") from None
         if len({len(a) for a in result.values()}) > 1:
@@ -124,23 +134,46 @@ class Law:
         return result
 
     def basis(self, shape: Parameters, features: Features) -> Array:
-        """[n, number of coefficients]; the prediction is this times the coefficients."""
-        x = self.arrays(features)
-        return np.column_stack([term.sign * term.value(shape, x) for term in self.terms])
+        """[n, number of coefficients]; the prediction is this times the coefficients, plus `offset`."""
+        x, shape = self.arrays(features), {**shape, **self.held}
+        return np.column_stack([term.sign * term.value(shape, x) for term in self.free])
 
     def slopes(self, shape: Parameters, features: Features) -> list[tuple[str, int, Array]]:
         """Non-zero derivatives of `basis`: (shape parameter, column, [n])."""
-        x = self.arrays(features)
+        x, shape = self.arrays(features), {**shape, **self.held}
         return [
             (name, j, term.sign * slope)
-            for j, term in enumerate(self.terms)
+            for j, term in enumerate(self.free)
             for name, slope in term.slopes(shape, x).items()
+            if name not in self.held
         ]
+
+    def offset(self, shape: Parameters, features: Features) -> Array | float:
+        """The part of the prediction whose coefficients are fixed, [n]; 0.0 if there is none."""
+        if len(self.free) == len(self.terms):
+            return 0.0
+        x, shape = self.arrays(features), {**shape, **self.held}
+        return np.asarray(sum(size * term.value(shape, x) for term, size in self._fixed_terms()))
+
+    def offset_slopes(self, shape: Parameters, features: Features) -> list[tuple[str, Array]]:
+        """Non-zero derivatives of `offset`: (shape parameter, [n])."""
+        x, shape = self.arrays(features), {**shape, **self.held}
+        return [
+            (name, size * slope)
+            for term, size in self._fixed_terms()
+            for name, slope in term.slopes(shape, x).items()
+            if name not in self.held
+        ]
+
+    def _fixed_terms(self) -> list[tuple[Term, float]]:
+        """Terms with a fixed coefficient, and that coefficient with the term's sign."""
+        names = self.held
+        return [(t, t.sign * names[t.coefficient.name]) for t in self.terms if t.coefficient.name in names]
 
     def predict(self, parameters: Parameters, features: Features) -> Array:
         """The law's value for every row, [n] (nats/token)."""
         coefficients = np.array([parameters[name] for name in self.linear])
-        return np.asarray(self.basis(parameters, features) @ coefficients)
+        return np.asarray(self.basis(parameters, features) @ coefficients + self.offset(parameters, features))
 
     def jacobian(self, parameters: Parameters, features: Features) -> Array:
         """Derivatives of `predict`, [n, number of parameters], columns in the order of `parameters`."""
@@ -151,11 +184,14 @@ class Law:
             result[:, position[name]] += basis[:, j]
         for name, j, slope in self.slopes(parameters, features):
             result[:, position[name]] += parameters[self.linear[j]] * slope
+        for name, slope in self.offset_slopes(parameters, features):
+            result[:, position[name]] += slope
         return result
 
     def combinations(self, parameters: Parameters) -> dict[str, float]:
         """Combinations of parameters that stay determined where single ones do not (see `Term`)."""
-        return {k: v for term in self.terms for k, v in term.combinations(parameters).items()}
+        known = {**parameters, **self.held}
+        return {k: v for term in self.terms for k, v in term.combinations(known).items()}
 
     def bounds(self, features: Features) -> dict[str, tuple[float, float]]:
         """Bounds of every parameter in the units of `features`."""
@@ -166,6 +202,18 @@ class Law:
             scale = scale if scale > 0 else 1.0
             result[p.name] = (p.lower / scale, p.upper / scale)
         return result
+
+    def fixed(self, **values: float) -> "Law":
+        """The same law with parameters fixed, for example `fixed(alpha=0.5)` or `fixed(B=0.3)`."""
+        known = [p.name for p in self.parameters]
+        for name, value in values.items():
+            if name not in known:
+                raise UserError(f"law {self.name!r} has no free parameter {name!r}: it has {', '.join(known)}")
+            if not np.isfinite(value):
+                raise UserError(f"law {self.name!r}: {name!r} cannot be fixed at {value}")
+        if not set(self.linear) - set(values):
+            raise UserError(f"law {self.name!r}: leave at least one coefficient free")
+        return replace(self, held={**self.held, **values})
 
     def bounded(self, **bounds: tuple[float, float]) -> "Law":
         """The same law with other bounds, for example `bounded(B=(0, inf))` or `bounded(beta=(-1, 10))`."""

@@ -1,0 +1,51 @@
+"""The turning length of CPT against the weight of the D_pt loss in the goal (Fig. 13)."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from cpt_dynamics.config import Config
+from cpt_dynamics.plots import optima, style
+
+ONCE: dict[str, Any] = {"ls": "", "marker": "o", "ms": 4.5, "mfc": "white", "mew": 1.2, "zorder": 3}
+NEVER: dict[str, Any] = {"ls": ":", "lw": 1.1}
+
+
+def draw(
+    curves: pd.DataFrame, schedules: pd.DataFrame, analysis: Mapping[str, Any], config: Config
+) -> tuple[Figure, pd.DataFrame]:
+    """Turning length against w1 for each shift strength, and the weight from which on there is none."""
+    with style.context():
+        figure = Figure(figsize=(style.WIDTH, 2.9), layout="constrained")
+        style.pads(figure)
+        ax = figure.subplots()
+        handles: dict[str, Any] = {}
+        tables = []
+        top = analysis["max_steps"] / 1e3
+        for strength, curve in analysis["curves"].items():
+            drawn = [
+                (weight, steps / 1e3)
+                for weight, steps in zip(curve["weights"], curve["steps"], strict=True)
+                if steps is not None and (curve["at_once"] is None or weight >= curve["at_once"])
+            ]
+            x, y = np.array(drawn).reshape(-1, 2).T
+            look = optima.STRENGTHS[strength]
+            (handles[f"{strength} shift"],) = ax.plot(x, y, lw=1.6, **look)
+            tables.append(style.long("a", "turning length", strength, x, y))
+            if curve["at_once"] is not None:
+                ax.plot([curve["at_once"]], [0], color=look["color"], **ONCE)
+            if curve["never"] is not None:
+                never = [curve["never"]] * 2
+                ax.plot(never, [0, top], color=look["color"], **NEVER)
+                tables.append(style.long("a", "infinite", strength, never, [0, top]))
+        (handles["the goal never rises up to here"],) = ax.plot([], [], color=style.GREY, **ONCE)
+        (handles["infinite from here on"],) = ax.plot([], [], color=style.GREY, **NEVER)
+        ax.set_ylim(-0.03 * top, top)
+        ax.set_xlim(-0.02, 1.02)
+        ax.set_xlabel(optima.WEIGHT)
+        ax.set_ylabel("turning length (thousand steps)")
+        style.legend_below(figure, handles, columns=3)
+    return figure, pd.concat(tables, ignore_index=True)

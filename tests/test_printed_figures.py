@@ -1,0 +1,409 @@
+"""Figures from printed coefficients: their numbers by hand, their verdicts, and what is drawn."""
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+from numpy.typing import NDArray
+
+from cpt_dynamics import plots
+from cpt_dynamics.analysis.printed import fig04, fig05, fig07, fig08, fig13, sources
+from cpt_dynamics.errors import UserError
+from cpt_dynamics.plots import loss_potential, loss_surface, optima, peak_lr, style, turning
+
+Array = NDArray[np.float64]
+PEAK = 2e-4
+NOTHING = pd.DataFrame()
+UNREAD = cast(Any, None)  # configuration and experiments, which these analyses do not read
+
+# Eq. 4 as printed under Fig. 3, and the weak shift of Fig. 12: L0, A, alpha, B, E, beta, C1, C2.
+GENERAL = (3.057, 0.490, 0.497, 0.366, 28, 0.189, 0.299, 0.298)
+DOMAIN = (3.024, 0.412, 0.677, -0.666, 5662, 0.146, 0.278, 0.324)
+STRONG = (3.064, 0.482, 0.511, 1.353, 37, 0.262, 0.294, 0.264)
+STRONG_DOMAIN = (2.978, 0.485, 0.701, -1.409, 383, 0.368, 0.274, 0.298)
+WEAK = (3.069, 0.479, 0.519, 0.105, 11, 0.069, 0.295, 0.280)
+
+MODULES = {
+    "printed_fig04": loss_surface,
+    "printed_fig05": loss_potential,
+    "printed_fig07": peak_lr,
+    "printed_fig08": optima,
+    "printed_fig13": turning,
+}
+
+
+def wsd(steps: int, end: float) -> Array:
+    """WSD at the peak, down to `end` of it over the last 20 %."""
+    tail = steps // 5
+    return np.concatenate([np.full(steps - tail, PEAK), PEAK * (end + (1 - end) * (1 - np.arange(1, tail + 1) / tail))])
+
+
+def cosine(steps: int, top: float, rise: int) -> Array:
+    """A linear rise from zero and a cosine back to it."""
+    falling = steps - rise
+    return np.concatenate(
+        [top * np.arange(1, rise + 1) / rise, top * (1 + np.cos(np.pi * np.arange(1, falling + 1) / falling)) / 2]
+    )
+
+
+def by_hand(p: tuple[float, ...], before: Array, after: Array) -> tuple[float, float]:
+    """Losses of Eq. 4 at the ends of PT and of CPT, the momentum stepped one by one."""
+    l0, a, alpha, b, e, beta, c1, c2 = p
+    momentum, last, s2 = 0.0, float(before[0]), [0.0, 0.0]
+    for phase, rates in enumerate((before, after)):
+        for rate in rates.tolist():
+            momentum = 0.999 * momentum + (last - rate)
+            last = rate
+            s2[phase] += momentum
+    s1pt, s1cpt = math.fsum(before), math.fsum(after)
+    start = l0 + a * s1pt**-alpha - c1 * s2[0]
+    shift = b * (1 - (1 + e * s1cpt) ** -beta)
+    return start, l0 + a * (s1pt + s1cpt) ** -alpha - c1 * s2[0] - c2 * s2[1] + shift
+
+
+@pytest.fixture(scope="module")
+def results() -> dict[str, dict[str, Any]]:
+    """All analyses; the turning lengths of Fig. 13 over a shorter CPT and without its alternatives."""
+    fast: dict[str, Callable[..., dict[str, Any]]] = {
+        "printed_fig04": fig04.analyse,
+        "printed_fig05": fig05.analyse,
+        "printed_fig07": fig07.analyse,
+        "printed_fig08": fig08.analyse,
+    }
+    found = {name: analyse(NOTHING, NOTHING, UNREAD, UNREAD) for name, analyse in fast.items()}
+    figure = sources.load().figures["fig13"]
+    panel = figure.panels["a"].model_copy(update={"steps": [12000], "alternatives": []})
+    found["printed_fig13"] = fig13.turning("printed_fig13", figure.model_copy(update={"panels": {"a": panel}}))
+    return found
+
+
+@pytest.fixture(scope="module", params=MODULES)
+def drawn(request: pytest.FixtureRequest, results: dict[str, dict[str, Any]]) -> tuple[str, Figure, pd.DataFrame]:
+    figure, table = MODULES[request.param].draw(NOTHING, NOTHING, results[request.param], UNREAD)
+    return request.param, figure, table
+
+
+# --- numbers ----------------------------------------------------------------------------------------------
+
+
+def test_results_are_plain_and_say_where_they_come_from(results: dict[str, dict[str, Any]]) -> None:
+    for name, result in results.items():
+        json.dumps(result, allow_nan=False)
+        assert result["figure"] == name
+        assert {"title", "source", "stated", "assumptions", "notes", "rule", "coefficients", "checks"} <= set(result)
+        assert result["assumptions"]
+        assert all(isinstance(check["holds"], bool) and check["text"] for check in result["checks"])
+
+
+@pytest.mark.parametrize(("steps", "potential"), [(20000, 0.5), (50000, 1.0)])
+def test_potential_without_rewarmup_is_the_law(
+    results: dict[str, dict[str, Any]], steps: int, potential: float
+) -> None:
+    panel = results["printed_fig05"]["panels"]["c"]
+    length = next(item for item in panel["lengths"] if item["steps"] == steps)
+    at = length["values"].index(potential)
+    after = potential * PEAK * (1 - np.arange(1, steps + 1) / steps)
+    for role, p in (("general", GENERAL), ("strong", DOMAIN)):
+        assert length["loss"][role][at] == pytest.approx(by_hand(p, wsd(40000, potential), after)[1], abs=1e-9)
+
+
+def test_potential_with_rewarmup_is_the_law(results: dict[str, dict[str, Any]]) -> None:
+    length = results["printed_fig05"]["panels"]["f"]["lengths"][0]
+    start = cosine(20000, 0.1 * PEAK, 500)
+    jumped = 0.1 * PEAK * (1 + np.cos(np.pi * np.arange(1, 20001) / 20000)) / 2  # from above 10 % of the peak
+    for potential, after in ((0.0, start), (0.5, jumped)):
+        at = length["values"].index(potential)
+        expected = by_hand(DOMAIN, wsd(40000, potential), after)[1]
+        assert length["loss"]["strong"][at] == pytest.approx(expected, abs=1e-9)
+
+
+def test_peak_lr_is_the_law(results: dict[str, dict[str, Any]]) -> None:
+    length = results["printed_fig07"]["lengths"][1]
+    at = length["values"].index(1e-4)
+    for role, p in (("general", GENERAL), ("strong", DOMAIN)):
+        expected = by_hand(p, wsd(40000, 0.0), cosine(40000, 1e-4, 500))[1]
+        assert length["loss"][role][at] == pytest.approx(expected, abs=1e-9)
+
+
+def test_best_values_are_the_lowest_losses(results: dict[str, dict[str, Any]]) -> None:
+    lengths = [*results["printed_fig05"]["panels"]["c"]["lengths"], *results["printed_fig07"]["lengths"]]
+    for length in lengths:
+        for role, losses in length["loss"].items():
+            assert length["best"][role]["loss"] == min(losses) <= length["worst"][role]["loss"] == max(losses)
+            assert losses[length["values"].index(length["best"][role]["value"])] == min(losses)
+
+
+def test_ranges_and_verdicts(results: dict[str, dict[str, Any]]) -> None:
+    potential = results["printed_fig05"]["panels"]
+    found = {
+        (2.52, 2.66): (potential["c"]["range"], potential["c"]["lengths"], "strong"),
+        (2.59, 2.67): (potential["f"]["range"], potential["f"]["lengths"], "strong"),
+        (3.30, 3.37): (results["printed_fig07"]["ranges"]["general"], results["printed_fig07"]["lengths"], "general"),
+    }
+    for printed, (compared, lengths, role) in found.items():
+        losses = np.concatenate([length["loss"][role] for length in lengths])
+        assert compared["printed"] == list(printed)
+        assert compared["computed"] == [losses.min(), losses.max()]
+        share = np.mean(np.linspace(losses.min(), losses.max(), 20001) >= printed[0])
+        assert compared["inside"] == pytest.approx(share, abs=1e-3)  # none of them is above the printed range
+        enough = compared["inside"] >= 0.8 and compared["covers"] >= 0.5
+        assert (compared["verdict"] == "agrees") == enough
+
+
+def test_alternatives_change_what_they_name(results: dict[str, dict[str, Any]]) -> None:
+    panel = results["printed_fig05"]["panels"]["c"]
+    ranges = {item["name"]: item["ranges"]["strong"]["computed"] for item in panel["alternatives"]}
+    assert len(ranges) == len(sources.load().figures["fig05"].panels["c"].alternatives) > 3
+    after = 0.1 * PEAK * (1 - np.arange(1, 20001) / 20000)
+    assert ranges["PT of 20K steps"][1] == pytest.approx(by_hand(DOMAIN, wsd(20000, 0.1), after)[1], abs=1e-9)
+    assert ranges["PT of 60K steps"][1] < panel["range"]["computed"][1] < ranges["PT of 20K steps"][1]
+    restarted = ranges["momentum restarts at the transfer"]
+    assert restarted[0] == pytest.approx(panel["range"]["computed"][0], abs=1e-12)  # never annealed: the same
+    assert restarted[1] > panel["range"]["computed"][1]
+
+
+def test_critical_point_and_turning_length(results: dict[str, dict[str, Any]]) -> None:
+    found = results["printed_fig07"]["turning"]
+    assert found["critical_point"] == pytest.approx(3.057 + 0.366)
+    early, late = found["runs"]
+    assert early["above_critical"]
+    assert not late["above_critical"]
+    assert late["infinite"]
+    assert late["turning"] is None
+
+    def rise(steps: int) -> float:
+        start, end = by_hand(GENERAL, np.full(5000, PEAK), np.full(steps, PEAK))
+        return end - start
+
+    assert rise(early["turning"]) <= 0 < rise(early["turning"] - 1)
+    assert early["loss"][0] == early["start"]
+
+
+def test_surfaces_and_views_are_the_law(results: dict[str, dict[str, Any]]) -> None:
+    result = results["printed_fig04"]
+    surface, l0, a, alpha, b = result["surface"], *GENERAL[:4]
+    i, j = 3, 10
+    expected = l0 + a * surface["s1"][j] ** -alpha - 0.299 * surface["s2"][i]
+    assert surface["hidden"][i][j] == pytest.approx(expected, abs=1e-12)
+    assert surface["shifted"][i][j] - surface["hidden"][i][j] == pytest.approx(b, abs=1e-12)
+    end = by_hand(GENERAL, wsd(40000, 0.5), 0.5 * PEAK * (1 - np.arange(1, 20001) / 20000))
+    run = surface["run"]["continual"]
+    assert (run["loss"][0], run["loss"][-1]) == pytest.approx(end, abs=1e-9)
+    forward = result["forward"]["runs"][0]
+    pair = by_hand(GENERAL, np.full(10000, PEAK), np.full(70000, PEAK))
+    assert (forward["loss"][0], forward["loss"][-1]) == pytest.approx(pair, abs=1e-9)
+    assert [run["s2"][0] for run in result["annealing"]["runs"]] == sorted(
+        (run["s2"][0] for run in result["annealing"]["runs"]), reverse=True
+    )
+
+
+def test_best_potential_lowers_the_goal(results: dict[str, dict[str, Any]]) -> None:
+    curve = results["printed_fig08"]["panels"]["a"]["curves"]["strong"]
+    best = curve["values"][curve["weights"].index(0.5)]
+    assert 0.02 < best < 0.2
+
+    def goal(potential: float) -> float:
+        after = potential * PEAK * (1 + np.cos(np.pi * np.arange(1, 10001) / 10000)) / 2
+        ends = [by_hand(p, wsd(40000, potential), after) for p in (STRONG, STRONG_DOMAIN)]
+        return sum(0.5 * (end - start) for start, end in ends)
+
+    assert goal(best) < min(goal(0.6 * best), goal(1.6 * best), goal(1.0))
+
+
+def test_optima_are_within_what_was_scanned(results: dict[str, dict[str, Any]]) -> None:
+    panels = results["printed_fig08"]["panels"]
+    curves = [(panels[key], curve) for key in "ab" for curve in panels[key]["curves"].values()]
+    curves += [(panels["c"], curve) for form in panels["c"]["curves"].values() for curve in form.values()]
+    assert len(curves) == 6 + 9
+    for panel, curve in curves:
+        low, high = panel["scanned"]
+        values = np.array(curve["values"])
+        assert np.all((values >= low) & (values <= high))
+        assert np.array_equal(np.array(curve["interior"]), (values > low) & (values < high))
+
+
+@pytest.mark.parametrize("role", ["general", "strong"])
+@pytest.mark.parametrize("saturating", [True, False])
+def test_beta_is_matched_to_figure_3(role: str, saturating: bool) -> None:
+    figure = sources.load().figures["fig08"]
+    for s1cpt in fig08.REFERENCES:
+        beta = fig08.matched_beta(figure, role, s1cpt, saturating)
+        p = GENERAL if role == "general" else DOMAIN
+        b, e, a2 = (0.276, 99.35, 3.238) if role == "general" else (-0.526, 100.34, 5.696)
+        growth = 1 - math.exp(-a2) if saturating or role == "general" else math.exp(a2) - 1
+        fig3 = p[3] * (1 - (1 + p[4] * s1cpt) ** -p[5])
+        assert b * (1 - (1 + e * s1cpt) ** -beta) * growth == pytest.approx(fig3, rel=1e-9)
+
+
+def test_shift_shares_by_replay_ratio(results: dict[str, dict[str, Any]]) -> None:
+    shares = results["printed_fig08"]["panels"]["c"]["shift_shares"]
+    full = 0.666 * (1 - (1 + 5662 * 4) ** -0.146)
+    assert shares["separate"][-1] == pytest.approx(0.532 * (1 - (1 + 5693 * 4) ** -0.166) / full)
+    assert shares["printed"][-1] == pytest.approx((math.exp(5.696 / 3) - 1) / (math.exp(5.696) - 1))
+    assert shares["saturating"][-1] == pytest.approx((1 - math.exp(-5.696 / 3)) / (1 - math.exp(-5.696)))
+    far, near = (np.abs(np.array(shares[form]) - shares["separate"]).max() for form in ("printed", "saturating"))
+    assert near < 0.1 < far
+
+
+def test_replay_forms_lose_the_shift_at_full_replay() -> None:
+    figure = sources.load().figures["fig08"]
+    unmixed = {"s1pt": np.full(2, 8.0), "s2pt": np.zeros(2), "s1cpt": np.array([0.0, 2.0]), "s2cpt": np.zeros(2)}
+    for pair in fig08.replay_forms(figure, 2.0).values():
+        for law in (pair.general, pair.domain):
+            start, full = law.predict({**unmixed, "replay": np.ones(2)})
+            _, none = law.predict({**unmixed, "replay": np.zeros(2)})
+            p = law.parameters
+            if "L0" in p:
+                assert full == pytest.approx(p["L0"] + p["A"] * 10.0 ** -p["alpha"])
+            assert full < start
+            assert abs(none - full) > 0.1
+    separate = fig08.replay_forms(figure, 2.0)["separate"].domain
+    third = separate.predict({**unmixed, "replay": np.full(2, 1 / 3)})[1]
+    expected = 3.020 + 0.441 * 10**-0.696 - 0.632 * (1 - (1 + 5046 * 2) ** -0.145)
+    assert third == pytest.approx(expected, abs=1e-9)
+
+
+def test_turning_length_of_the_weak_shift(results: dict[str, dict[str, Any]]) -> None:
+    curves = results["printed_fig13"]["curves"]
+    steps = round(curves["weak"]["steps"][-1])
+
+    def rise(count: int) -> float:
+        after = PEAK * (1 + np.cos(np.pi * np.arange(1, count + 1) / count)) / 2
+        start, end = by_hand(WEAK, wsd(40000, 0.0), after)
+        return end - start
+
+    assert rise(steps) <= 0 < rise(steps - 1)
+    assert curves["weak"]["critical_point"] == pytest.approx(3.069 + 0.105)
+    assert curves["weak"]["never"] is None
+    for curve in curves.values():
+        assert curve["at_once"] <= curve["finite"]
+        assert curve["never"] is None or curve["never"] > curve["finite"]
+        assert all(steps is None for steps, never in zip(curve["steps"], curve["infinite"], strict=True) if never)
+
+
+# --- the rule, and what is refused ------------------------------------------------------------------------
+
+
+@given(st.floats(2, 4), st.floats(0.01, 1), st.floats(-2, 2), st.floats(0.001, 2))
+def test_verdict_follows_the_rule(low: float, width: float, offset: float, size: float) -> None:
+    rule = sources.Rule(inside=0.8, covers=0.5, text="")
+    computed = (low + offset, low + offset + size)
+    found = sources.compare((low, low + width), computed, rule)
+    assert 0 <= found["inside"] <= 1 + 1e-9
+    assert 0 <= found["covers"] <= 1 + 1e-9
+    apart = computed[1] <= low or computed[0] >= low + width
+    assert (found["verdict"] == "does not agree") == apart
+    assert sources.compare(computed, computed, rule)["verdict"] == "agrees"
+
+
+def test_missing_coefficient_is_named() -> None:
+    source = sources.Source(figure="fig19")
+    with pytest.raises(UserError, match="beta of fig19 for 'strong' is not printed"):
+        sources.coefficients(source, "strong", {}, "cpt_replay_domain")
+    with pytest.raises(UserError, match="no equation of fig99"):
+        sources.coefficients(sources.Source(figure="fig99"), "general", {})
+
+
+def test_mistakes_in_the_file_are_named(tmp_path: Path) -> None:
+    raw = yaml.safe_load(sources.PANELS.read_text())
+    raw["figures"]["fig05"]["panels"]["c"]["lengths"] = [1]
+    path = tmp_path / "panels.yaml"
+    path.write_text(yaml.safe_dump(raw))
+    with pytest.raises(UserError, match=r"panels.yaml: unknown key 'figures.fig05.panels.c.lengths'"):
+        sources.load(path)
+    panel = sources.load().figures["fig05"].panels["c"]
+    with pytest.raises(UserError, match=r"unknown key 'pretraining\.ending'"):
+        panel.setting({"scenario": {"pretraining": {"ending": 0.1}}})
+
+
+# --- drawings ---------------------------------------------------------------------------------------------
+
+
+def test_everything_is_on_the_page_and_large_enough(drawn: tuple[str, Figure, pd.DataFrame]) -> None:
+    _, figure, table = drawn
+    with style.context():
+        canvas = cast(Any, FigureCanvasAgg(figure))
+        canvas.draw()
+        renderer = canvas.get_renderer()
+        box = figure.get_tightbbox(renderer)
+        legends = [*figure.legends, *(legend for part in figure.subfigs for legend in part.legends)]
+        boxes = [legend.get_window_extent(renderer) for legend in legends]
+        titles = [
+            title.get_window_extent(renderer)
+            for ax in figure.axes
+            for title in ax.get_children()
+            if isinstance(title, Text) and title.get_text()
+        ]
+    width, height = figure.get_size_inches()
+    assert width == style.WIDTH
+    assert min(box.x0, box.y0) >= 0
+    assert box.x1 <= width
+    assert box.y1 <= height
+    assert boxes
+    for legend in boxes:
+        assert 0 <= legend.x0 < legend.x1 <= figure.bbox.x1
+    for i, one in enumerate(titles):
+        assert not any(one.overlaps(two) for two in titles[i + 1 :])
+    said = [text for text in figure.findobj(Text) if isinstance(text, Text) and text.get_text().strip()]
+    assert min(float(text.get_fontsize()) for text in said) >= style.SMALL
+    assert table["y"].notna().all()
+
+
+def test_files_are_the_same_bytes_each_time(results: dict[str, dict[str, Any]], tmp_path: Path) -> None:
+    written = []
+    for folder in ("first", "second"):  # the surfaces: the only figure in three dimensions
+        figure, table = loss_surface.draw(NOTHING, NOTHING, results["printed_fig04"], UNREAD)
+        written.append([path.read_bytes() for path in plots.save(figure, table, tmp_path / folder, "surface")])
+    assert written[0] == written[1]
+
+
+def test_tables_hold_the_starred_optima(results: dict[str, dict[str, Any]]) -> None:
+    _, table = loss_potential.draw(NOTHING, NOTHING, results["printed_fig05"], UNREAD)
+    for key, panel in results["printed_fig05"]["panels"].items():
+        stars = table[(table["panel"] == key) & (table["series"] == "best")]
+        assert stars["x"].tolist() == [100 * length["best"]["strong"]["value"] for length in panel["lengths"]]
+        assert stars["y"].tolist() == [min(length["loss"]["strong"]) for length in panel["lengths"]]
+    _, table = peak_lr.draw(NOTHING, NOTHING, results["printed_fig07"], UNREAD)
+    stars = table[(table["panel"] == "b") & (table["series"] == "best")]
+    assert stars["y"].tolist() == [min(length["loss"]["strong"]) for length in results["printed_fig07"]["lengths"]]
+    back = table[table["series"] == "turning length"]
+    assert back["x"].tolist() == [results["printed_fig07"]["turning"]["runs"][0]["turning"] / 1e3]
+    assert set(table.loc[table["series"] == "critical point", "y"]) == {
+        results["printed_fig07"]["turning"]["critical_point"]
+    }
+
+
+def test_tables_hold_what_is_drawn(drawn: tuple[str, Figure, pd.DataFrame]) -> None:
+    _, figure, table = drawn
+    flat = [np.asarray(line.get_ydata(), float) for ax in figure.axes if ax.name != "3d" for line in ax.lines]
+    kept = table[table["panel"] != "surface"]
+    assert np.isin(np.round(kept["y"], 9), np.round(np.concatenate(flat), 9)).all()
+
+
+def test_replay_panels_have_the_same_distribution_line(results: dict[str, dict[str, Any]]) -> None:
+    _, table = optima.draw(NOTHING, NOTHING, results["printed_fig08"], UNREAD)
+    lines = table[table["series"] == "same distribution"]
+    assert lines.groupby("panel").size().to_dict() == dict.fromkeys(["c printed", "c saturating", "c separate"], 2)
+    assert (lines["y"] == 100 * lines["x"]).all()
+
+
+@pytest.mark.slow
+def test_turning_lengths_in_full() -> None:
+    result = fig13.analyse(NOTHING, NOTHING, UNREAD, UNREAD)
+    json.dumps(result, allow_nan=False)
+    assert [item["name"] for item in result["alternatives"]] == [
+        item.name for item in sources.load().figures["fig13"].panels["a"].alternatives
+    ]
+    curve = result["curves"]["moderate"]
+    assert curve["at_once"] < curve["finite"] < curve["never"]
