@@ -139,3 +139,13 @@ Reason: Input files updated by another job: x, y
         ("training trunk-1", "missing output files: a, b, c and 1 more; updated input files: e"),
         ("drawing fig02", "its inputs are made anew"),
     ]
+
+
+def test_a_figure_says_what_it_is_made_from() -> None:
+    from cpt_dynamics.experiments.runs import FigureEntry
+
+    assert FigureEntry(title="x", curves="none").runs == []
+    cases: list[dict[str, Any]] = [{"runs": []}, {"curves": "none", "runs": ["pt_wsd"]}]
+    for wrong in cases:
+        with pytest.raises(ValueError, match="list its runs"):
+            FigureEntry.model_validate({"title": "x", **wrong})

@@ -417,7 +417,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     path = facts(folder, files)
     sizes = public.read_multi_power(place(folder, files), path)
     table, schedules = public.combined(sizes)
-    return Made(table, schedules, public_curves.analyse(table, schedules, path))
+    return Made(table, schedules, public_curves.analyse(table, schedules, published=path))
 
 
 def test_warmup_and_lambda_are_chosen_by_the_training_objective(made: Made) -> None:
@@ -527,7 +527,7 @@ def test_published_metrics_and_errors_of_the_annealing_law(size: str, real: tupl
 @needs_curves
 @pytest.mark.slow
 def test_the_whole_comparison_on_the_real_curves(real: tuple[Table, Table], tmp_path: Path) -> None:
-    analysis = public_curves.analyse(*real, YAML)
+    analysis = public_curves.analyse(*real, published=YAML)
     for size, most in {"25M": 1.38e-4, "100M": 2.13e-5, "400M": 7.88e-5}.items():
         entry = analysis["sizes"][size]
         found = entry["comparison"]["laws"]

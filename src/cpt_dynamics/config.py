@@ -184,6 +184,11 @@ class Config(Section):
     results: str = Field("results", description="folder of everything that is generated")
     data: str = Field("data/corpora", description="folder of documents")
     experiments: str = Field("config/experiments.yaml", description="runs and figures")
+    public_curves: str = Field(
+        "data/public/multipowerlaw",
+        description="folder of the public curves, which `snakemake fetch_public_curves` fills; their figure is in the"
+        " report where they are",
+    )
     custom_rules: list[str] = Field([], description="rule files of one's own, included last")
     seed: int = Field(1, ge=0, description="of weights and of the order of the data")
     corpora: dict[Name, Corpus]

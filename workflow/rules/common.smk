@@ -27,7 +27,8 @@ CONFIG = checked(configuration.parse, dict(config), "configuration")
 LAYOUT = Layout(CONFIG)
 EXPERIMENTS = checked(experiments.load, CONFIG)
 PLAN = experiments.plan(EXPERIMENTS.runs.values(), CONFIG)
-FIGURES = list(EXPERIMENTS.figures)
+FIGURES = EXPERIMENTS.shown
+TRAINED = [figure for figure, entry in EXPERIMENTS.figures.items() if entry.curves == "runs"]
 HAS_TEX = bool(shutil.which("latexmk") or shutil.which("tectonic"))
 HAS_GPU = bool(CONFIG.device.name != "cpu" and (shutil.which("nvidia-smi") or CONFIG.device.name == "cuda"))
 
@@ -80,6 +81,16 @@ def branches(wildcards):
     return [LAYOUT.branch(branch.id).with_suffix(suffix) for branch in needed for suffix in (".parquet", ".json")]
 
 
+def curves_of(wildcards):
+    """What the analysis and the plot of a figure read besides its fit."""
+    kind = EXPERIMENTS.figures[wildcards.figure].curves
+    if kind == "none":
+        return ["data/published/panels.yaml"]
+    if kind == "public":
+        return [Path(CONFIG.public_curves) / "source.json", "data/published/multi_power.yaml"]
+    return [LAYOUT.curves(wildcards.figure), LAYOUT.schedules(wildcards.figure)]
+
+
 def needed_fits(wildcards):
     return [LAYOUT.fit(figure) for figure in EXPERIMENTS.figures[wildcards.figure].needs]
 
@@ -88,4 +99,4 @@ wildcard_constraints:
     corpus="|".join(name for name, spec in CONFIG.corpora.items() if spec.source != "rule"),
     name="|".join(CONFIG.corpora),
     branch="|".join(PLAN.branches),
-    figure="|".join(FIGURES),
+    figure="|".join(EXPERIMENTS.figures),

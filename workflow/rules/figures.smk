@@ -3,8 +3,7 @@
 
 rule plot:
     input:
-        curves=LAYOUT.root / "curves/{figure}.parquet",
-        schedules=LAYOUT.root / "curves/{figure}.schedules.parquet",
+        curves=curves_of,
         fit=LAYOUT.root / "fits/{figure}.json",
         code=code("cli.plot"),
     output:
@@ -30,7 +29,7 @@ rule plot:
 
 
 # `snakemake fig03` makes one figure and trains only the runs that it needs.
-for name in FIGURES:
+for name in EXPERIMENTS.figures:
 
     rule:
         name:

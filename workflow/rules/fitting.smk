@@ -10,6 +10,8 @@ rule curves:
         schedules=LAYOUT.root / "curves/{figure}.schedules.parquet",
     log:
         LAYOUT.root / "logs/curves/{figure}.log",
+    wildcard_constraints:
+        figure="|".join(TRAINED),
     conda:
         "../../environment.yml"
     params:
@@ -23,8 +25,7 @@ rule curves:
 
 rule analyse:
     input:
-        curves=LAYOUT.root / "curves/{figure}.parquet",
-        schedules=LAYOUT.root / "curves/{figure}.schedules.parquet",
+        curves=curves_of,
         fits=needed_fits,
         published="data/published/coefficients.yaml",
         code=code("cli.analyse"),

@@ -1,18 +1,26 @@
 # Public pre-training curves (MIT licence), on which laws without a transfer are compared.
 
 
-rule public_curves:
+rule fetch_public_curves:
     input:
-        published="data/published/multi_power.yaml",
-        code=code("curves.public"),
+        # Each file's sha256 is checked when it is read, so neither newer code nor a newer date asks for the network again.
+        ancient("data/published/multi_power.yaml"),
     output:
-        "data/public/multipowerlaw/source.json",
+        Path(CONFIG.public_curves) / "source.json",
     log:
         LAYOUT.root / "logs/public_curves.log",
     localrule: True
     conda:
         "../../environment.yml"
+    params:
+        folder=lambda wildcards, output: os.path.dirname(output[0]),
     message:
         "fetching the public curves"
     shell:
-        "cpt-dynamics public-curves --to data/public/multipowerlaw > {log:q} 2>&1"
+        "cpt-dynamics public-curves --to {params.folder:q} > {log:q} 2>&1"
+
+
+if EXPERIMENTS.absent:
+    names = ", ".join(sorted(EXPERIMENTS.absent))
+    remedy = "`snakemake --cores 1 fetch_public_curves` fetches them"
+    print(f"without {names}, since {CONFIG.public_curves} does not hold the public curves: {remedy}", file=sys.stderr)

@@ -5,7 +5,12 @@ from typing import Any, Protocol
 
 import pandas as pd
 
-from cpt_dynamics.analysis import fig01, fig02, fig03, fig10, sensitivity
+from cpt_dynamics.analysis import fig01, fig02, fig03, fig10, public_curves, sensitivity
+from cpt_dynamics.analysis.printed import fig04 as printed_fig04
+from cpt_dynamics.analysis.printed import fig05 as printed_fig05
+from cpt_dynamics.analysis.printed import fig07 as printed_fig07
+from cpt_dynamics.analysis.printed import fig08 as printed_fig08
+from cpt_dynamics.analysis.printed import fig13 as printed_fig13
 from cpt_dynamics.config import Config
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments.runs import Experiments
@@ -32,6 +37,12 @@ FIGURES: dict[str, Analysis] = {
     "fig03": fig03,
     "fig10": fig10,
     "lambda": sensitivity,
+    "printed_fig04": printed_fig04,
+    "printed_fig05": printed_fig05,
+    "printed_fig07": printed_fig07,
+    "printed_fig08": printed_fig08,
+    "printed_fig13": printed_fig13,
+    "public_curves": public_curves,
 }
 
 

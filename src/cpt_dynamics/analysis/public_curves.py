@@ -15,8 +15,10 @@ from cpt_dynamics.analysis.comparison import Given, compare
 from cpt_dynamics.analysis.joint import PAPER_LAMBDA
 from cpt_dynamics.analysis.results import plain
 from cpt_dynamics.areas import Warmup
+from cpt_dynamics.config import Config
 from cpt_dynamics.curves import public
 from cpt_dynamics.errors import UserError
+from cpt_dynamics.experiments.runs import Experiments
 from cpt_dynamics.fitting.sweep import best, sweep_lambda
 from cpt_dynamics.laws import Law, get
 
@@ -34,13 +36,21 @@ WARMUPS: dict[str, Warmup] = {
 }
 
 
-def analyse(curves: pd.DataFrame, schedules: pd.DataFrame, published: str | Path = public.PUBLISHED) -> dict[str, Any]:
+def analyse(
+    curves: pd.DataFrame,
+    schedules: pd.DataFrame,
+    config: Config | None = None,
+    experiments: Experiments | None = None,
+    fits: Mapping[str, Any] | None = None,
+    published: str | Path = public.PUBLISHED,
+) -> dict[str, Any]:
     """Errors of every law at every size, and how lambda and the warm-up's convention were chosen.
 
     curves, schedules: of `public.combined`. Each size of `sizes` has the `comparison` (see `comparison.compare`), the
     `published` parameters and metrics, the convention of the warm-up under which the annealing law has the smallest
     training objective (`warmup`; test errors play no part), the law's name there (`annealing`), and the training
-    objectives over a grid of lambda under that convention (`lambda_sweep`).
+    objectives over a grid of lambda under that convention (`lambda_sweep`). `config`, `experiments` and `fits` are
+    those of every figure's analysis and are not read.
     """
     known = public.published(published)
     sizes = {size: _size(curves, schedules, size, known) for size in known.sizes}

@@ -14,6 +14,7 @@ COMMANDS = {
     "split": ("corpora", "split a corpus into training and validation documents"),
     "tokenizer": ("corpora", "train the tokenizer of the scale"),
     "tokens": ("corpora", "encode the documents of a corpus"),
+    "public-curves": ("public_curves", "fetch the public curves"),
     "plan": ("plan", "list the branches that train the runs, and what sharing saves"),
     "train": ("train", "train one branch, or every branch of the plan in one process"),
     "export": ("export", "write a checkpoint of a run as a Hugging Face model folder"),
@@ -38,8 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command = commands.add_parser(name, help=line, description=line[0].upper() + line[1:] + ".")
         if name == chosen:  # only the chosen command's module is imported: torch alone takes seconds
             loaded = importlib.import_module(f"cpt_dynamics.cli.{module}")
-            getattr(loaded, f"add_{name}")(command)
-            command.set_defaults(execute=getattr(loaded, f"run_{name}"))
+            getattr(loaded, f"add_{name.replace('-', '_')}")(command)
+            command.set_defaults(execute=getattr(loaded, f"run_{name.replace('-', '_')}"))
     options = parser.parse_args(argv)
     try:
         return int(options.execute(options) or 0)

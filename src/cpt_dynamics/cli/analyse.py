@@ -2,9 +2,10 @@
 
 import argparse
 
-from cpt_dynamics import curves, experiments
+from cpt_dynamics import experiments
 from cpt_dynamics.analysis.figures import analyse
 from cpt_dynamics.cli.options import add_config, load_config
+from cpt_dynamics.curves.of_figure import of_figure
 from cpt_dynamics.files import read_json, write_json
 from cpt_dynamics.layout import Layout
 
@@ -19,8 +20,7 @@ def run_analyse(options: argparse.Namespace) -> None:
     all_runs = experiments.load(config)
     layout, figure = Layout(config), options.figure
     all_runs.runs_of(figure)  # an unknown figure is said before files are looked for
-    schedules = curves.read_schedules(layout.schedules(figure))
-    table = curves.read(layout.curves(figure), schedules)
+    table, schedules = of_figure(figure, all_runs, config)
     fits = {name: read_json(layout.fit(name)) for name in all_runs.figures[figure].needs}
     write_json(layout.fit(figure), analyse(figure, table, schedules, config, all_runs, fits))
     print(f"{figure}: {layout.fit(figure)}")

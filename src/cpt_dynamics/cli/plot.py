@@ -2,8 +2,9 @@
 
 import argparse
 
-from cpt_dynamics import curves, plots
+from cpt_dynamics import experiments, plots
 from cpt_dynamics.cli.options import add_config, load_config
+from cpt_dynamics.curves.of_figure import of_figure
 from cpt_dynamics.files import read_json
 from cpt_dynamics.layout import Layout
 
@@ -16,8 +17,9 @@ def add_plot(parser: argparse.ArgumentParser) -> None:
 def run_plot(options: argparse.Namespace) -> None:
     config = load_config(options)
     layout, figure = Layout(config), options.figure
-    schedules = curves.read_schedules(layout.schedules(figure))
-    table = curves.read(layout.curves(figure), schedules)
+    all_runs = experiments.load(config)
+    all_runs.runs_of(figure)  # an unknown figure is said before files are looked for
+    table, schedules = of_figure(figure, all_runs, config)
     drawn, numbers = plots.draw(figure, table, schedules, read_json(layout.fit(figure)), config)
     plots.save(drawn, numbers, layout.figure(figure).parent, figure)
     print(f"{figure}: {layout.figure(figure)}")

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -53,9 +54,20 @@ class FigureEntry(Section):
     """What a figure or fit is made from."""
 
     title: str
-    runs: list[str] = Field(min_length=1)
+    curves: Literal["runs", "none", "public"] = Field(
+        "runs",
+        description="what it is made from: `runs` of this scale; `none`, printed coefficients alone; `public`, the"
+        " public curves, where they are on the machine",
+    )
+    runs: list[str] = Field([], description="runs that are fitted or shown")
     heldout: list[str] = Field([], description="runs that are predicted, never fitted")
     needs: list[str] = Field([], description="figures whose fits this one uses")
+
+    @model_validator(mode="after")
+    def _runs(self) -> "FigureEntry":
+        if (self.curves == "runs") != bool(self.runs):
+            raise ValueError("list its runs, or say in `curves` that it is made without any")
+        return self
 
 
 class Entries(Section):
@@ -125,6 +137,12 @@ class Experiments:
 
     runs: dict[str, Run]
     figures: dict[str, FigureEntry]
+    absent: frozenset[str] = frozenset()  # figures whose curves are not on this machine
+
+    @property
+    def shown(self) -> list[str]:
+        """Figures of the report: those whose curves are there or can be trained."""
+        return [figure for figure in self.figures if figure not in self.absent]
 
     def runs_of(self, figure: str) -> list[str]:
         """Names of the runs of a figure, fitted ones first."""
@@ -167,7 +185,9 @@ def load(config: Config) -> Experiments:
         for run_name in [*drawn.runs, *drawn.heldout]:
             if run_name not in runs:
                 raise UserError(f"{path}: figures.{figure} names the run {run_name!r}, which is not in runs")
-    return Experiments(runs, entries.figures)
+    public = [figure for figure, entry in entries.figures.items() if entry.curves == "public"]
+    there = (Path(config.public_curves) / "source.json").exists()
+    return Experiments(runs, entries.figures, frozenset() if there else frozenset(public))
 
 
 def _expand(name: str, model: str, repeat: int, entries: dict[str, RunEntry], config: Config) -> Run:

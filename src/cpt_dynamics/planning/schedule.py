@@ -70,7 +70,8 @@ def optimise(
     a larger LR all over both areas are larger, so it looks better wherever the shift does not raise the loss. Hence
     the floor and the cap, and a warning where the optimum sits on them. Moreover, S2 at the end is a concave function
     of the time of a fall, while S1 is linear in it, so Eq. 4 prefers one single fall at some time over any gradual one
-    with the same ends and the same S1: the optimum is as abrupt as the knots allow.
+    with the same ends and the same S1: the optimum is as abrupt as the knots allow. In S2 weighted by a power of the
+    LR (Eq. 9), steps at an LR of zero count nothing.
     """
     cap = scenario.peak_lr if peak_cap is None else peak_cap
     _check(laws, scenario, weight, floor, cap, knots)
@@ -93,7 +94,7 @@ def optimise(
         compared,
         len(points),
         int(np.sum(values <= values.min() + SAME)),
-        tuple(_warnings(lr, peak, floor, cap, problem.curve)),
+        tuple(_warnings(lr, peak, floor, cap, problem)),
     )
 
 
@@ -304,8 +305,9 @@ def _losses(objective: _Objective, scenario: Scenario, lr: Array) -> dict[str, A
     return {"objective": value, **after}
 
 
-def _warnings(lr: Array, peak: float, floor: float, cap: float, curve: _Curve) -> list[str]:
-    found = []
+def _warnings(lr: Array, peak: float, floor: float, cap: float, problem: _Problem) -> list[str]:
+    found, curve = [], problem.curve
+    plain = any("s2cpt" in law.law.inputs for law in problem.objective.laws.values())
     if math.isclose(peak, cap, rel_tol=1e-3):
         found.append(
             f"the peak is its cap ({cap:g}): the law would take a larger one, so this is no optimum of the peak"
@@ -316,11 +318,12 @@ def _warnings(lr: Array, peak: float, floor: float, cap: float, curve: _Curve) -
         )
     low = int(np.sum(lr <= floor + 1e-3 * (peak - floor)))
     if low > 1:
-        found.append(f"the LR is at its floor for {low} of {len(lr)} steps: by S2, even steps at an LR of 0 help")
+        fault = ": by S2, even steps at an LR of 0 help" if plain else ""
+        found.append(f"the LR is at its floor for {low} of {len(lr)} steps{fault}")
     width = max(round(len(lr) / (curve.shape.shape[1] - 1)), 1)
     falls = lr[curve.rise : -width or None] - lr[curve.rise + width :]
     if len(falls) and falls.max(initial=0.0) > ABRUPT * (peak - lr[-1]) > 0:
-        found.append("most of the fall is abrupt: S2 prefers that by its form (see `optimise`), data need not")
+        found.append("most of the fall is abrupt: plain S2 prefers that by its form (see `optimise`), data need not")
     return found
 
 

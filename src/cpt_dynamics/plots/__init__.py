@@ -8,7 +8,19 @@ from matplotlib.figure import Figure
 
 from cpt_dynamics.config import Config
 from cpt_dynamics.errors import UserError
-from cpt_dynamics.plots import fig01, fig02, fig03, fig10, sensitivity
+from cpt_dynamics.plots import (
+    fig01,
+    fig02,
+    fig03,
+    fig10,
+    loss_potential,
+    loss_surface,
+    optima,
+    peak_lr,
+    public_curves,
+    sensitivity,
+    turning,
+)
 from cpt_dynamics.plots.saving import save
 
 __all__ = ["FIGURES", "draw", "save"]
@@ -28,6 +40,12 @@ FIGURES: dict[str, Plot] = {
     "fig03": fig03,
     "fig10": fig10,
     "lambda": sensitivity,
+    "printed_fig04": loss_surface,
+    "printed_fig05": loss_potential,
+    "printed_fig07": peak_lr,
+    "printed_fig08": optima,
+    "printed_fig13": turning,
+    "public_curves": public_curves,
 }
 
 

@@ -4,11 +4,11 @@ A figure of the report is one function here, registered in `FIGURES`. Whether a 
 the fits; its bound stands here, the same for every scale, and in the report beside the measured value.
 """
 
-import math
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
+from cpt_dynamics.reporting import printed, public
+from cpt_dynamics.reporting.checks import Check, Claims
 from cpt_dynamics.reporting.latex import Cell, escape, fixed, number, percent
 from cpt_dynamics.reporting.material import Material
 
@@ -24,64 +24,6 @@ GAIN = 0.5  # largest such error relative to that of the law without annealing a
 TOLERANCE = 1.5  # left-out error of the configured lambda, relative to the best one's
 PAPER_MEMORY = 1 / 60  # memory of lambda = 0.999 (1,000 steps) over the paper's 60,000 steps
 MEMORY_FACTOR = 4  # how far the best memory may be from that share
-
-
-NOTHING = Cell("", "--")
-
-
-@dataclass(frozen=True)
-class Check:
-    """A statement about a measured value: `lower` < value < `upper`. `claim` is LaTeX, `label` plain text."""
-
-    claim: str
-    label: str
-    value: float | None
-    lower: float | None = None
-    upper: float | None = None
-    show: Callable[[float | None], Cell] = lambda value: number(value, 4)
-    printed: Cell = NOTHING
-
-    @property
-    def holds(self) -> bool:
-        """False too where the value is not defined."""
-        if self.value is None or not math.isfinite(self.value):
-            return False
-        above = self.lower is None or self.value > self.lower
-        return above and (self.upper is None or self.value < self.upper)
-
-    @property
-    def bound(self) -> Cell:
-        """The bound as the report states it."""
-        if self.lower is not None and self.upper is not None:
-            low, high = self.show(self.lower), self.show(self.upper)
-            return Cell(f"{low.text} to {high.text}", f"{low.latex} to {high.latex}")
-        limit = self.show(self.lower if self.upper is None else self.upper)
-        sign = ">" if self.upper is None else "<"
-        return Cell(f"{sign} {limit.text}", f"${sign}$ {limit.latex}")
-
-
-@dataclass(frozen=True)
-class Claims:
-    """The text of a figure. `shows`, `paper` and `notes` are LaTeX."""
-
-    shows: str
-    paper: str
-    checks: list[Check] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-
-    @property
-    def verdict(self) -> str:
-        """`agrees` where every check holds, `agrees in part`, `does not agree` where none does."""
-        return verdict(self.checks)
-
-
-def verdict(checks: list[Check]) -> str:
-    held = sum(check.holds for check in checks)
-    if not checks:
-        return "is not checked"
-    if held == len(checks):
-        return "agrees"
-    return "agrees in part" if held else "does not agree"
 
 
 def fig01(material: Material) -> Claims:
@@ -185,7 +127,8 @@ def fig03(material: Material) -> Claims:
                 f"shift $B$ where its sign is left free, {SETS[role]}",
                 f"sign of B on {PLAIN[role]}",
                 free,
-                **({"lower": 0.0} if sign > 0 else {"upper": 0.0}),
+                lower=0.0 if sign > 0 else None,
+                upper=None if sign > 0 else 0.0,
                 show=lambda value: number(value, 3),
                 printed=Cell("positive" if sign > 0 else "negative"),
             ),
@@ -284,6 +227,8 @@ FIGURES: dict[str, Callable[[Material], Claims]] = {
     "fig03": fig03,
     "fig10": fig10,
     "lambda": sensitivity,
+    **{figure: printed.claims(figure) for figure in printed.FIGURES},
+    "public_curves": public.claims,
 }
 
 
@@ -299,6 +244,11 @@ def all_claims(material: Material) -> dict[str, Claims]:
 
 
 def names(figures: list[str]) -> dict[str, str]:
-    """How the report calls each figure: a figure of the paper by its number, the others `S1`, `S2` ..."""
-    own = [figure for figure in figures if not re.fullmatch(r"fig\d+", figure)]
-    return {figure: f"S{own.index(figure) + 1}" if figure in own else str(int(figure[3:])) for figure in figures}
+    """How the report calls each figure: a figure of the paper by its number (`P4`: from printed coefficients), the
+    others `S1`, `S2` ..."""
+    own = [figure for figure in figures if not re.fullmatch(r"(printed_)?fig\d+", figure)]
+    called = {figure: f"S{i}" for i, figure in enumerate(own, start=1)}
+    for figure in figures:
+        if figure not in called:
+            called[figure] = ("P" if figure.startswith("printed") else "") + str(int(figure[-2:]))
+    return called

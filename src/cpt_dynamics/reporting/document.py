@@ -13,7 +13,8 @@ from cpt_dynamics.experiments import Experiments
 from cpt_dynamics.files import atomic
 from cpt_dynamics.layout import Layout
 from cpt_dynamics.reporting import macros, tables
-from cpt_dynamics.reporting.claims import Check, Claims, all_claims, claims, names
+from cpt_dynamics.reporting.checks import Check, Claims
+from cpt_dynamics.reporting.claims import all_claims, claims, names
 from cpt_dynamics.reporting.latex import escape
 from cpt_dynamics.reporting.material import Material
 
@@ -22,6 +23,7 @@ INSTALL = (
     "install tectonic, or latexmk with texlive-latex-recommended, texlive-latex-extra,"
     " texlive-fonts-recommended and lmodern"
 )
+SECTIONS = {"results": "runs", "printed": "none", "public": "public"}  # generated part -> `curves` of its figures
 NO_TEX = f"no TeX is found (latexmk or tectonic), so the report is written without its PDF: {INSTALL}"
 
 
@@ -36,11 +38,11 @@ def paper_sources() -> list[Path]:
 def sources(config: Config, experiments: Experiments) -> list[Path]:
     """Files that `write` makes in the folder of the report."""
     folder = Layout(config).report
-    generated = ["macros", "overview", "results", *tables.available(experiments)]
+    generated = ["macros", "overview", *SECTIONS, *tables.available(experiments)]
     return [
         *(folder / path.name for path in paper_sources()),
         *(folder / "generated" / f"{part}.tex" for part in generated),
-        *(folder / "figures" / f"{figure}.pdf" for figure in experiments.figures),
+        *(folder / "figures" / f"{figure}.pdf" for figure in experiments.shown),
     ]
 
 
@@ -53,7 +55,8 @@ def write(material: Material) -> Path:
     found = macros.macros(material)
     _write(folder / "generated/macros.tex", macros.as_latex(found, material.figures))
     _write(folder / "generated/overview.tex", overview(material))
-    _write(folder / "generated/results.tex", results(material))
+    for section, kind in SECTIONS.items():
+        _write(folder / f"generated/{section}.tex", figures(material, kind))
     for table in tables.available(material.experiments):
         _copy(layout.table(table, "tex"), folder / "generated" / f"{table}.tex")
     for figure in material.figures:
@@ -86,9 +89,10 @@ def overview(material: Material) -> str:
     )
 
 
-def results(material: Material) -> str:
-    """One subsection a figure."""
-    return "\n".join(_figure(figure, claims(figure, material), material) for figure in material.figures)
+def figures(material: Material, kind: str) -> str:
+    """One subsection for each figure that is made from runs, from nothing but print, or from public curves."""
+    chosen = [figure for figure in material.figures if material.experiments.figures[figure].curves == kind]
+    return "\n".join(_figure(figure, claims(figure, material), material) for figure in chosen)
 
 
 def _figure(figure: str, found: Claims, material: Material) -> str:

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from cpt_dynamics.errors import UserError
-from cpt_dynamics.reporting.claims import FIGURES, all_claims, claims, verdict
+from cpt_dynamics.reporting.checks import verdict
+from cpt_dynamics.reporting.claims import FIGURES, all_claims, claims
 from cpt_dynamics.reporting.latex import count, escape, fixed, number, percent
 from cpt_dynamics.reporting.material import Material
 from cpt_dynamics.reporting.tables import parameters
@@ -67,7 +68,8 @@ def general(material: Material) -> dict[str, str]:
     unshared = sum(material.experiments.runs[run].steps for run in names)
     total = config.lengths.pretraining + config.lengths.continual
     tokens = sum(b.run.tokens(b.last) - b.run.tokens(b.first) for b in plan.needed(names))
-    checks = [check for found in all_claims(material).values() for check in found.checks]
+    own = {figure for figure in material.figures if material.experiments.figures[figure].curves == "runs"}
+    checks = [check for figure, found in all_claims(material).items() if figure in own for check in found.checks]
     return {
         "ScaleName": escape(config.scale),
         "Seed": str(config.seed),

@@ -36,8 +36,8 @@ class Material:
 
     @property
     def figures(self) -> list[str]:
-        """Figures of the scale, in the order of experiments.yaml."""
-        return list(self.experiments.figures)
+        """Figures of the report, in the order of experiments.yaml."""
+        return self.experiments.shown
 
     def models(self) -> list[Model]:
         """Sizes that the runs of the figures are trained with, in the order of the configuration."""

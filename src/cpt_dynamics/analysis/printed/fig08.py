@@ -136,18 +136,17 @@ def replay_forms(figure: PrintedFigure, s1cpt: float) -> dict[str, Pair]:
     Eq. 8 with beta matched at `s1cpt` (see `matched_beta`), with its D_cpt shift growing as printed or as that of
     D_pt does; and the separate fits at 0, 33, 50 and 67 % replay, to which 100 % is added as Fig. 3 without shift.
     """
-    general = _eq8(figure, "general", s1cpt, saturating=True)
+    general = _eq8(figure, "general", "cpt_replay_general", s1cpt)
     return {
-        PRINTED: Pair(general, _eq8(figure, "strong", s1cpt, saturating=False)),
-        SATURATING: Pair(general, _eq8(figure, "strong", s1cpt, saturating=True)),
+        PRINTED: Pair(general, _eq8(figure, "strong", "cpt_replay_domain", s1cpt)),
+        SATURATING: Pair(general, _eq8(figure, "strong", "cpt_replay_domain_saturating", s1cpt)),
         SEPARATE: Pair(*(_interpolated(figure, role) for role in ROLES)),
     }
 
 
-def _eq8(figure: PrintedFigure, role: str, s1cpt: float, saturating: bool) -> Coefficients:
-    """Eq. 8 with the coefficients of Fig. 19. The saturating form has r_pt in the annealing factor of both losses."""
-    law = "cpt_replay_general" if saturating else "cpt_replay_domain"
-    beta = matched_beta(figure, role, s1cpt, saturating or role == "general")
+def _eq8(figure: PrintedFigure, role: str, law: str, s1cpt: float) -> Coefficients:
+    """Eq. 8 with the coefficients of Fig. 19."""
+    beta = matched_beta(figure, role, s1cpt, saturating=law != "cpt_replay_domain")
     return sources.coefficients(figure.coefficients["mixed"], role, figure.settings, law, beta=beta)
 
 
