@@ -1,16 +1,18 @@
 """S1 and S2: the recurrence against the double sum, the conventions, and the speed."""
 
 import time
+from typing import get_args
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cpt_dynamics.areas import areas, warmup_length
+from cpt_dynamics.areas import Warmup, areas, warmup_length
 from cpt_dynamics.errors import UserError
 
 RATES = st.lists(st.floats(0, 1e-2), min_size=1, max_size=40)
+NAMES = ("s1pt", "s2pt", "s1cpt", "s2cpt")
 
 
 def double_sum(lr: np.ndarray, lambda_: float) -> np.ndarray:
@@ -38,6 +40,49 @@ def test_without_carry_over_the_phases_are_two_runs(before: list[float], after: 
     restarted = areas(before[-1:] + after, 1, 0.99, "true-in-both")
     assert found.s2cpt[len(before) :] == pytest.approx(restarted.s2cpt[1:], rel=1e-9, abs=1e-12)
     assert found.s2pt[: len(before)] == pytest.approx(double_sum(np.array(before), 0.99), rel=1e-9, abs=1e-12)
+
+
+@settings(max_examples=60, deadline=None)
+@given(RATES, st.floats(0, 1), st.floats(1e-3, 1e3), st.sampled_from(get_args(Warmup)), st.booleans())
+def test_areas_grow_with_the_unit_of_the_lr(
+    rates: list[float], share: float, unit: float, warmup: Warmup, carry_over: bool
+) -> None:
+    lr, switch = np.array(rates), int(share * len(rates))
+    once = areas(lr, switch, 0.99, warmup, carry_over=carry_over)
+    scaled = areas(unit * lr, switch, 0.99, warmup, warmup_length(lr[:switch]), carry_over)
+    for name in NAMES:
+        assert getattr(scaled, name) == pytest.approx(unit * getattr(once, name), rel=1e-9, abs=1e-12 * unit)
+
+
+@settings(max_examples=60, deadline=None)
+@given(RATES, st.floats(0.1, 10), st.floats(0.05, 1))
+def test_areas_weighted_by_the_lr_grow_with_a_power_of_its_unit(
+    rates: list[float], unit: float, lr_power: float
+) -> None:
+    lr = np.array(rates)
+    once, scaled = (areas(k * lr, 0, 0.99, lr_power=lr_power).s2cpt for k in (1.0, unit))
+    assert scaled == pytest.approx(unit ** (1 + lr_power) * once, rel=1e-9, abs=1e-12)
+
+
+@settings(max_examples=60, deadline=None)
+@given(RATES, st.floats(0, 1), st.floats(0, 1), st.sampled_from(get_args(Warmup)))
+def test_with_carry_over_the_phases_add_up_to_the_whole_run(
+    rates: list[float], share: float, rise: float, warmup: Warmup
+) -> None:
+    switch = int(share * len(rates))
+    peak = int(rise * switch)
+    parts, whole = (areas(rates, n, 0.99, warmup, peak) for n in (switch, len(rates)))
+    assert parts.s1pt + parts.s1cpt == pytest.approx(whole.s1pt, rel=1e-12, abs=1e-15)
+    assert parts.s2pt + parts.s2cpt == pytest.approx(whole.s2pt, rel=1e-9, abs=1e-15)
+
+
+@settings(max_examples=60, deadline=None)
+@given(RATES, st.floats(0, 1), st.booleans())
+def test_warmup_conventions_agree_where_there_is_no_warmup(rates: list[float], share: float, carry_over: bool) -> None:
+    lr = np.array([max(rates), *rates])  # it starts at its peak
+    found = [areas(lr, int(share * len(lr)), 0.99, warmup, carry_over=carry_over) for warmup in get_args(Warmup)]
+    for other in found[1:]:
+        assert all(np.array_equal(getattr(found[0], name), getattr(other, name)) for name in NAMES)
 
 
 def test_pretraining_areas_stay_after_the_switch() -> None:

@@ -14,6 +14,7 @@ import yaml
 
 from cpt_dynamics import analysis, cli, config, curves
 from cpt_dynamics.analysis import sensitivity
+from cpt_dynamics.analysis.public_curves import LABELS
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.files import read_json, write_json
 from cpt_dynamics.fitting import varpro
@@ -358,7 +359,7 @@ def test_public_curves_are_in_the_report_where_they_are(material: Material) -> N
 
 def test_the_claims_about_public_curves_follow_from_the_comparison() -> None:
     errors = {"r2": 0.99, "mae": 4e-3, "rmse": 5e-3, "mean_relative_error": 1.1e-3, "worst_relative_error": 4e-3}
-    names = list(public.LABELS)
+    names = list(LABELS)
     sizes: dict[str, Any] = {}
     for size, off in {"25M": 0.0, "100M": 2e-5}.items():
         known = {name: errors | {"mean_relative_error": 1.1e-3 + off} for name in names}

@@ -142,8 +142,10 @@ def areas_of(found: History, lambda_: float = 0.999, carry_over: bool = True, lr
     if not 0 <= lambda_ < 1:
         raise UserError(f"lambda is {lambda_}: it must be at least 0 and below 1")
     switch, drops = found.pretraining_steps, found.drops
-    parts = [drops] if carry_over else [drops[:switch], drops[switch:]]
-    momentum = np.concatenate([_momentum(part, lambda_) for part in parts])
+    if carry_over:
+        momentum = _momentum(drops, lambda_)
+    else:
+        momentum = np.concatenate([_momentum(part, lambda_) for part in (drops[:switch], drops[switch:])])
     if lr_power:
         momentum = momentum * found.annealed**lr_power
     s1pt, s1cpt = _sums(found.forward, switch)
@@ -169,10 +171,12 @@ def _momentum(drops: Array, lambda_: float) -> Array:
 
 def _sums(values: Array, switch: int) -> tuple[Array, Array]:
     """Running sums of the steps before and after the switch, each over all steps."""
-    before, after = values.copy(), values.copy()
-    before[switch:] = 0
-    after[:switch] = 0
-    return np.cumsum(before), np.cumsum(after)
+    before, after = np.empty_like(values), np.empty_like(values)
+    np.cumsum(values[:switch], out=before[:switch])
+    before[switch:] = before[switch - 1] if switch else 0.0
+    after[:switch] = 0.0
+    np.cumsum(values[switch:], out=after[switch:])
+    return before, after
 
 
 def _check(rates: Array, pretraining_steps: int, warmup: str) -> None:

@@ -34,6 +34,16 @@ WARMUPS: dict[str, Warmup] = {
     "multi_power": "true-in-both",
     "fsl": "true-in-S1",
 }
+# As a figure or a table calls them (the mathematics is TeX).
+LABELS = {
+    "annealing_s1_only": "$S_1$ alone",
+    "annealing (peak)": "annealing, warm-up: peak",
+    "annealing (true-in-S1)": "annealing, warm-up: true in $S_1$",
+    "annealing (true-in-both)": "annealing, warm-up: true in both",
+    AUTHORS: "Multi-Power Law, authors' fit",
+    "multi_power": "Multi-Power Law, fitted here",
+    "fsl": "Functional Scaling Law",
+}
 
 
 def analyse(

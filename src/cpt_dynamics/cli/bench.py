@@ -1,12 +1,16 @@
-"""bench: training speed beside Hugging Face Trainer, and what sharing steps saves."""
+"""bench: speed of training, fitting and areas beside what else there is, and what sharing steps saves."""
 
 import argparse
 import json
 import os
+import sys
+from typing import Any
 
 from cpt_dynamics import experiments
 from cpt_dynamics.cli.options import add_config, load_config
 from cpt_dynamics.errors import UserError
+
+EXACT = 1e-9  # largest relative difference of the areas from their definition
 
 
 def add_bench(parser: argparse.ArgumentParser) -> None:
@@ -20,18 +24,34 @@ def add_bench(parser: argparse.ArgumentParser) -> None:
     sharing = what.add_parser("sharing", help="steps trained over steps without sharing, for all runs")
     add_config(sharing)
     sharing.add_argument("--json", action="store_true", help="print JSON")
+    fit = what.add_parser("fit", help="variable projection beside the paper's fitting procedure, run in turn")
+    fit.add_argument("--role", choices=("general", "strong"), default="general", help="which Fig. 3 law to fit")
+    fit.add_argument("--starts", type=int, default=200, help="starts of the paper's procedure (default: 200)")
+    fit.add_argument("--curves", type=int, default=20, help="synthetic curves (default: 20)")
+    fit.add_argument("--points", type=int, default=500, help="losses a curve (default: 500)")
+    fit.add_argument("--rounds", type=int, default=5, help="rounds of variable projection (default: 5)")
+    fit.add_argument("--json", action="store_true", help="print JSON")
+    areas = what.add_parser("areas", help="time of the areas of a long schedule, and how exact they are")
+    areas.add_argument("--steps", type=int, default=1_000_000, help="steps of the schedule (default: 1000000)")
+    areas.add_argument("--rounds", type=int, default=9, help="rounds (default: 9)")
+    areas.add_argument("--json", action="store_true", help="print JSON")
 
 
-def run_bench(options: argparse.Namespace) -> None:
-    result = _training(options) if options.what == "training" else _sharing(options)
+def run_bench(options: argparse.Namespace) -> int:
+    run = {"training": _training, "sharing": _sharing, "fit": _fit, "areas": _areas}[options.what]
+    result = run(options)
     if options.json:
         print(json.dumps(result, indent=1))
     else:
         for key, value in result.items():
             print(f"{key}: {json.dumps(value)}")
+    if not result.get("max_relative_difference", 0.0) <= EXACT:
+        print(f"error: the areas differ from their definition by more than {EXACT:g}", file=sys.stderr)
+        return 1
+    return 0
 
 
-def _training(options: argparse.Namespace) -> dict[str, object]:
+def _training(options: argparse.Namespace) -> dict[str, Any]:
     config = load_config(options)
     # Thread pools read this when they are first loaded.
     os.environ["OMP_NUM_THREADS"] = str(config.device.threads)
@@ -45,7 +65,7 @@ def _training(options: argparse.Namespace) -> dict[str, object]:
     return compare(config, model, options.steps, options.rounds)
 
 
-def _sharing(options: argparse.Namespace) -> dict[str, object]:
+def _sharing(options: argparse.Namespace) -> dict[str, Any]:
     config = load_config(options)
     runs = experiments.load(config).runs
     plan = experiments.plan(runs.values(), config)
@@ -57,3 +77,18 @@ def _sharing(options: argparse.Namespace) -> dict[str, object]:
         "steps_unshared": unshared,
         "ratio": round(plan.steps_trained / unshared, 3),
     }
+
+
+def _fit(options: argparse.Namespace) -> dict[str, Any]:
+    from cpt_dynamics.analysis import published
+    from cpt_dynamics.fitting.benchmark import compare_fits
+
+    printed = published.find("fig03", options.role).parameters
+    truth = {name: value for name, value in printed.items() if value is not None}
+    return compare_fits(truth, options.curves, options.points, options.starts, options.rounds)
+
+
+def _areas(options: argparse.Namespace) -> dict[str, Any]:
+    from cpt_dynamics.fitting.benchmark import time_areas
+
+    return time_areas(options.steps, options.rounds)

@@ -11,7 +11,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
 
 from cpt_dynamics import curves as tables
 from cpt_dynamics.analysis.comparison import MERGE
-from cpt_dynamics.analysis.public_curves import AUTHORS, of_size
+from cpt_dynamics.analysis.public_curves import AUTHORS, LABELS, of_size
 from cpt_dynamics.config import Config
 from cpt_dynamics.laws import get
 from cpt_dynamics.plots import style
@@ -24,15 +24,6 @@ RUNS: dict[str, tuple[str, str]] = {
     "wsdld_20000_24000": ("WSD, linear", style.SKY),
     "wsdcon_3": ("two stages, to 10 %", style.GREEN),
     "wsdcon_18": ("two stages, to 60 %", style.ORANGE),
-}
-LABELS = {
-    "annealing_s1_only": "$S_1$ alone",
-    "annealing (peak)": "annealing, warm-up: peak",
-    "annealing (true-in-S1)": "annealing, warm-up: true in $S_1$",
-    "annealing (true-in-both)": "annealing, warm-up: true in both",
-    AUTHORS: "Multi-Power Law, authors' fit",
-    "multi_power": "Multi-Power Law, fitted here",
-    "fsl": "Functional Scaling Law",
 }
 TICKS = (3000, 10000, 30000)  # steps
 SCALED = 5000  # step from which the losses set the scale of their axis

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from cpt_dynamics.analysis.public_curves import AUTHORS
+from cpt_dynamics.analysis.public_curves import AUTHORS, LABELS
 from cpt_dynamics.reporting.checks import NOTHING, Check, Claims
 from cpt_dynamics.reporting.latex import Cell, escape, fixed, number
 from cpt_dynamics.reporting.material import Material
@@ -11,15 +11,6 @@ from cpt_dynamics.reporting.material import Material
 FIGURE = "public_curves"
 SAME = 5.5e-6  # largest difference of an error that is printed with five decimals
 GAIN = 0.5  # largest error of the annealing law relative to the law without S2
-LABELS = {
-    "annealing_s1_only": "without $S_2$",
-    "annealing (peak)": "annealing, warm-up: peak",
-    "annealing (true-in-S1)": "annealing, warm-up: true in $S_1$",
-    "annealing (true-in-both)": "annealing, warm-up: true in both",
-    AUTHORS: "Multi-Power Law, authors' fit",
-    "multi_power": "Multi-Power Law, fitted here",
-    "fsl": "Functional Scaling Law",
-}
 
 
 def claims(material: Material) -> Claims:
