@@ -5,13 +5,14 @@ from functools import cache
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent
+UNRELATED = {PACKAGE / "__init__.py", PACKAGE / "cli/__init__.py"}
 
 
 def import_closure(*modules: str) -> list[str]:
     """Files of this package that the modules import, directly or not, sorted.
 
-    Found in the text of the imports, wherever they stand, without running any. The package's own `__init__.py` is
-    left out: it holds the version, and a new version alone must not retrain anything.
+    Found in the text of the imports, wherever they stand, without running any. The package's own `__init__.py` and
+    that of the commands are left out: a new version or a new command alone must not retrain anything.
     """
     found: set[Path] = set()
     left = [path for module in modules for path in _files(module)]
@@ -20,7 +21,7 @@ def import_closure(*modules: str) -> list[str]:
         if path not in found:
             found.add(path)
             left.extend(_imported(path))
-    return sorted(str(path) for path in found if path != PACKAGE / "__init__.py")
+    return sorted(str(path) for path in found - UNRELATED)
 
 
 def _files(module: str) -> list[Path]:

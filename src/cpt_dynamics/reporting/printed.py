@@ -31,18 +31,26 @@ def _claims(figure: str, material: Material) -> Claims:
     result = material.result(figure)
     checks = [check for name, compared in _ranges(result) for check in _range(name, compared)]
     checks += [statement(Cell(c["text"], _math(c["text"])), c["holds"]) for c in result["checks"]]
-    notes = [
-        f"Coefficients: {_math(_sources(result))}.",
-        f"Stated by the paper: {_math('; '.join(result['stated']))}.",
-        f"Assumed here: {_math('; '.join(result['assumptions']))}.",
-        *(_math(note) for note in result["notes"]),
+    parts = {
+        "Coefficients": [_source(name, source) for name, source in result["coefficients"].items()],
+        "Stated by the paper": result["stated"],
+        "Assumed here": result["assumptions"],
+        "Notes": result["notes"],
+    }
+    items = [
+        rf"\item {name}: {_math('; '.join(text.rstrip('.') for text in texts))}."
+        for name, texts in parts.items()
+        if texts
     ]
+    notes = [r"\begin{itemize}\setlength{\itemsep}{0pt}", *items, r"\end{itemize}"]
     shows = f"{FIGURES[figure]} No training: the coefficients are the paper's, the panels are computed."
     return Claims(shows, "the same panels; where their axes show a range, it stands beside ours.", checks, notes)
 
 
-def _sources(result: Mapping[str, Any]) -> str:
-    return "; ".join(f"{name}: {source}" for name, source in result["coefficients"].items())
+def _source(name: str, source: Mapping[str, Any]) -> str:
+    """Which printed fits a set of coefficients is: "weak: Fig. 12 (A replay 67 %)"."""
+    setting = f" ({source['setting']})" if source["setting"] else ""
+    return f"{name}: Fig. {int(source['figure'].removeprefix('fig'))}{setting}"
 
 
 def _math(text: str) -> str:

@@ -314,7 +314,7 @@ def public_curves(material: Material) -> Table:
         r"Laws on public pre-training curves (three sizes): fitted to a cosine, a constant and a two-stage run, means"
         r" over six test runs, on all rows and on those that are no row of a fitted run. $^{*}$: the warm-up"
         r" convention with the best training objective.",
-        [(Cell("size"), "l"), (Cell("law"), r">{\raggedright\arraybackslash}p{3.1cm}"), (Cell("objective"), "r")]
+        [(Cell("size"), "l"), (Cell("law"), r">{\raggedright\arraybackslash}p{2.5cm}"), (Cell("objective"), "r")]
         + [(Cell(f"{error}, all rows", error.replace("R2", "$R^2$")), "r") for error in errors]
         + [(Cell(f"{error}, unseen rows", error.replace("R2", "$R^2$")), "r") for error in errors],
         public.rows(material),
