@@ -194,14 +194,22 @@ def test_eq_7_without_s2_is_its_baseline() -> None:
 
 # --- Eq. 8
 
-REPLAY = {"cpt_replay_general": "general", "cpt_replay_domain": "strong", "cpt_replay_domain_rpt": "strong"}
+REPLAY = {
+    "cpt_replay_general": "general",
+    "cpt_replay_general_convex": "general",
+    "cpt_replay_domain": "strong",
+    "cpt_replay_domain_rpt": "strong",
+    "cpt_replay_domain_saturating": "strong",
+}
+SATURATING = ("cpt_replay_general", "cpt_replay_domain_saturating")  # in the growth of their shift with r_cpt
+BY_DOMAIN_TEXT = ("cpt_replay_domain", "cpt_replay_domain_saturating")  # laws whose annealing grows with r_cpt
 
 
 @pytest.mark.parametrize("name", REPLAY)
 def test_without_domain_text_there_is_no_shift(name: str) -> None:
     point = published("fig19", REPLAY[name], beta=0.01)
     features = with_constants(runs(), replay=1.0)
-    growth = 1.0 if name == "cpt_replay_domain" else np.exp(point["a1"])  # r_cpt is 0, r_pt is 1
+    growth = 1.0 if name in BY_DOMAIN_TEXT else np.exp(point["a1"])  # r_cpt is 0, r_pt is 1
     unshifted = {**point, "B": 0.0, "C2": point["C2"] * growth}
     assert LAWS[name].predict(point, features) == pytest.approx(LAWS["cpt"].predict(unshifted, features), rel=1e-12)
 
@@ -211,11 +219,40 @@ def test_without_domain_text_there_is_no_shift(name: str) -> None:
 def test_eq_8_at_one_ratio_is_eq_4(name: str, replay: float) -> None:
     point = published("fig19", REPLAY[name], beta=0.01)
     r_cpt, a2 = 1 - replay, point["a2"]
-    factor = 1 - np.exp(-a2 * r_cpt) if name == "cpt_replay_general" else np.exp(a2 * r_cpt) - 1
-    growth = np.exp(point["a1"] * (r_cpt if name == "cpt_replay_domain" else replay))
+    factor = 1 - np.exp(-a2 * r_cpt) if name in SATURATING else np.exp(a2 * r_cpt) - 1
+    growth = np.exp(point["a1"] * (r_cpt if name in BY_DOMAIN_TEXT else replay))
     equal = {**point, "B": point["B"] * factor, "C2": point["C2"] * growth}
     features = with_constants(runs(), replay=replay)
     assert LAWS[name].predict(point, features) == pytest.approx(LAWS["cpt"].predict(equal, features), rel=1e-12)
+
+
+SHIFTS = {  # laws as printed and with the other form, and what each keeps of the shift at 33, 50 and 67 % replay
+    "general": (("cpt_replay_general", [0.92, 0.83, 0.69]), ("cpt_replay_general_convex", [0.31, 0.17, 0.08])),
+    "strong": (("cpt_replay_domain", [0.15, 0.05, 0.02]), ("cpt_replay_domain_saturating", [0.98, 0.95, 0.85])),
+}
+
+
+@pytest.mark.parametrize("role", SHIFTS)
+def test_the_separate_fits_of_fig_12_keep_the_shares_of_the_other_form(role: str) -> None:
+    settings = [f"A replay {percent} %" for percent in (33, 50, 67)]
+    fits = {i["setting"]: i["parameters"] for i in yaml.safe_load(PUBLISHED.read_text())["fits"] if i["role"] == role}
+    area = {"s1pt": np.full(2, 8.0), "s2pt": np.zeros(2), "s1cpt": np.array([0.0, 4.0]), "s2cpt": np.zeros(2)}
+
+    def shift(law: str, point: Point, replay: float) -> float:
+        """At S1cpt = 4, without the falling part of the loss."""
+        table = {**area, "replay": np.full(2, replay)}
+        return float(np.diff(LAWS[law].predict({**point, "A": 0.0, "C2": 0.0}, table))[0])
+
+    whole = shift("cpt", published("fig03", role), 0.0)
+    separate = np.array([shift("cpt", fits[setting], 0.0) / whole for setting in settings])
+    assert separate == pytest.approx({"general": [0.31, 0.19, 0.11], "strong": [0.94, 0.90, 0.84]}[role], abs=0.005)
+    misses = []
+    for law, stated in SHIFTS[role]:
+        point = published("fig19", role, beta=0.1)
+        kept = [shift(law, point, replay) / shift(law, point, 0.0) for replay in (1 / 3, 1 / 2, 2 / 3)]
+        assert kept == pytest.approx(stated, abs=0.005)
+        misses.append(np.abs(kept - separate).max())
+    assert misses[1] < 0.06 < 0.5 < misses[0]
 
 
 @pytest.mark.parametrize("name", REPLAY)
@@ -412,8 +449,10 @@ KNOWN: list[tuple[str, Any, Point]] = [
     ("cpt_size", sizes, published("fig15", "general")),
     ("cpt_size", sizes, published("fig15", "strong")),
     ("cpt_replay_general", replays, published("fig19", "general", beta=0.1)),
+    ("cpt_replay_general_convex", replays, published("fig19", "general", beta=0.01)),
     ("cpt_replay_domain", replays, published("fig19", "strong", beta=7e-4)),
     ("cpt_replay_domain_rpt", replays, published("fig19", "strong", beta=7e-4)),
+    ("cpt_replay_domain_saturating", replays, published("fig19", "strong", beta=0.2)),
     ("cpt_power", runs, published("fig03", "general", z1=0.906, z2=0.901)),
     ("cpt_power", runs, published("fig03", "strong", z1=0.693, z2=0.962)),
     ("cpt_unknown", continual_rows, UNKNOWN),

@@ -24,7 +24,13 @@ COMMANDS = {
     "report": ("report", "write the generated part of the LaTeX report"),
     "summary": ("summary", "write summary.json"),
     "why": ("why", "say what a target would run, and for which changed input"),
-    "bench": ("bench", "measure training speed and what sharing saves"),
+    "bench": ("bench", "measure the speed of training, fits and areas, and what sharing saves"),
+    "laws": ("laws", "list the laws, or say what the parameters of one mean"),
+    "fit": ("fit", "fit a law to loss logs"),
+    "predict": ("predict", "predict the loss under a schedule with a fitted law"),
+    "compare": ("compare", "fit laws to some runs and test them on others"),
+    "recommend": ("recommend", "choose peak LR, replay ratio, checkpoint and length from two fits"),
+    "schedule": ("schedule", "optimise the LR schedule of CPT with two fits"),
 }
 
 

@@ -2,6 +2,14 @@
 
 The feature `replay` is r_pt, the share of D_pt text in the CPT corpus. Rows of PT need some number there too
 (1 by convention); it has no effect on them, as S1cpt and S2cpt are 0.
+
+How the shifts grow with r_cpt: as printed, with 1 - exp(-a2*r_cpt) on D_pt and exp(a2*r_cpt) - 1 on D_cpt. The
+paper's own separate fits at 33, 50 and 67 % replay (Fig. 12) speak for the two forms the other way round. At S1cpt = 4
+they keep 31, 19 and 11 % of the D_pt shift without replay (Fig. 3); exp(a2*r_cpt) - 1 gives 31, 17 and 8 % with the a2
+printed for D_pt (Fig. 19), and the printed form 92, 83 and 69 %. Of the D_cpt shift they keep 94, 90 and 84 %;
+1 - exp(-a2*r_cpt) gives 98, 95 and 85 % with the a2 for D_cpt, and the printed form 15, 5 and 2 %. So there are both:
+`cpt_replay_general` and `cpt_replay_domain` as printed, `cpt_replay_general_convex` and `cpt_replay_domain_saturating`
+with the other form. (Fig. 12 does not name its ratios; they are told by the size of the shift.)
 """
 
 from collections.abc import Mapping
@@ -88,11 +96,16 @@ def _baseline(name: str, corpus: str, saturating: bool) -> Law:
 
 
 GENERAL, DOMAIN = "cpt_replay_general_s1_only", "cpt_replay_domain_s1_only"
+CONVEX, SATURATING = "cpt_replay_general_convex_s1_only", "cpt_replay_domain_saturating_s1_only"
 
 LAWS = [
     _law("cpt_replay_general", "Eq. 8 for the loss on D_pt", False, True, GENERAL),
     _law("cpt_replay_domain", "Eq. 8 for the loss on D_cpt", True, False, DOMAIN),
     _law("cpt_replay_domain_rpt", "Eq. 8 for the loss on D_cpt with r_pt for r_cpt (Fig. 19)", False, False, DOMAIN),
+    _law("cpt_replay_general_convex", "Eq. 8 for the loss on D_pt with exp(a2*r_cpt) - 1", False, False, CONVEX),
+    _law("cpt_replay_domain_saturating", "Eq. 8 for the loss on D_cpt with 1 - exp(-a2*r_cpt)", True, True, SATURATING),
     _baseline(GENERAL, "D_pt", True),
     _baseline(DOMAIN, "D_cpt", False),
+    _baseline(CONVEX, "D_pt with exp(a2*r_cpt) - 1", False),
+    _baseline(SATURATING, "D_cpt with 1 - exp(-a2*r_cpt)", True),
 ]

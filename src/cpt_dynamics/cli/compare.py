@@ -1,0 +1,225 @@
+"""compare: laws fitted to some of anyone's runs and tested on others, side by side."""
+
+import argparse
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+import pandas as pd
+
+from cpt_dynamics import files
+from cpt_dynamics.analysis import comparison, public_curves, selection
+from cpt_dynamics.analysis.results import plain
+from cpt_dynamics.cli import logs
+from cpt_dynamics.cli.fit import add_results, check_results, written
+from cpt_dynamics.cli.text import bullets, error_cells, number, table, together
+from cpt_dynamics.curves import public
+from cpt_dynamics.curves.table import PHASES
+from cpt_dynamics.errors import UserError
+from cpt_dynamics.laws import Law, Shift, get
+
+KINDS = {"all": "all rows", "unseen": "unseen rows"}
+HEAD = ("law", "tested on", "R2", "MAE", "RMSE", "PredE", "WorstE", "objective")
+LEGEND = (
+    "means over the test runs; MAE and RMSE in nats/token, PredE and WorstE: mean and worst error as a share of the"
+    " loss; unseen rows: without those that a fitted run shares; objective: of the fit, on its own rows"
+)
+AUTHORS = "as published"
+
+
+def add_compare(parser: argparse.ArgumentParser) -> None:
+    logs.add_logs(parser, nargs="*")
+    group = parser.add_argument_group("comparison")
+    group.add_argument("--laws", metavar="NAME,...", help="laws (default: cpt or annealing, and it without S2)")
+    group.add_argument("--shift", choices=get_args(Shift), default="free", help="sign of B, in laws that have one")
+    group.add_argument("--fit-runs", action="append", metavar="RUN,...", help="runs to fit")
+    group.add_argument("--test-runs", action="append", metavar="RUN,...", help="runs to test on (default: the others)")
+    group.add_argument("--phase", choices=PHASES, help="test rows of this phase alone")
+    group.add_argument("--public", metavar="FOLDER", help="the 27 public curves (csv_25 ...), by their own protocol")
+    group.add_argument("--published", metavar="FILE", help=f"what is published about them ({public.PUBLISHED})")
+    logs.add_features(parser)
+    add_results(parser, "FILE.json", "write the comparison as JSON")
+
+
+def run_compare(options: argparse.Namespace) -> None:
+    check_results(options, options.logs)
+    if options.public and options.logs:
+        raise UserError("--public has its own curves: give it alone, or LOG... without it")
+    if not options.public and not options.logs:
+        raise UserError("nothing is to be compared: give LOG..., or --public FOLDER")
+    result, lines, figure = _public(options) if options.public else _of_logs(options)
+    if options.out:
+        with logs.writing(options.out):
+            files.write_json(options.out, result)
+    if figure is not None:
+        from cpt_dynamics.plots import fits
+
+        with logs.writing(options.plot):
+            fits.write(figure, options.plot)
+    if options.json:
+        logs.print_json(result)
+    else:
+        print("\n".join([*lines, *written(options, "comparison")]))
+
+
+# --- anyone's logs ------------------------------------------------------------------------------------------
+
+
+def _of_logs(options: argparse.Namespace) -> tuple[dict[str, Any], list[str], Any]:
+    """The comparison, how it is printed, and its figure if one is asked for."""
+    data, settings = logs.read(options), logs.settings_of(options)
+    rows, early = logs.from_step(logs.features(data.curves, data.schedules, options, settings), options.first_step)
+    laws = _laws(options, rows)
+    for law in laws.values():
+        logs.check_law(law, rows)
+    splits = _splits(options, list(dict.fromkeys(rows["run"])))
+    parts = [_compared(laws, rows, *split, options.phase) for split in splits]
+    if not any(count["all"] for part in parts for count in part["rows"].values()):
+        raise UserError(f"no test run has a row of {options.phase}: choose other runs, or leave --phase out")
+    result: dict[str, Any] = plain(
+        {
+            "validation": data.validation,
+            "settings": rows.attrs,
+            "first_step": options.first_step,
+            "left_out_early": early,
+            "phase": options.phase,
+            "splits": parts,
+            "mean": {law: _means([part["laws"][law]["runs"] for part in parts]) for law in laws},
+            "hints": logs.hints(data, options, settings),
+            "notes": data.notes,
+        }
+    )
+    lines = _lines(result, list(data.files))
+    if not options.plot:
+        return result, lines, None
+    from cpt_dynamics.plots import fits  # takes half a second, so only where it is used
+
+    scores = [fits.Score(law, *(_by_run(parts, law, kind) for kind in KINDS)) for law in laws]
+    return result, lines, fits.draw_comparison(scores, f"laws on {data.validation}")
+
+
+def _laws(options: argparse.Namespace, rows: pd.DataFrame) -> dict[str, Law]:
+    """The laws by name; the sign of the shift holds for those that leave it free."""
+    if options.laws is None:
+        names = ["cpt", "s1_only"] if (rows["phase"] == "continual").any() else ["annealing", "annealing_s1_only"]
+    else:
+        names = [name.strip() for name in options.laws.split(",") if name.strip()]
+    if not names:
+        raise UserError("--laws is empty: name at least one law (see `cpt-dynamics laws`)")
+    laws = {name: get(name, options.shift) for name in names}
+    if options.shift != "free" and all(law == get(name) for name, law in laws.items()):
+        raise UserError(f"none of the laws ({', '.join(names)}) has a shift whose sign could be chosen: drop --shift")
+    return laws
+
+
+def _splits(options: argparse.Namespace, runs: Sequence[str]) -> list[tuple[list[str], list[str]]]:
+    """Pairs of fitted runs and test runs: the stated one, or every run left out in turn (with all its seeds)."""
+    fitted = logs.named_runs(options.fit_runs, runs, "--fit-runs")
+    tested = logs.named_runs(options.test_runs, runs, "--test-runs")
+    both = [run for run in tested if run in fitted]
+    if both:
+        raise UserError(f"run {both[0]!r} is in --fit-runs and in --test-runs: leave it out of one")
+    if fitted or tested:
+        fitted = fitted or [run for run in runs if run not in tested]
+        tested = tested or [run for run in runs if run not in fitted]
+        if not fitted or not tested:
+            raise UserError(f"no run is left to {'test on' if fitted else 'fit'}: name fewer of {', '.join(runs)}")
+        return [(fitted, tested)]
+    groups = list(dict.fromkeys(selection.group(run) for run in runs))
+    if len(groups) < 2:
+        raise UserError(f"a comparison needs a run to fit and another one to test on, and there is only {runs[0]}")
+    return [
+        ([run for run in runs if selection.group(run) != left], [run for run in runs if selection.group(run) == left])
+        for left in groups
+    ]
+
+
+def _compared(
+    laws: Mapping[str, Law], rows: pd.DataFrame, fitted: list[str], tested: list[str], phase: str | None
+) -> dict[str, Any]:
+    """`analysis.comparison.compare` of one split, the rows of the fitted runs without repeats."""
+    train, _ = logs.once(logs.of_runs(rows, fitted))
+    both = pd.concat([train, logs.of_runs(rows, tested)])
+    both.attrs = rows.attrs
+    found = comparison.compare(laws, both, dict.fromkeys(train["run"]), tested, phase)
+    return {**found, "fitted_runs": fitted}
+
+
+def _means(parts: Sequence[Mapping[str, Mapping[str, Mapping[str, float]]]]) -> dict[str, dict[str, float]]:
+    """Unweighted means over all test runs."""
+    runs = [errors for part in parts for errors in part.values()]
+    return {kind: _mean([errors[kind] for errors in runs]) for kind in KINDS}
+
+
+def _mean(errors: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Unweighted means over the runs that have an error; runs without rows have none."""
+    columns = {name: [one[name] for one in errors if one.get(name) is not None] for name in comparison.AVERAGED}
+    return {name: sum(values) / len(values) for name, values in columns.items() if values}
+
+
+def _by_run(parts: Sequence[Mapping[str, Any]], law: str, kind: str) -> dict[str, float]:
+    """Mean relative errors of a law on the test runs that have rows of a kind."""
+    runs = [item for part in parts for item in part["laws"][law]["runs"].items()]
+    return {run: e[kind]["mean_relative_error"] for run, e in runs if e[kind].get("mean_relative_error") is not None}
+
+
+def _lines(result: Mapping[str, Any], runs: Sequence[str]) -> list[str]:
+    splits, settings = result["splits"], result["settings"]
+    rows = f"losses of {result['validation']}" + (f", {result['phase']} rows alone" if result["phase"] else "")
+    if len(splits) == 1:
+        ways = f"fitted: {', '.join(splits[0]['fitted_runs'])}; tested: {', '.join(splits[0]['test_runs'])}"
+    else:
+        ways = f"each of {len(splits)} runs predicted from the others"
+    lines = bullets([ways, f"{rows}; lambda {settings['lambda']:g}, warm-up {settings['warmup']}", LEGEND])
+    cells = []
+    for law, errors in result["mean"].items():
+        objective = number(splits[0]["laws"][law]["objective"]) if len(splits) == 1 else ""
+        doubtful = any(not part["laws"][law].get("converged", True) for part in splits)
+        cells += _cells(law + (" *" if doubtful else ""), errors, objective)
+    lines += ["", *table(HEAD if len(splits) == 1 else HEAD[:-1], cells, left=2)]
+    if any(row[0].endswith(" *") for row in cells):
+        lines.append("* a fit did not converge")
+    for head, notes in (("hints", result["hints"]), ("how the logs were read", together(result["notes"], runs))):
+        lines += ["", f"{head}:", *bullets(notes)] if notes else []
+    return [*lines, ""]
+
+
+def _cells(law: str, errors: Mapping[str, Mapping[str, float]], objective: str) -> list[list[str]]:
+    """Two rows of the table: over all rows and over unseen ones."""
+    rows = [[law, KINDS["all"], *error_cells(errors["all"])], ["", KINDS["unseen"], *error_cells(errors["unseen"])]]
+    return [[*row, text] for row, text in zip(rows, (objective, ""), strict=True)] if objective else rows
+
+
+# --- the public curves --------------------------------------------------------------------------------------
+
+
+def _public(options: argparse.Namespace) -> tuple[dict[str, Any], list[str], Any]:
+    """The published protocol on the public curves: its analysis, tables by size, and the figure."""
+    folder, published = Path(options.public), options.published or public.PUBLISHED
+    if not folder.is_dir():
+        raise UserError(f"{folder} is no folder: `cpt-dynamics public-curves --to {folder}` fetches the public curves")
+    nested = folder / public.FOLDER
+    curves, schedules = public.combined(public.read_multi_power(nested if nested.is_dir() else folder, published))
+    result = public_curves.analyse(curves, schedules, published=published)
+    lines = bullets(
+        [
+            f"public curves of {result['source']} ({result['repository']}, {result['revision']})",
+            f"fitted: {', '.join(result['fitted_runs'])}; tested: {', '.join(result['test_runs'])}",
+            f"lambda {result['lambda']:g}; in brackets how the warm-up counts",
+            LEGEND,
+        ]
+    )
+    for size, entry in result["sizes"].items():
+        cells = []
+        for law, found in entry["comparison"]["laws"].items():
+            cells += _cells(law, found["mean"], number(found["objective"]))
+        cells.append([public_curves.AUTHORS, AUTHORS, *error_cells(entry["published"]["metrics"]), ""])
+        lines += ["", f"{size}:", *table(HEAD, cells, left=2)]
+        lines.append(f"objective of the annealing law smallest with {entry['annealing'].partition(' ')[2]}")
+    if not options.plot:
+        return result, [*lines, ""], None
+    from cpt_dynamics.plots import public_curves as plot
+
+    config: Any = None  # this figure takes nothing from it
+    figure, _ = plot.draw(curves, schedules, result, config)
+    return result, [*lines, ""], figure
