@@ -290,6 +290,12 @@ def test_a_fit_survives_json() -> None:
         Fit.from_json({"law": "cpt"})
 
 
+def test_skill_of_a_law_with_a_fixed_parameter() -> None:
+    features, loss = noisy("positive")
+    found = fitting.fit(laws.get("cpt").fixed(alpha=0.5), features, loss, n_starts=2)
+    assert 0 < fitting.fit_skill(found, features, loss) < 1
+
+
 def test_mistakes_are_explained() -> None:
     features, loss = noisy("positive")
     with pytest.raises(UserError, match="different numbers of rows"):

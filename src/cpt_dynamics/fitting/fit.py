@@ -190,6 +190,8 @@ def fit_skill(found: Fit, features: Features, loss: Any) -> float:
     observed = np.asarray(loss, dtype=np.float64)
     bounds = {p.name: (p.lower, p.upper) for p in found.law.parameters}
     law = LAWS[found.law.baseline]
+    names = [p.name for p in law.parameters]
+    law = law.fixed(**{name: value for name, value in found.law.held.items() if name in names})
     law = law.bounded(**{p.name: bounds[p.name] for p in law.parameters})
     baseline = fit(law, features, observed, method="varpro", delta=found.delta)
     rows = np.asarray(features["s1cpt"], dtype=np.float64) > 0
