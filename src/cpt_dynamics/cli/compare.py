@@ -51,15 +51,7 @@ def run_compare(options: argparse.Namespace) -> None:
     if options.out:
         with logs.writing(options.out):
             files.write_json(options.out, result)
-    if figure is not None:
-        from cpt_dynamics.plots import fits
-
-        with logs.writing(options.plot):
-            fits.write(figure, options.plot)
-    if options.json:
-        logs.print_json(result)
-    else:
-        print("\n".join([*lines, *written(options, "comparison")]))
+    logs.give(options, result, [*lines, *written(options, "comparison")], figure)
 
 
 # --- anyone's logs ------------------------------------------------------------------------------------------

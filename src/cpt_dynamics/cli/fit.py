@@ -107,18 +107,12 @@ def run_fit(options: argparse.Namespace) -> None:
     if options.out:
         with logs.writing(options.out):
             files.write_json(options.out, result)
-    if figure is not None:
-        with logs.writing(options.plot):
-            fits.write(figure, options.plot)
-    if options.json:
-        logs.print_json(result)
-    else:
-        print("\n".join([*fit_lines(found.law, result, list(data.files)), *written(options, "fit")]))
+    logs.give(options, result, [*fit_lines(found.law, result, list(data.files)), *written(options, "fit")], figure)
 
 
 def written(options: argparse.Namespace, what: str) -> list[str]:
-    """Where results went."""
-    return [f"{name}: {path}" for name, path in ((what, options.out), ("figure", options.plot)) if path]
+    """Where `--out` went."""
+    return [f"{what}: {options.out}"] if options.out else []
 
 
 # --- the fit file -------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 import numpy as np
 import pandas as pd
@@ -19,6 +19,9 @@ from cpt_dynamics.curves.logs import Format, Log, Unit, merge_logs, read_log
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.fitting.uncertainty import measurements
 from cpt_dynamics.laws import Law
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 PLOTS = (".pdf", ".png", ".svg")
 # Columns that laws read and logs may lack, and the option that gives them.
@@ -387,3 +390,16 @@ def writing(path: str) -> Iterator[None]:
 
 def print_json(value: Any) -> None:
     print(json.dumps(plain(value), indent=1, allow_nan=False, ensure_ascii=False))
+
+
+def give(options: argparse.Namespace, result: Mapping[str, Any], text: Sequence[str], figure: "Figure | None") -> None:
+    """Write the figure and print the result, as JSON or as text."""
+    if figure is not None:
+        from cpt_dynamics.plots import fits  # takes half a second, so only where it is used
+
+        with writing(options.plot):
+            fits.write(figure, options.plot)
+    if options.json:
+        print_json(result)
+    else:
+        print("\n".join([*text, *([f"figure: {options.plot}"] if figure is not None else [])]))

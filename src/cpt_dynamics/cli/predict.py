@@ -77,15 +77,7 @@ def run_predict(options: argparse.Namespace) -> None:
     if options.out:
         with logs.writing(options.out), files.atomic(options.out) as temporary:
             prediction.rows[list(COLUMNS)].to_csv(temporary, index=False, float_format="%.8g", lineterminator="\n")
-    if figure is not None:
-        from cpt_dynamics.plots import fits
-
-        with logs.writing(options.plot):
-            fits.write(figure, options.plot)
-    if options.json:
-        logs.print_json(result)
-    else:
-        print("\n".join([*_text(prediction, plain(result)), *written(options, "prediction")]))
+    logs.give(options, result, [*_text(prediction, plain(result)), *written(options, "prediction")], figure)
 
 
 def _predict(found: Fit, content: Mapping[str, Any], options: argparse.Namespace) -> Prediction:

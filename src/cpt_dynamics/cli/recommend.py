@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from cpt_dynamics.analysis.results import plain
-from cpt_dynamics.cli import scenario
+from cpt_dynamics.cli import logs, scenario
 from cpt_dynamics.cli.scenario import Fits
 from cpt_dynamics.cli.text import bullets, table
 from cpt_dynamics.errors import UserError
@@ -132,7 +132,7 @@ def run_recommend(options: argparse.Namespace) -> None:
         from cpt_dynamics.plots import recommendations  # takes half a second, so only where it is used
 
         figure = recommendations.draw(result)
-    scenario.give(options, result, [*fits.described(), *_text(result)], figure)
+    logs.give(options, result, [*fits.described(), *_text(result)], figure)
 
 
 # --- options ------------------------------------------------------------------------------------------------

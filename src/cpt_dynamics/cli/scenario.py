@@ -4,7 +4,7 @@ import argparse
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -18,9 +18,6 @@ from cpt_dynamics.laws import Array
 from cpt_dynamics.planning import Pair, Scenario, features_of
 from cpt_dynamics.planning.schedule import Shape
 from cpt_dynamics.schedules import DECAYS, Schedule
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 SETS = {"general": "D_pt", "domain": "D_cpt"}
 KNOWN = {"s1pt", "s2pt", "s1cpt", "s2cpt", "s2pt_lr", "s2cpt_lr", "history", "step", "replay", "params"}
@@ -313,19 +310,6 @@ def add_results(parser: argparse.ArgumentParser) -> Any:
 def check_plot(options: argparse.Namespace) -> None:
     """Raise `UserError` before any work if the figure could not be written."""
     logs.check_output(options.plot, "--plot", [options.general, options.domain], logs.PLOTS)
-
-
-def give(options: argparse.Namespace, result: Mapping[str, Any], text: Sequence[str], figure: "Figure | None") -> None:
-    """Write the figure and print the result, as JSON or as text."""
-    if figure is not None:
-        from cpt_dynamics.plots import fits  # takes half a second, so only where it is used
-
-        with logs.writing(options.plot):
-            fits.write(figure, options.plot)
-    if options.json:
-        logs.print_json(result)
-    else:
-        print("\n".join([*text, *([f"figure: {options.plot}"] if figure is not None else [])]))
 
 
 # --- what is doubtful ---------------------------------------------------------------------------------------

@@ -68,7 +68,7 @@ def run_schedule(options: argparse.Namespace) -> None:
             rows = "".join(f"{step},{lr:.8g}\n" for step, lr in enumerate(found.lr, start=1))
             temporary.write_text("step,lr\n" + rows)
     out = [f"schedule: {options.out}"] if options.out else []
-    scenario.give(options, result, [*fits.described(), *_text(result), *out], figure)
+    logs.give(options, result, [*fits.described(), *_text(result), *out], figure)
 
 
 def _result(fits: Fits, base: Scenario, found: BestSchedule, options: argparse.Namespace) -> dict[str, Any]:
