@@ -153,6 +153,19 @@ def areas_of(found: History, lambda_: float = 0.999, carry_over: bool = True, lr
     return Areas(s1pt, s2pt, s1cpt, s2cpt)
 
 
+def area_columns(
+    found: History, at: NDArray[np.int64], lambda_: float = 0.999, carry_over: bool = True, lr_power: float = 0.1
+) -> dict[str, Array]:
+    """The areas that laws read by name, after the steps `at` (from 1), each of shape [len(at)].
+
+    s2pt_lr and s2cpt_lr are weighted by a power of the LR (Eq. 9), the others are those of `areas_of`.
+    """
+    plain, weighted = areas_of(found, lambda_, carry_over), areas_of(found, lambda_, carry_over, lr_power)
+    columns = {name: getattr(plain, name) for name in ("s1pt", "s2pt", "s1cpt", "s2cpt")}
+    columns |= {"s2pt_lr": weighted.s2pt, "s2cpt_lr": weighted.s2cpt}
+    return {name: area[at - 1] for name, area in columns.items()}
+
+
 def warmup_length(lr: ArrayLike) -> int:
     """First step (from 1) at the maximum of the initial non-decreasing stretch; 0 if there is no step."""
     rates = np.asarray(lr, dtype=np.float64)

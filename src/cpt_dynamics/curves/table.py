@@ -7,13 +7,13 @@ import numpy as np
 import pandas as pd
 
 from cpt_dynamics import files
-from cpt_dynamics.areas import Warmup, areas_of, history
+from cpt_dynamics.areas import Warmup, area_columns, history
 from cpt_dynamics.errors import UserError
 
 CURVES_SCHEMA = "cpt-dynamics/curves/1"
 SCHEDULES_SCHEMA = "cpt-dynamics/schedules/1"
 AREA_COLUMNS = ("s1pt", "s2pt", "s1cpt", "s2cpt")
-WEIGHTED_COLUMNS = {"s2pt_lr": "s2pt", "s2cpt_lr": "s2cpt"}  # annealing areas weighted by the LR, and plain
+WEIGHTED_COLUMNS = ("s2pt_lr", "s2cpt_lr")
 PHASES = ("pretraining", "continual")
 
 CURVE_COLUMNS = {
@@ -144,13 +144,9 @@ def features(
         initial = None if pretraining else 0.0
         given = (warmup_steps or {}).get(str(run))
         past = history(plan["lr"].to_numpy(dtype=np.float64), pretraining, warmup, given, initial, merge)
-        plain = areas_of(past, lambda_, carry_over)
-        weighted = areas_of(past, lambda_, carry_over, lr_power)
-        at = curves["step"].to_numpy()[rows] - 1
-        for column in AREA_COLUMNS:
-            values[column][rows] = getattr(plain, column)[at]
-        for column, name in WEIGHTED_COLUMNS.items():
-            values[column][rows] = getattr(weighted, name)[at]
+        at = curves["step"].to_numpy()[rows]
+        for column, area in area_columns(past, at, lambda_, carry_over, lr_power).items():
+            values[column][rows] = area
         histories[rows] = past
     result = curves.assign(**values, history=histories)
     result.attrs = {"lambda": lambda_, "warmup": warmup, "carry_over": carry_over, "lr_power": lr_power}

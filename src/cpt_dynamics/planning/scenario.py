@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from cpt_dynamics import schedules
-from cpt_dynamics.areas import areas_of, history
+from cpt_dynamics.areas import area_columns, history
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.laws import Array, Features, Law
 from cpt_dynamics.schedules import Schedule
@@ -163,20 +163,16 @@ def features_of(
     """
     past = history(lr, pretraining_steps, settings.get("warmup", "peak"))
     lambda_, carry_over = settings.get("lambda", 0.999), settings.get("carry_over", True)
-    power = settings.get("lr_power", 0.1)
-    plain, weighted = areas_of(past, lambda_, carry_over), areas_of(past, lambda_, carry_over, power)
     chosen = np.arange(1, len(lr) + 1) if steps is None else np.atleast_1d(np.asarray(steps, dtype=np.int64))
-    at, before = chosen - 1, pretraining_steps
-    columns = {name: getattr(plain, name)[at] for name in ("s1pt", "s2pt", "s1cpt", "s2cpt")}
+    before = pretraining_steps
+    columns = area_columns(past, chosen, lambda_, carry_over, settings.get("lr_power", 0.1))
     histories = np.full(len(chosen), past, dtype=object)
     table = pd.DataFrame(
         {
             "step": chosen,
             "phase_step": np.where(chosen > before, chosen - before, chosen),
-            "lr": lr[at],
+            "lr": lr[chosen - 1],
             **columns,
-            "s2pt_lr": weighted.s2pt[at],
-            "s2cpt_lr": weighted.s2cpt[at],
             "history": histories,
             "replay": replay,
             "params": params,
