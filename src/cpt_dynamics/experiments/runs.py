@@ -47,7 +47,7 @@ class RunEntry(Section):
     at: int | str | None = Field(None, description="step of that run at which this one leaves it (default: its end)")
     phases: list[PhaseEntry] = Field(min_length=1)
     models: list[str] | None = Field(None, description="model sizes to train it with (default: the first of the scale)")
-    seeds: int = Field(1, ge=1, description="number of seeds to train it with")
+    seeds: int = Field(1, ge=1, description="number of seeds to train the first of its sizes with")
 
 
 class FigureEntry(Section):
@@ -56,8 +56,8 @@ class FigureEntry(Section):
     title: str
     curves: Literal["runs", "none", "public"] = Field(
         "runs",
-        description="what it is made from: `runs` of this scale; `none`, printed coefficients alone; `public`, the"
-        " public curves, where they are on the machine",
+        description="what it is made from: `runs` of this scale; `none`, printed coefficients or the fits it needs;"
+        " `public`, the public curves, where they are on the machine",
     )
     runs: list[str] = Field([], description="runs that are fitted or shown")
     heldout: list[str] = Field([], description="runs that are predicted, never fitted")
@@ -177,8 +177,9 @@ def load(config: Config) -> Experiments:
         raise UserError("; ".join(explain(e, path) for e in error.errors()[:3])) from None
     runs: dict[str, Run] = {}
     for name, entry in entries.runs.items():
-        for model in entry.models or [next(iter(config.models))]:
-            for repeat in range(entry.seeds):
+        sizes = entry.models or [next(iter(config.models))]
+        for model in sizes:
+            for repeat in range(entry.seeds if model == sizes[0] else 1):
                 run = _expand(name, model, repeat, entries.runs, config)
                 runs[run.name] = run
     for figure, drawn in entries.figures.items():
