@@ -1,4 +1,5 @@
 # Curves of each figure's runs, and what is fitted to them.
+from cpt_dynamics import analysis
 
 
 rule curves:
@@ -28,7 +29,7 @@ rule analyse:
         curves=curves_of,
         fits=needed_fits,
         published="data/published/coefficients.yaml",
-        code=code("cli.analyse"),
+        code=lambda wildcards: code("cli.analyse", checked(analysis.module, wildcards.figure)),
     output:
         LAYOUT.root / "fits/{figure}.json",
     log:

@@ -1,16 +1,11 @@
 """The analysis behind every figure. A new figure is one module with `analyse` and one line here."""
 
+import importlib
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import pandas as pd
 
-from cpt_dynamics.analysis import fig01, fig02, fig03, fig10, public_curves, sensitivity
-from cpt_dynamics.analysis.printed import fig04 as printed_fig04
-from cpt_dynamics.analysis.printed import fig05 as printed_fig05
-from cpt_dynamics.analysis.printed import fig07 as printed_fig07
-from cpt_dynamics.analysis.printed import fig08 as printed_fig08
-from cpt_dynamics.analysis.printed import fig13 as printed_fig13
 from cpt_dynamics.config import Config
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments.runs import Experiments
@@ -31,19 +26,28 @@ class Analysis(Protocol):
     ) -> dict[str, Any]: ...
 
 
-FIGURES: dict[str, Analysis] = {
-    "fig01": fig01,
-    "fig02": fig02,
-    "fig03": fig03,
-    "fig10": fig10,
-    "lambda": sensitivity,
-    "printed_fig04": printed_fig04,
-    "printed_fig05": printed_fig05,
-    "printed_fig07": printed_fig07,
-    "printed_fig08": printed_fig08,
-    "printed_fig13": printed_fig13,
-    "public_curves": public_curves,
+# Figure -> its module in this package. Imported when needed, so that an edit of one leaves the others' results current.
+FIGURES: dict[str, str] = {
+    **{f"fig{number:02d}": f"fig{number:02d}" for number in range(1, 23)},
+    "lambda": "sensitivity",
+    "control": "control",
+    "seeds": "seeds",
+    "comparison": "all_laws",
+    "recommendations": "recommendations",
+    "printed_fig04": "printed.fig04",
+    "printed_fig05": "printed.fig05",
+    "printed_fig07": "printed.fig07",
+    "printed_fig08": "printed.fig08",
+    "printed_fig13": "printed.fig13",
+    "public_curves": "public_curves",
 }
+
+
+def module(figure: str) -> str:
+    """The module of a figure, within the package; an unknown one raises `UserError`."""
+    if figure not in FIGURES:
+        raise UserError(f"there is no analysis of figure {figure!r}: choose one of {', '.join(FIGURES)}")
+    return f"analysis.{FIGURES[figure]}"
 
 
 def analyse(
@@ -60,6 +64,5 @@ def analyse(
     fits: results of figures analysed before, by figure, whose fits are used again instead of being repeated
     (`fig10` uses those of `fig03`). Raises `UserError` for an unknown figure and where a run is missing.
     """
-    if figure not in FIGURES:
-        raise UserError(f"there is no analysis of figure {figure!r}: choose one of {', '.join(FIGURES)}")
-    return FIGURES[figure].analyse(curves, schedules, config, experiments, fits)
+    found = cast(Analysis, importlib.import_module(f"cpt_dynamics.{module(figure)}"))
+    return found.analyse(curves, schedules, config, experiments, fits)

@@ -10,10 +10,10 @@ from cpt_dynamics.analysis import selection
 from cpt_dynamics.analysis.selection import Rows
 from cpt_dynamics.config import Config
 from cpt_dynamics.fitting import Fit, fit, fit_skill, measure
-from cpt_dynamics.laws import Shift, get
+from cpt_dynamics.laws import Law, Shift, get
 
 # The sign that the paper gives B: leaving the general corpus raises its loss and lowers the domain's.
-SIGNS: dict[str, Shift] = {"general": "positive", "strong": "negative"}
+SIGNS: dict[str, Shift] = {"general": "positive", "strong": "negative", "weak": "negative"}
 SETS = {"general": "D_pt", "strong": "D_cpt"}
 PAPER_LAMBDA = 0.999
 
@@ -59,16 +59,29 @@ def joint(
     law: str = "cpt",
     shift: Shift | None = None,
 ) -> Joint:
-    """Fit `law` to `runs` on the validation set of `role` ("general" or "strong").
+    """Fit `law` to `runs` on the validation set of `role` ("general", "strong" or "weak").
 
     lambda_, carry_over: None takes the configuration's. shift: the sign of B; None takes the paper's.
     """
     chosen = selection.of_runs(curves, runs)
     features = selection.with_areas(chosen, schedules, config, lambda_, carry_over)
-    validation = selection.roles(config)[role]
-    rows = selection.to_fit(features, schedules, runs, validation, config.law.first_step)
-    found = fit(get(law, shift or SIGNS[role]), rows.table, rows.table["loss"])
-    return Joint(found, rows, role, validation)
+    return fitted(features, schedules, config, runs, role, get(law, shift or SIGNS[role]))
+
+
+def fitted(
+    features: pd.DataFrame,
+    schedules: pd.DataFrame,
+    config: Config,
+    runs: list[str],
+    role: str,
+    law: Law,
+    several_sizes: bool = False,
+) -> Joint:
+    """Fit a law to `runs` on the validation set of `role`, from rows that already have all that it reads."""
+    validation = config.corpus_of(role)
+    first = config.law.first_step
+    rows = selection.to_fit(features, schedules, runs, validation, first, several_sizes)
+    return Joint(fit(law, rows.table, rows.table["loss"]), rows, role, validation)
 
 
 def skill(found: Joint) -> float:

@@ -73,17 +73,35 @@ def with_areas(
     )
 
 
-def to_fit(features: pd.DataFrame, schedules: pd.DataFrame, runs: list[str], validation: str, first_step: int) -> Rows:
+def with_replay(features: pd.DataFrame, experiments: Experiments, config: Config) -> pd.DataFrame:
+    """`features` with `replay`, the share of D_pt in the last phase of each run (r_pt of Eq. 8)."""
+    shares = {
+        name: dict(experiments.runs[name].phases[-1].mixture).get(config.roles.general, 0.0)
+        for name in features["run"].unique()
+    }
+    result = features.assign(replay=features["run"].map(shares))
+    result.attrs = features.attrs
+    return result
+
+
+def to_fit(
+    features: pd.DataFrame,
+    schedules: pd.DataFrame,
+    runs: list[str],
+    validation: str,
+    first_step: int,
+    several_sizes: bool = False,
+) -> Rows:
     """The rows of `runs` on one validation set that a fit uses.
 
     Rows of pre-training before `first_step` are left out (the law holds after the warm-up), and so are
-    rows that several of the runs share, but for one. The rows must come from one model size.
+    rows that several of the runs share, but for one. The rows come from one model size unless `several_sizes`.
     """
     rows = of_runs(features, runs)
     rows = rows[rows["validation"] == validation]
     if not len(rows):
         raise UserError(f"curves have no losses on the validation set {validation!r}: evaluate it")
-    if rows["model"].nunique() > 1:
+    if rows["model"].nunique() > 1 and not several_sizes:
         raise UserError(f"runs of several model sizes ({', '.join(sorted(set(rows['model'])))}) in one fit of Eq. 4")
     unique = without_repeats(rows, schedules)
     early = (unique["phase"] == "pretraining") & (unique["step"] < first_step)
