@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from cpt_dynamics.reporting.latex import Cell, number
 
 NOTHING = Cell("", "--")
+SETS = {"general": r"$D_\mathrm{pt}$", "strong": r"$D_\mathrm{cpt}$"}
+PLAIN = {"general": "D_pt", "strong": "D_cpt"}
 
 
 @dataclass(frozen=True)

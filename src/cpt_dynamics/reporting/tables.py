@@ -12,8 +12,8 @@ from cpt_dynamics.experiments import Experiments
 from cpt_dynamics.files import atomic
 from cpt_dynamics.layout import Layout
 from cpt_dynamics.reporting import public
-from cpt_dynamics.reporting.checks import NOTHING
-from cpt_dynamics.reporting.claims import PLAIN, SETS, all_claims, names
+from cpt_dynamics.reporting.checks import NOTHING, PLAIN, SETS
+from cpt_dynamics.reporting.claims import all_claims, names
 from cpt_dynamics.reporting.latex import Cell, count, escape, fixed, number, percent
 from cpt_dynamics.reporting.material import PUBLISHED, Material
 
