@@ -121,8 +121,9 @@ def test_a_rule_depends_on_the_code_it_runs_and_no_other() -> None:
     training = {Path(path).name for path in import_closure("cpt_dynamics.cli.train")}
     assert {"loop.py", "batches.py", "schedules.py", "branches.py"} <= training
     assert not {"varpro.py", "style.py", "fig03.py", "document.py"} & training
-    drawing = {Path(path).name for path in import_closure("cpt_dynamics.cli.plot")}
+    drawing = {Path(path).name for path in import_closure("cpt_dynamics.cli.plot", "cpt_dynamics.plots.fig03")}
     assert "fig03.py" in drawing
+    assert "fig02.py" not in drawing  # a figure is redrawn for its own module alone
     assert "loop.py" not in drawing
 
 

@@ -131,6 +131,39 @@ def test_runs_are_trained_once_and_retrained_only_for_what_changed(clone: Path) 
     (clone / "config/config.yaml").write_text(yaml.safe_dump(TINY, sort_keys=False))
 
 
+def test_only_new_branches_are_trained(clone: Path) -> None:
+    assert snakemake(clone, "runs").returncode == 0
+    before = {path.name for path in (clone / "results/tiny/branches").glob("*.parquet")}
+    for number in range(200):
+        (clone / f"text/poem-{number}.txt").write_text(f"A poem, the {number}th, of some words and a rhyme. " * 20)
+    with_data = {**TINY, "corpora": {**TINY["corpora"], "poems": {"source": "local", "paths": ["text/poem-*.txt"]}}}
+    leaving = {
+        **EXPERIMENTS["runs"]["fork"],
+        "phases": [{**EXPERIMENTS["runs"]["fork"]["phases"][0], "data": {"poems": 1}}],
+    }
+    figures = {**EXPERIMENTS["figures"], "fig06": {"title": "Another domain", "runs": ["trunk", "poems"]}}
+    more = {"runs": {**EXPERIMENTS["runs"], "poems": leaving}, "figures": figures}
+    (clone / "config/config.yaml").write_text(yaml.safe_dump(with_data, sort_keys=False))
+    (clone / "config/experiments.yaml").write_text(yaml.safe_dump(more, sort_keys=False))
+    planned = jobs(snakemake(clone, "-n", "runs"))
+    assert planned["train"] == 1
+    assert planned["documents"] == planned["split"] == planned["tokens"] == 1
+    done = snakemake(clone, "runs")
+    assert done.returncode == 0, done.stderr[-3000:]
+    after = {path.name for path in (clone / "results/tiny/branches").glob("*.parquet")}
+    (new,) = after - before
+    losses = pd.read_parquet(clone / "results/tiny/branches" / new)
+    assert {"prose", "lists", "rules", "poems"} == set(losses["validation"])
+    other = {**figures, "fig17": {"title": "The same run in another figure", "runs": ["trunk", "fork"]}}
+    (clone / "config/experiments.yaml").write_text(yaml.safe_dump({**more, "figures": other}, sort_keys=False))
+    assert idle(snakemake(clone, "-n", "runs"))
+    (clone / "results/tiny/branches" / new).unlink()
+    again = snakemake(clone, "-n", "runs")
+    assert jobs(again)["train"] == 1
+    (clone / "config/config.yaml").write_text(yaml.safe_dump(TINY, sort_keys=False))
+    (clone / "config/experiments.yaml").write_text(yaml.safe_dump(EXPERIMENTS, sort_keys=False))
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [

@@ -229,8 +229,12 @@ class Config(Section):
         return role
 
     def trained(self) -> list[str]:
-        """Corpora with training text; the others are held out as a whole."""
+        """Corpora that the roles train on."""
         return list(dict.fromkeys([self.roles.general, self.roles.strong, self.roles.weak]))
+
+    def validation_only(self, name: str) -> bool:
+        """Whether the whole text of a corpus is held out."""
+        return name in self.roles.out_of_domain and name not in self.trained()
 
     def earlier(self, name: str) -> list[str]:
         """Corpora whose texts are left out of `name`: those before it among the validation sets.

@@ -64,6 +64,17 @@ def earlier(wildcards):
     return [LAYOUT.documents(name) / "documents.parquet" for name in CONFIG.earlier(wildcards.name)]
 
 
+def own_tokens(wildcards):
+    """Token files of corpora that a branch reads and that play no role: a data set of one's own."""
+    own = [name for name in PLAN.branches[wildcards.branch].run.corpora if name not in CONFIG.validations()]
+    return [
+        LAYOUT.tokens(name, part).with_suffix(suffix)
+        for name in own
+        for part in ("train", "validation")
+        for suffix in (".bin", ".json")
+    ]
+
+
 def parent(wildcards):
     """The branch that a branch starts from. Its checkpoint lies in the undeclared folder of checkpoints."""
     name = PLAN.branches[wildcards.branch].parent

@@ -4,6 +4,7 @@
 rule train:
     input:
         tokens=rules.data.input,
+        more_tokens=own_tokens,
         tokenizer=LAYOUT.tokenizer,
         parent=parent,
         code=code("cli.train"),

@@ -35,7 +35,7 @@ def run_split(options: argparse.Namespace) -> None:
     documents.check(layout.documents(name))
     earlier: list[str | Path] = [layout.documents(other) for other in config.earlier(name)]
     counts = documents.split(
-        name, layout.documents(name), earlier, config.split, layout.text(name), name not in config.trained()
+        name, layout.documents(name), earlier, config.split, layout.text(name), config.validation_only(name)
     )
     training, validation = counts["train"]["documents"], counts["validation"]["documents"]
     print(f"{name}: {training:,} training and {validation:,} validation documents")

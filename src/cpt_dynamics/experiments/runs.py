@@ -122,6 +122,11 @@ class Run:
                 return phase, step - first + 1
         raise ValueError(f"steps count from 1, got {step}")
 
+    @property
+    def corpora(self) -> list[str]:
+        """Names of all corpora that the run reads, without repeats."""
+        return list(dict.fromkeys(name for phase in self.phases for name, _ in phase.mixture))
+
     def tokens(self, step: int) -> int:
         """Tokens trained on up to and including a step."""
         seen = 0

@@ -1,6 +1,6 @@
 """From a plan to files: train branches and write each one's losses and manifest."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from cpt_dynamics.config import Config
 from cpt_dynamics.corpora import batches, tokens
@@ -20,9 +20,14 @@ def train(branches: Iterable[Branch], plan: Plan, config: Config, skip_done: boo
     With `skip_done`, a branch whose files exist and were made from the present text is left as it is.
     """
     layout = Layout(config)
-    trainer = open_trainer(plan, config)
-    text = {name: stream.index["sha256"] for name, stream in trainer.streams.items()}
+    branches = list(branches)
+    own = dict.fromkeys(name for branch in branches for name in branch.run.corpora)
+    trainer = open_trainer(plan, config, list(own))
     for branch in branches:
+        text = {
+            name: trainer.streams[name].index["sha256"]
+            for name in dict.fromkeys([*config.trained(), *branch.run.corpora])
+        }
         path = layout.branch(branch.id)
         manifest = path.with_suffix(".json")
         if skip_done and path.exists() and manifest.exists() and read_json(manifest)["text"] == text:
@@ -50,19 +55,24 @@ def train(branches: Iterable[Branch], plan: Plan, config: Config, skip_done: boo
         )
 
 
-def open_trainer(plan: Plan, config: Config) -> Trainer:
-    """Open the text of a scale, settle device and precision, and get ready to train."""
+def open_trainer(plan: Plan, config: Config, corpora: Sequence[str] = ()) -> Trainer:
+    """Open the text of a scale, settle device and precision, and get ready to train.
+
+    corpora: what the branches read. One that plays no role is opened, too, and validated on by the branches that
+    read it.
+    """
     layout = Layout(config)
     numerics = device.resolve(config.device)
     device.prepare(numerics, layout.compiled)
     lengths = tokens.token_bytes(layout.tokenizer)
-    streams = {name: tokens.open(layout.tokens(name, "train")) for name in config.trained()}
-    sets = []
-    for name in config.validations():
+    trained = dict.fromkeys([*config.trained(), *corpora])
+    streams = {name: tokens.open(layout.tokens(name, "train")) for name in trained}
+    sets = {}
+    for name in dict.fromkeys([*config.validations(), *corpora]):
         spec = config.evaluation
-        size = spec.tokens if name in config.trained() else spec.out_of_domain_tokens
+        size = spec.out_of_domain_tokens if config.validation_only(name) else spec.tokens
         held_out = tokens.open(layout.tokens(name, "validation"))
-        sets.append(ValidationSet.open(name, held_out, lengths, size, config, numerics.device))
+        sets[name] = ValidationSet.open(name, held_out, lengths, size, config, numerics.device)
     vocabulary = int(next(iter(streams.values())).index["vocabulary"])
     return Trainer(config, plan, numerics, streams, vocabulary, sets, layout.root)
 

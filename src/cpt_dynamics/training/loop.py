@@ -69,12 +69,16 @@ class Trainer:
     numerics: Numerics
     streams: dict[str, Tokens]
     vocabulary: int
-    sets: list[ValidationSet]
+    sets: dict[str, ValidationSet]
     folder: Path
 
     @property
     def store(self) -> Store:
         return Store(self.folder / "checkpoints")
+
+    def sets_of(self, run: Run) -> list[ValidationSet]:
+        """Validation sets of the scale, then those of corpora that this run reads besides."""
+        return [self.sets[name] for name in dict.fromkeys([*self.config.validations(), *run.corpora])]
 
     def key(self, run: Run, step: int) -> str:
         """Name of the checkpoint of a run after a step."""
@@ -87,7 +91,7 @@ class Trainer:
 
         Returns its rows (step, lr, tokens, validation, loss, bits_per_byte) and statistics for its manifest.
         """
-        run, config = branch.run, self.config
+        run, config, sets = branch.run, self.config, self.sets_of(branch.run)
         model = build(config.models[run.model], self.vocabulary, run.phases[0].batch, run.seed)
         one = Step(model, config, self.numerics, self.numerics.compile)
         partial = Rows(self.folder / "checkpoints" / f"{branch.id}.rows.json")
@@ -98,7 +102,7 @@ class Trainer:
         base = run.at(max(start, 1))[0].batch.rope_base
         started, began, used = datetime.now(UTC), time.perf_counter(), time.process_time()
         if 0 < start == branch.first:
-            partial.add(run, start, evaluate(one.token_loss, self.sets), self.sets)
+            partial.add(run, start, evaluate(one.token_loss, sets), sets)
         bar = tqdm(range(start + 1, branch.last + 1), desc=branch.id, mininterval=5, unit="step")
         for step in bar:
             phase, _ = run.at(step)
@@ -111,7 +115,7 @@ class Trainer:
                 bar.set_postfix(loss=f"{float(one.losses[step % CHECK_EVERY]):.3f}", refresh=False)
                 bar.set_description(f"{branch.id} {_rate(run, start, step, began)} tokens/s", refresh=False)
             if step in measured:
-                partial.add(run, step, evaluate(one.token_loss, self.sets), self.sets)
+                partial.add(run, step, evaluate(one.token_loss, sets), sets)
             if step in saved:
                 partial.write(step)
                 self.store.save(self.key(run, step), step, model, one.optimizer)
