@@ -1,7 +1,7 @@
 # Two commands do everything on a fresh machine that has Python 3.11 to 3.13: `make reproduce` and `make test`.
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce test test-all lint types format docs-config lock clean
+.PHONY: help setup reproduce test test-all lint types format docs docs-config lock clean
 
 # Settings, e.g. `make reproduce CORES=8 ARGS="--configfile config/scales/smoke.yaml"`.
 CORES ?= all
@@ -22,7 +22,7 @@ reproduce: setup ## set up, then make every figure, table and the paper in resul
 	@test -f $(PUBLIC)/source.json || cpt-dynamics public-curves --to $(PUBLIC) || true
 	snakemake --cores $(CORES) $(ARGS)
 
-test: setup ## set up, then check style and types and run the fast tests
+test: setup ## set up, then check style and types and run the fast tests (one builds the pages)
 	@$(MAKE) --no-print-directory lint types
 	@echo "Slow tests are left out (make test-all runs them); a test that is skipped says why below."
 	@# One thread a process: two processes with a thread per core each would fight over the cores.
@@ -49,12 +49,17 @@ format: ## put code and rules into the project's format
 	ruff format .
 	snakefmt $(SNAKEFILES)
 
+docs: setup ## build the pages of docs/ into site/ (a warning or a dead link is an error; no network needed)
+	python -m sphinx -E -W --keep-going -q -b html docs site
+	@echo "site/index.html"
+
 docs-config: ## write the configuration's schemas and config/README.md anew
 	python -m cpt_dynamics.config_docs --write
+	python -m cpt_dynamics.analysis.findings --write-schema
 
 lock: ## resolve the dependencies anew into requirements.lock (UPGRADE=1: newest versions)
 	python scripts/lock.py $(if $(UPGRADE),--upgrade)
 
 clean: ## remove caches and build files; .venv, data and results stay
-	rm -rf .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
+	rm -rf .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist site
 	find src tests scripts -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -291,6 +291,52 @@ def test_shifts_of_the_transfer_points_overlap(config: Config, exact: Data) -> N
         assert over_steps["parameters"]["E"] == pytest.approx(over_area["parameters"]["E"] * 0.003, rel=0.1)
 
 
+@pytest.fixture(scope="module")
+def held_out(exact: Data) -> Experiments:
+    """The experiments with a held-out transfer in Figure 2."""
+    _, _, experiments = exact
+    entry = experiments.figures["fig02"].model_copy(update={"heldout": ["cpt_constant"]})
+    return dataclasses.replace(experiments, figures={**experiments.figures, "fig02": entry})
+
+
+def test_a_held_out_transfer_is_predicted_and_not_fitted(config: Config, exact: Data, held_out: Experiments) -> None:
+    curves, schedules, experiments = exact
+    fitted = analyse("fig02", curves, schedules, config, experiments)
+    found = analyse("fig02", curves, schedules, config, held_out)
+    assert (fitted["heldout_runs"], found["heldout_runs"]) == ([], ["cpt_constant"])
+    assert found["transfers"]["cpt_constant"] == 1200
+    for role in TRUE:
+        one, two = fitted["sets"][role], found["sets"][role]
+        assert one["heldout"] is None
+        power = one["forms"]["phase_step"]["power"]
+        assert two["forms"]["phase_step"]["power"]["parameters"] == power["parameters"]
+        assert two["heldout"]["mean_absolute_error"] < 3 * power["mae"]
+        assert two["heldout"]["relative_error"] < 0.01
+        assert (one["power_gain"]["n"], two["power_gain"]["n"]) == (3, 4)
+
+
+def test_the_tests_of_the_shift_see_form_and_transfer_point(config: Config, exact: Data, held_out: Experiments) -> None:
+    curves, schedules, _ = exact
+    places = {"transfer_1": 1 / 6, "transfer_2": 2 / 6, "transfer_3": 3 / 6, "cpt_constant": 4 / 6}
+    features = selection.with_areas(curves, schedules, config)
+    continual = curves["run"].isin(list(places)) & (curves["phase"] == "continual")
+    moved = curves.copy()
+    for role, validation in selection.roles(config).items():
+        rows = continual & (curves["validation"] == validation)
+        shift = get("shift_power").predict(TRUE[role], features[rows])
+        moved.loc[rows, "loss"] += 0.5 * curves.loc[rows, "run"].map(places) * shift
+    one = analyse("fig02", curves, schedules, config, held_out)
+    two = analyse("fig02", moved, schedules, config, held_out)
+    for role in TRUE:
+        same, other = (found["sets"][role] for found in (one, two))
+        assert -0.02 < same["transfer"]["low"] < same["transfer"]["high"] < 0.02
+        assert other["transfer"]["slope"] == pytest.approx(0.5 / (1 + 0.5 * 5 / 12), rel=0.03)
+        assert other["transfer"]["places"] == pytest.approx(places)
+        assert same["power_gain"]["p"] < 0.01
+        for error in same["power_gain"]["mean_squared_errors"].values():
+            assert error["power"] < 0.1 * error["exponential"]
+
+
 def test_a_shift_that_depends_on_the_transfer_point_is_seen(config: Config, exact: Data) -> None:
     curves, schedules, experiments = exact
     late = curves["run"].eq("transfer_3") & curves["phase"].eq("continual")
@@ -313,7 +359,8 @@ def test_hidden_curve_is_interpolated_where_it_was_not_evaluated(config: Config,
 
 def test_cpt_moves_from_one_hidden_curve_to_the_other(config: Config, exact: Data) -> None:
     curves, schedules, experiments = exact
-    columns = analyse("fig01", curves, schedules, config, experiments)["columns"]
+    found = analyse("fig01", curves, schedules, config, experiments)
+    columns = found["columns"]
     assert [(c["cpt"], c["hidden"], c["scratch"]) for c in columns] == [
         ("cpt_constant", "hidden_constant", "scratch_constant"),
         ("cpt_wsd", "hidden_wsd", "scratch_wsd"),
@@ -323,6 +370,8 @@ def test_cpt_moves_from_one_hidden_curve_to_the_other(config: Config, exact: Dat
             ends = [part["hidden_at_end"], part["scratch_at_end"]]
             assert min(ends) < part["cpt_at_end"] < max(ends)
             assert 0 < part["moved"] < 1
+    moved = [part["moved"] for column in columns for part in column["sets"].values()]
+    assert found["moved"] == {"least": min(moved), "most": max(moved)}
 
 
 @pytest.mark.parametrize("figure", ["fig01", "fig02", "fig03", "fig10"])

@@ -139,6 +139,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(ROOT / "paper", root / "paper")
     shutil.copytree(ROOT / "data/published", root / "data/published")
     (root / "config").mkdir()
+    shutil.copy(ROOT / "config/claims.yaml", root / "config/claims.yaml")
     (root / "config/experiments.yaml").write_text(yaml.safe_dump(EXPERIMENTS, sort_keys=False))
     raw = config.merge(
         config.read_yaml(ROOT / "config/config.yaml"), config.read_yaml(ROOT / "config/scales/smoke.yaml")

@@ -28,6 +28,7 @@ rule analyse:
     input:
         curves=curves_of,
         fits=needed_fits,
+        recommended=recommended_curves,
         published="data/published/coefficients.yaml",
         code=lambda wildcards: code("cli.analyse", checked(analysis.module, wildcards.figure)),
     output:

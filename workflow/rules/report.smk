@@ -58,6 +58,7 @@ rule report_sources:
         manifests=MANIFESTS,
         corpora=reporting.TABLES["table_corpora"].inputs(CONFIG, EXPERIMENTS),
         published="data/published/coefficients.yaml",
+        claims="config/claims.yaml",
         code=code("cli.report"),
     output:
         SOURCES,
@@ -102,6 +103,7 @@ rule summary:
         manifests=MANIFESTS,
         corpora=reporting.TABLES["table_corpora"].inputs(CONFIG, EXPERIMENTS),
         published="data/published/coefficients.yaml",
+        claims="config/claims.yaml",
         code=code("cli.summary"),
     output:
         LAYOUT.summary,

@@ -23,10 +23,12 @@ def analyse(
     """For each CPT run of the figure, its two hidden curves and how far CPT moved from one to the other.
 
     `moved` is, at the end of CPT, (hidden - CPT) / (hidden - scratch): 0 on the hidden curve of the general
-    corpus, 1 on the curve of the domain corpus trained from scratch. All losses in nats/token.
+    corpus, 1 on the curve of the domain corpus trained from scratch. All losses in nats/token. `moved` of the
+    whole figure holds the `least` and the `most` over columns and sets (null where one is not defined).
     """
     entry = selection.entry(experiments, "fig01")
-    columns = []
+    columns: list[dict[str, Any]] = []
+    every: list[dict[str, float]] = []
     for run in selection.transfers(experiments, entry.runs):
         found = selection.twins(run, experiments, entry.runs)
         if found.scratch is None:
@@ -39,14 +41,17 @@ def analyse(
             for role, validation in selection.roles(config).items()
         }
         columns.append({**names, "transfer": selection.transfer_step(run), "steps": run.steps, "sets": sets})
+        every.extend(sets.values())
     if not columns:
         raise UserError(f"{config.experiments}: fig01 lists no run with a continual phase")
+    moved = [found["moved"] for found in every]
     return plain(
         {
             "figure": "fig01",
             "title": entry.title,
             "validations": selection.roles(config),
             "columns": columns,
+            "moved": {"least": np.min(moved), "most": np.max(moved)},
         }
     )
 

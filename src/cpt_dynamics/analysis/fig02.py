@@ -3,15 +3,17 @@
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from cpt_dynamics.analysis import selection, shifts
 from cpt_dynamics.analysis.joint import SETS, SIGNS
 from cpt_dynamics.analysis.results import plain
+from cpt_dynamics.analysis.statistics import mean_test, slope_test
 from cpt_dynamics.config import Config
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments.runs import Experiments
-from cpt_dynamics.fitting import fit
+from cpt_dynamics.fitting import Fit, fit
 from cpt_dynamics.laws import get
 from cpt_dynamics.laws.shift import FORMS
 
@@ -29,35 +31,103 @@ def analyse(
 
     `forms` holds a fit of the power (Eq. 3), exponential and logarithmic form over the CPT step
     (`phase_step`) and over the forward area (`s1cpt`); under a constant LR they differ in the unit of E only.
-    `spread` compares the transfer points with each other (see `shifts.spread`).
+    `spread` compares the transfer points with each other (see `shifts.spread`). These are of the fitted runs.
+    `heldout` says how well the power form over the CPT step predicts the held-out runs (see `_predicted`, null
+    without any). `transfer` and `power_gain` are tests over all transfers, held-out ones too (see `_trend`, `_gain`).
     """
     entry = selection.entry(experiments, "fig02")
     runs = [run.name for run in selection.transfers(experiments, entry.runs)]
     if len(runs) < 2:
         raise UserError(f"{config.experiments}: fig02 compares transfer points and has {len(runs)}: list more")
-    features = selection.with_areas(selection.of_runs(curves, list(entry.runs)), schedules, config)
+    among = list(dict.fromkeys([*entry.runs, *entry.heldout]))
+    heldout = [run.name for run in selection.transfers(experiments, among) if run.name not in runs]
+    features = selection.with_areas(selection.of_runs(curves, among), schedules, config)
+    total = config.lengths.pretraining + config.lengths.continual
     sets = {}
     for role, validation in selection.roles(config).items():
-        table = shifts.measured(features, experiments, list(entry.runs), validation)
+        table = shifts.measured(features, experiments, among, validation)
+        fitted, left = table[table["run"].isin(runs)], table[table["run"].isin(heldout)]
+        forms = {over: _forms(fitted, role, suffix) for over, suffix in ARGUMENTS.items()}
         sets[role] = {
             "validation": validation,
-            "rows": len(table),
-            "interpolated": int(table["interpolated"].sum()),
-            "spread": shifts.spread(table),
-            "forms": {over: _forms(table, role, suffix) for over, suffix in ARGUMENTS.items()},
-            "shifts": table.to_dict("list"),
+            "rows": len(fitted),
+            "interpolated": int(fitted["interpolated"].sum()),
+            "spread": shifts.spread(fitted),
+            "forms": forms,
+            "shifts": fitted.to_dict("list"),
+            "heldout": _predicted(Fit.from_json(forms["phase_step"]["power"]["fit"]), left) if len(left) else None,
+            "transfer": _trend(table, total),
+            "power_gain": _gain(table, role),
         }
     return plain(
         {
             "figure": "fig02",
             "title": entry.title,
             "runs": runs,
-            "transfers": {name: selection.transfer_step(experiments.runs[name]) for name in runs},
-            "hidden": {name: selection.twins(experiments.runs[name], experiments, entry.runs).hidden for name in runs},
+            "heldout_runs": heldout,
+            "transfers": {name: selection.transfer_step(experiments.runs[name]) for name in [*runs, *heldout]},
+            "hidden": {
+                name: selection.twins(experiments.runs[name], experiments, among).hidden for name in [*runs, *heldout]
+            },
+            "total_steps": total,
             "validations": selection.roles(config),
             "sets": {role: sets[role] for role in SETS},
         }
     )
+
+
+def _predicted(power: Fit, rows: pd.DataFrame) -> dict[str, Any]:
+    """Errors (nats) of the power form on the shifts of runs that it was not fitted to.
+
+    `size` is the mean absolute measured shift of these rows, `relative_error` the mean absolute error over it.
+    """
+    error = float(np.mean(np.abs(power.predict(rows) - rows["shift"])))
+    size = float(np.mean(np.abs(rows["shift"])))
+    return {
+        "rows": len(rows),
+        "mean_absolute_error": error,
+        "size": size,
+        "relative_error": error / size if size else float("nan"),
+        "shifts": rows.to_dict("list"),
+    }
+
+
+def _trend(table: pd.DataFrame, total: int) -> dict[str, Any]:
+    """Least squares of the runs' mean shifts, over the mean of all, against transfer step / `total` steps.
+
+    The mean of a run is over the CPT steps at which the run with the fewest evaluations was evaluated and that
+    lie inside all curves (the steps of `shifts.spread`); others are interpolated linearly in log(step).
+    """
+    curves = {str(run): part.set_index("phase_step")["shift"] for run, part in table.groupby("run", sort=False)}
+    first = max(curve.index.min() for curve in curves.values())
+    last = min(curve.index.max() for curve in curves.values())
+    steps = np.array([step for step in min(curves.values(), key=len).index if first <= step <= last])
+    means = {run: np.mean(np.interp(np.log(steps), np.log(curve.index), curve)) for run, curve in curves.items()}
+    place = table.groupby("run", sort=False)["transfer"].first() / total
+    whole = np.mean(list(means.values()))
+    result = slope_test([place[run] for run in means], [mean / whole for mean in means.values()], "run")
+    return {**result, "means": means, "places": place.to_dict()}
+
+
+def _gain(table: pd.DataFrame, role: str) -> dict[str, Any]:
+    """Whether the power form predicts a left-out run better than the exponential one.
+
+    Each run in turn is predicted by both forms over the CPT step, fitted to the shifts of the other runs. The
+    values of the test are the mean squared error of the power form minus that of the exponential (nats^2, negative
+    where the power form is better), one a run.
+    """
+    errors: dict[str, dict[str, float]] = {}
+    for run in table["run"].unique():
+        out = table["run"] == run
+        errors[str(run)] = {form: _left_out(table[~out], table[out], role, form) for form in ("power", "exponential")}
+    result = mean_test([error["power"] - error["exponential"] for error in errors.values()], "run")
+    return {**result, "mean_squared_errors": errors}
+
+
+def _left_out(rest: pd.DataFrame, out: pd.DataFrame, role: str, form: str) -> float:
+    """Mean squared error (nats^2) on `out` of a form over the CPT step fitted to `rest`."""
+    found = fit(get(f"shift_{form}_t", SIGNS[role]), rest, rest["shift"])
+    return float(np.mean((found.predict(out) - out["shift"]) ** 2))
 
 
 def _forms(table: pd.DataFrame, role: str, suffix: str) -> dict[str, Any]:

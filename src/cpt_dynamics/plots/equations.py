@@ -28,6 +28,17 @@ def cpt(p: Mapping[str, float | None]) -> str:
     )
 
 
+def cpt_size(p: Mapping[str, float | None]) -> tuple[str, str]:
+    """Eq. 7 in two lines, N in millions of parameters."""
+    v = {name: value or 0.0 for name, value in p.items()}
+    return (
+        rf"$L = {v['L0']:.3f} + {number(v['A'])}\,({S1PT}+{S1CPT})^{{-{number(v['alpha'])}}}"
+        rf" - {number(v['C1'])}\,{S2PT}\,N^{{{number(v['g1'])}}}"
+        rf" - {number(v['C2'])}\,{S2CPT}\,N^{{{number(v['g2'])}}}$",
+        rf"$\qquad {_shift(v)} + {number(v['F'])}\,N^{{-{number(v['g3'])}}}$",
+    )
+
+
 def power_shift(p: Mapping[str, float | None], argument: str) -> str:
     """Eq. 3."""
     v = {name: value or 0.0 for name, value in p.items()}

@@ -14,14 +14,16 @@ from cpt_dynamics.laws import get
 from cpt_dynamics.plots import equations, style
 
 FORMS = {"power": style.LAW | {"color": style.BLACK}, "exponential": style.RIVAL | {"color": style.GREY}}
+HELD_OUT = {"mfc": "none", "mew": 0.8}  # shifts that the forms were not fitted to
+HELD_OUT_LINE = {"ls": (0, (3, 1))}
 
 
 def draw(
     curves: pd.DataFrame, schedules: pd.DataFrame, analysis: Mapping[str, Any], config: Config
 ) -> tuple[Figure, pd.DataFrame]:
     """LR and losses on the left, shifts with the fitted forms on the right."""
-    runs, hidden = analysis["runs"], analysis["hidden"]
-    last = max(int(schedules.loc[schedules["run"] == run, "step"].max()) for run in {*runs, *hidden.values()})
+    hidden = analysis["hidden"]
+    last = max(int(schedules.loc[schedules["run"] == run, "step"].max()) for run in {*hidden, *hidden.values()})
     with style.context():
         figure = Figure(figsize=(style.WIDTH, 5.4), layout="constrained")
         style.pads(figure)
@@ -42,7 +44,7 @@ def draw(
             ax.set_ylabel(style.loss_label(role, validation))
         for ax in left:
             style.steps_axis(ax, last)
-            for run, mark in zip(runs, style.TRANSFERS, strict=False):
+            for run, mark in _marks(analysis).items():
                 ax.axvline(analysis["transfers"][run] + 0.5, color=mark["color"], lw=0.8, ls=":", zorder=0.5)
         for ax in left[:-1]:
             ax.set_xlabel("")
@@ -57,6 +59,11 @@ def draw(
             ax.text(-0.16, 1.21, f"({letter})", transform=ax.transAxes, **style.LETTER)
         style.legend_below(figure, handles, columns=3)
     return figure, pd.concat(tables, ignore_index=True)
+
+
+def _marks(analysis: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Colour and marker of each transfer by run, the fitted ones first."""
+    return dict(zip([*analysis["runs"], *analysis["heldout_runs"]], style.TRANSFERS, strict=False))
 
 
 def _losses(
@@ -76,9 +83,10 @@ def _losses(
         (handles[r"hidden curve on $D_\mathrm{pt}$"],) = ax.plot(part["step"], part["loss"], **style.HIDDEN)
         tables.append(style.long(role, "hidden", name, part["step"], part["loss"]))
         seen.append(style.shown(part, last))
-    for run, mark in zip(analysis["runs"], style.TRANSFERS, strict=False):
+    for run, mark in _marks(analysis).items():
         part = rows[(rows["run"] == run) & (rows["phase"] == "continual")].sort_values("step")
-        ax.plot(part["step"], part["loss"], color=mark["color"])
+        look: dict[str, Any] = {} if run in analysis["runs"] else dict(HELD_OUT_LINE)
+        ax.plot(part["step"], part["loss"], color=mark["color"], **look)
         tables.append(style.long(role, "cpt", run, part["step"], part["loss"]))
         seen.append(style.shown(part, last))
     style.loss_limits(ax, seen)
@@ -88,12 +96,15 @@ def _losses(
 def _shifts(ax: Axes, analysis: Mapping[str, Any], role: str, handles: dict[str, Any]) -> list[pd.DataFrame]:
     """The shifts of all points of transfer, and the power and exponential forms fitted to them."""
     found, tables = analysis["sets"][role], []
-    table = pd.DataFrame(found["shifts"])
-    for run, mark in zip(analysis["runs"], style.TRANSFERS, strict=False):
+    table = pd.concat([pd.DataFrame(part["shifts"]) for part in (found, found["heldout"]) if part])
+    for run, mark in _marks(analysis).items():
         part = table[table["run"] == run]
-        label = f"CPT from step {analysis['transfers'][run]:,}"
-        (handles[label],) = ax.plot(part["phase_step"], part["shift"], **{**style.DOTS, **mark, "ms": 3}, alpha=0.85)
-        tables.append(style.long(f"{role}_shift", "measured", run, part["phase_step"], part["shift"]))
+        fitted = run in analysis["runs"]
+        label = f"CPT from step {analysis['transfers'][run]:,}" + ("" if fitted else ", held out")
+        look = {**style.DOTS, **mark, "ms": 3, "alpha": 0.85, **({} if fitted else HELD_OUT)}
+        (handles[label],) = ax.plot(part["phase_step"], part["shift"], **look)
+        series = "measured" if fitted else "held out"
+        tables.append(style.long(f"{role}_shift", series, run, part["phase_step"], part["shift"]))
     steps = np.geomspace(1, table["phase_step"].max(), 200)
     forms = found["forms"]["phase_step"]
     for form, line in FORMS.items():

@@ -1,6 +1,6 @@
-"""Figure 3: Eq. 4 fitted jointly to PT and CPT under several LR schedules."""
+"""Figure 3: Eq. 4 fitted jointly to PT and CPT under several LR schedules; its panels serve Figs. 11 to 16, too."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -12,46 +12,65 @@ from cpt_dynamics.config import Config
 from cpt_dynamics.fitting import Fit
 from cpt_dynamics.plots import equations, fitted, style
 
+PT, CPT = "PT, measured", "CPT, measured"
+Lines = Sequence[tuple[str, str, str]]  # (name, text, colour) of each line of an equation
+
 
 def draw(
     curves: pd.DataFrame, schedules: pd.DataFrame, analysis: Mapping[str, Any], config: Config
 ) -> tuple[Figure, pd.DataFrame]:
     """One column for each schedule with CPT; above a row the fitted equation and, in grey, the printed one."""
     by_group: dict[str, list[str]] = {}
-    moved = set(schedules.loc[schedules["phase"] == "continual", "run"])
-    for run in (run for run in analysis["runs"] if run in moved):
+    for run in moved(schedules, analysis["runs"]):
         by_group.setdefault(selection.group(run), []).append(run)
+    plans = {group: selection.of_runs(schedules, runs[:1], "schedules") for group, runs in by_group.items()}
+    columns = [(style.schedule_label(group, plans[group]), runs) for group, runs in by_group.items()]
+    fits = {role: found["chosen"] for role, found in analysis["fits"].items()}
+    return joint_figure(curves, schedules, config, columns, fits, int(analysis["first_step"]), _printed)
+
+
+def _printed(role: str) -> tuple[str, str]:
+    return "paper, 106M", equations.cpt(published.find("fig03", role).parameters)
+
+
+def joint_figure(
+    curves: pd.DataFrame,
+    schedules: pd.DataFrame,
+    config: Config,
+    columns: Sequence[tuple[str, list[str]]],
+    fits: Mapping[str, Mapping[str, Any]],
+    first: int,
+    printed: Callable[[str], tuple[str, str]],
+) -> tuple[Figure, pd.DataFrame]:
+    """LR above, and losses with the law of each validation set below, a column for each schedule.
+
+    columns: (title, runs under one schedule). fits: by role, as `Joint.summary` gives them. printed: role -> name and
+    text of the published equation.
+    """
     with style.context():
         figure = Figure(figsize=(style.WIDTH, 5.8), layout="constrained")
         style.pads(figure, hspace=0.0)
-        spec = figure.add_gridspec(5, len(by_group), height_ratios=[0.42, 0.42, 1, 0.42, 1])
+        spec = figure.add_gridspec(1 + 2 * len(fits), len(columns), height_ratios=[0.42, *[0.42, 1] * len(fits)])
+        places = {"lr": 0, **{role: 2 + 2 * i for i, role in enumerate(fits)}}
         tables: list[pd.DataFrame] = []
         handles: dict[str, Any] = {}
-        rows: dict[str, list[Axes]] = {"lr": [], "general": [], "strong": []}
-        for j, (group, runs) in enumerate(by_group.items()):
-            column = {name: figure.add_subplot(spec[i, j]) for name, i in (("lr", 0), ("general", 2), ("strong", 4))}
+        rows: dict[str, list[Axes]] = {name: [] for name in places}
+        for j, (title, runs) in enumerate(columns):
+            column = {name: figure.add_subplot(spec[i, j]) for name, i in places.items()}
             plan = selection.of_runs(schedules, runs[:1], "schedules")
             style.lr_panel(column["lr"], plan, color=style.BLACK)
-            column["lr"].set_title(style.schedule_label(group, plan))
+            column["lr"].set_title(title)
             tables.append(style.long("lr", "", runs[0], plan["step"], plan["lr"]))
-            for role, ax in column.items():
-                rows[role].append(ax)
-                before = int((plan["phase"] == "pretraining").sum())
-                style.transfer_line(ax, before)
-                style.steps_axis(ax, len(plan))
-                if role != "lr":
-                    tables += _panel(ax, curves, schedules, analysis, config, runs, role, handles)
-                if role != "strong":
-                    ax.set_xlabel("")
-                    ax.tick_params(labelbottom=False)
-        for role, axes in rows.items():
-            _same_limits(axes, role)
-            axes[0].set_ylabel(
-                r"LR ($10^{-3}$)" if role == "lr" else style.loss_label(role, analysis["validations"][role])
-            )
-        figure.align_ylabels([axes[0] for axes in rows.values()])
-        for i, role in ((1, "general"), (3, "strong")):
-            _equation(figure.add_subplot(spec[i, :]), analysis, role)
+            for name, ax in column.items():
+                rows[name].append(ax)
+                if name != "lr":
+                    tables += _panel(ax, curves, schedules, fits[name], config, runs, name, first, handles)
+            steps(list(column.values()), plan)
+        label_rows(rows, {role: found["validation"] for role, found in fits.items()})
+        for role, found in fits.items():
+            name, text = printed(role)
+            lines = [*equation("this fit", found), (name, text, style.GREY)]
+            write_lines(figure.add_subplot(spec[places[role] - 1, :]), lines)
         style.legend_below(figure, handles, columns=4)
     return figure, pd.concat(tables, ignore_index=True)
 
@@ -60,27 +79,20 @@ def _panel(
     ax: Axes,
     curves: pd.DataFrame,
     schedules: pd.DataFrame,
-    analysis: Mapping[str, Any],
+    found: Mapping[str, Any],
     config: Config,
     runs: list[str],
     role: str,
+    first: int,
     handles: dict[str, Any],
 ) -> list[pd.DataFrame]:
     """Losses of a schedule (all its seeds) and the fitted law, whose highest point in CPT is marked."""
-    found = Fit.from_json(analysis["fits"][role]["chosen"]["fit"])
-    first = int(analysis["first_step"])
     tables, seen = [], []
     for run in runs:
-        rows = fitted.measured(curves, run, analysis["validations"][role], first)
-        after = rows["phase"] == "continual"
-        for name, part, colour in (
-            ("PT, measured", rows[~after], style.BLACK),
-            ("CPT, measured", rows[after], style.VERMILION),
-        ):
-            handles[name] = fitted.dots(ax, part, colour, alpha=0.75)
-            tables.append(style.long(role, name, run, part["step"], part["loss"]))
+        rows = fitted.measured(curves, run, found["validation"], first)
+        tables += losses(ax, rows, role, run, handles)
         seen.append(style.shown(rows, int(rows["step"].max())))
-    curve = fitted.law_curve(found, schedules, runs[0], config, first)
+    curve = fitted.law_curve(Fit.from_json(found["fit"]), schedules, runs[0], config, first)
     (handles["Eq. 4, fitted jointly"],) = ax.plot(curve["step"], curve["loss"], **style.LAW)
     tables.append(style.long(role, "Eq. 4", runs[0], curve["step"], curve["loss"]))
     peak = _peak(curve)
@@ -90,6 +102,39 @@ def _panel(
         )
         tables.append(style.long(role, "peak", runs[0], [peak["step"]], [peak["loss"]]))
     style.loss_limits(ax, seen)
+    return tables
+
+
+def moved(schedules: pd.DataFrame, runs: Sequence[str]) -> list[str]:
+    """Those of the runs that have steps of CPT."""
+    there = set(schedules.loc[schedules["phase"] == "continual", "run"])
+    return [run for run in runs if run in there]
+
+
+def schedule_name(run: str, plan: pd.DataFrame) -> str:
+    """What a run's schedule is called: the end of its name (`weak_cosine_half`) if that is known, or see `style`."""
+    words = run.split(".")[0].split("_")
+    endings = ["_".join(words[i:]) for i in range(len(words))]
+    return next((style.LABELS[end] for end in endings if end in style.LABELS), style.schedule_label(run, plan))
+
+
+def losses(
+    ax: Axes,
+    rows: pd.DataFrame,
+    role: str,
+    run: str,
+    handles: dict[str, Any],
+    colour: str = style.VERMILION,
+    name: str = CPT,
+    before: bool = True,
+) -> list[pd.DataFrame]:
+    """Measured losses as dots: PT in black (if `before`), CPT in a colour."""
+    after = rows["phase"] == "continual"
+    tables = []
+    for label, part, shade in ((PT, rows[~after], style.BLACK), (name, rows[after], colour)):
+        if label == name or before:
+            handles[label] = fitted.dots(ax, part, shade, alpha=0.75)
+            tables.append(style.long(role, label, run, part["step"], part["loss"]))
     return tables
 
 
@@ -103,6 +148,25 @@ def _peak(curve: pd.DataFrame) -> pd.Series | None:
     return top if inside else None
 
 
+def steps(column: Sequence[Axes], plan: pd.DataFrame) -> None:
+    """The axis of steps of a column of panels, labelled under the lowest, and the transfer."""
+    for ax in column:
+        style.transfer_line(ax, int((plan["phase"] == "pretraining").sum()))
+        style.steps_axis(ax, len(plan))
+    for ax in column[:-1]:
+        ax.set_xlabel("")
+        ax.tick_params(labelbottom=False)
+
+
+def label_rows(rows: Mapping[str, list[Axes]], validations: Mapping[str, str]) -> None:
+    """One scale and one label for each row of panels: the LR (`lr`) and the loss of each role."""
+    for name, axes in rows.items():
+        _same_limits(axes, name)
+        domain = "strong" if name == "weak" else name
+        axes[0].set_ylabel(r"LR ($10^{-3}$)" if name == "lr" else style.loss_label(domain, validations[name]))
+    axes[0].figure.align_ylabels([axes[0] for axes in rows.values()])
+
+
 def _same_limits(axes: list[Axes], role: str) -> None:
     low, high = min(ax.get_ylim()[0] for ax in axes), max(ax.get_ylim()[1] for ax in axes)
     for ax in axes:
@@ -111,16 +175,26 @@ def _same_limits(axes: list[Axes], role: str) -> None:
         ax.tick_params(labelleft=False)
 
 
-def _equation(ax: Axes, analysis: Mapping[str, Any], role: str) -> None:
-    """The quality of the joint fit, its equation and the published one, over the width of the figure."""
+def equation(
+    name: str, found: Mapping[str, Any], form: Callable[[Mapping[str, float | None]], str] = equations.cpt
+) -> Lines:
+    """The quality of a joint fit and its equation."""
+    quality = f"$R^2$ = {r2(found['r2'])} over all rows, {r2(found['r2_continual'])} over those of CPT"
+    return [(name, quality, style.BLACK), ("", form(found["parameters"]), style.BLACK)]
+
+
+def r2(value: float | None, digits: int = 4) -> str:
+    """R2, or that it is not defined."""
+    return "undefined" if value is None else f"{value:.{digits}f}"
+
+
+def write_lines(ax: Axes, lines: Lines) -> None:
+    """Lines of text over the width of a panel that has no axes, after their names if they have any."""
     ax.axis("off")
-    chosen, printed = analysis["fits"][role]["chosen"], published.find("fig03", role)
-    quality = f"$R^2$ = {chosen['r2']:.4f} over all rows, {chosen['r2_continual']:.4f} over those of CPT"
-    for y, name, text, colour in (
-        (0.76, "this fit", quality, style.BLACK),
-        (0.42, "", equations.cpt(chosen["parameters"]), style.BLACK),
-        (0.06, "paper, 106M", equations.cpt(printed.parameters), style.GREY),
-    ):
+    top, step = 1 - 0.72 / len(lines), 1.05 / len(lines)
+    longest = max(len(name) for name, _, _ in lines)
+    indent = 0.125 + 0.011 * max(longest - len("paper, 106M"), 0) if longest else 0.0
+    for i, (name, text, colour) in enumerate(lines):
         line: dict[str, Any] = {"transform": ax.transAxes, "fontsize": style.SMALL, "color": colour}
-        ax.text(0, y, name and f"{name}:", **line)
-        ax.text(0.125, y, text, **line)
+        ax.text(0, top - i * step, name and f"{name}:", **line)
+        ax.text(indent, top - i * step, text, **line)

@@ -19,6 +19,7 @@ PATHS: dict[str, tuple[str, dict[str, Any]]] = {
     "continual": ("CPT", style.CONTINUAL),
 }
 SURFACES = {"hidden": "PT surface", "shifted": "shifted surface (limit)"}
+NO_LIMIT = "shifted surface (far CPT)"  # where the limit is too far to draw
 LOOKS = {"hidden": style.HIDDEN, "shifted": SHIFTED}
 POTENTIALS = (":", "--", "-")  # from the lowest on
 TRANSFER: dict[str, Any] = {**style.DOTS, "ms": 4.5, "color": style.BLACK, "zorder": 4}
@@ -45,6 +46,8 @@ def draw(
         forward.set_ylabel(label)
         for ax, letter in zip((solid, forward, annealing), "abc", strict=True):
             ax.set_title(f"({letter})", loc="left", pad=3, **style.LETTER)
+        if not analysis.get("shifted_is_limit", True):
+            handles = {NO_LIMIT if text == SURFACES["shifted"] else text: line for text, line in handles.items()}
         style.legend_below(figure, handles, columns=3)
     return figure, pd.concat(tables, ignore_index=True)
 

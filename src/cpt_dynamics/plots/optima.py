@@ -15,6 +15,7 @@ STRENGTHS: dict[str, dict[str, Any]] = {  # of the distribution shift
     "moderate": {"color": style.BLUE, "ls": "--"},
     "weak": {"color": style.GREEN, "ls": "-."},
 }
+FINAL: dict[str, Any] = {"ls": ":"}  # the goal by the losses at the end of CPT
 AXES = {
     "potential": ("best loss potential (%)", 100.0),
     "peak_lr": (r"best peak LR ($10^{-4}$)", 1e4),
@@ -36,8 +37,12 @@ def draw(
         tables = []
         for ax, letter, panel in zip(top.subplots(1, 2), "ab", upper, strict=True):
             tables += _curves(ax, letter, panel["curves"], panel["knob"], STRENGTHS, "{} shift", handles)
+            if panel["knob"] == "potential" and "final" in panel:  # for other knobs the two goals have one optimum
+                looks = {key: {**look, **FINAL} for key, look in STRENGTHS.items()}
+                tables += _curves(ax, f"{letter} final", panel["final"], panel["knob"], looks, "{}", {})
+                (handles["by final losses"],) = ax.plot([], [], color=style.GREY, **FINAL)
             _axes(ax, f"({letter})", panel["knob"])
-        top.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=3)
+        top.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=4)
         handles = {}
         forms = replay["forms"]
         for j, (ax, form) in enumerate(zip(bottom.subplots(1, len(forms), sharey=True), forms, strict=True), start=1):

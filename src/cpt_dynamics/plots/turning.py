@@ -12,6 +12,7 @@ from cpt_dynamics.plots import optima, style
 
 ONCE: dict[str, Any] = {"ls": "", "marker": "o", "ms": 4.5, "mfc": "white", "mew": 1.2, "zorder": 3}
 NEVER: dict[str, Any] = {"ls": ":", "lw": 1.1}
+MANY = 20_000  # steps, from which on they are counted in thousands
 
 
 def draw(
@@ -24,10 +25,11 @@ def draw(
         ax = figure.subplots()
         handles: dict[str, Any] = {}
         tables = []
-        top = analysis["max_steps"] / 1e3
+        unit, units = (1e3, "thousand steps") if analysis["max_steps"] >= MANY else (1.0, "steps")
+        top = analysis["max_steps"] / unit
         for strength, curve in analysis["curves"].items():
             drawn = [
-                (weight, steps / 1e3)
+                (weight, steps / unit)
                 for weight, steps in zip(curve["weights"], curve["steps"], strict=True)
                 if steps is not None and (curve["at_once"] is None or weight >= curve["at_once"])
             ]
@@ -46,6 +48,6 @@ def draw(
         ax.set_ylim(-0.03 * top, top)
         ax.set_xlim(-0.02, 1.02)
         ax.set_xlabel(optima.WEIGHT)
-        ax.set_ylabel("turning length (thousand steps)")
+        ax.set_ylabel(f"turning length ({units})")
         style.legend_below(figure, handles, columns=3)
     return figure, pd.concat(tables, ignore_index=True)

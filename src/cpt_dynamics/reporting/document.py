@@ -12,7 +12,7 @@ from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments import Experiments
 from cpt_dynamics.files import atomic
 from cpt_dynamics.layout import Layout
-from cpt_dynamics.reporting import macros, tables
+from cpt_dynamics.reporting import findings, macros, tables
 from cpt_dynamics.reporting.checks import Check, Claims
 from cpt_dynamics.reporting.claims import all_claims, claims, names
 from cpt_dynamics.reporting.latex import escape
@@ -23,7 +23,8 @@ INSTALL = (
     "install tectonic, or latexmk with texlive-latex-recommended, texlive-latex-extra,"
     " texlive-fonts-recommended and lmodern"
 )
-SECTIONS = {"results": "runs", "printed": "none", "public": "public"}  # generated part -> `curves` of its figures
+SECTIONS = {"results": "runs", "printed": "none", "public": "public"}  # generated part -> `section` of its figures
+RULES = Path("workflow/rules/figures.smk")  # where each figure has a rule of its own
 NO_TEX = f"no TeX is found (latexmk or tectonic), so the report is written without its PDF: {INSTALL}"
 
 
@@ -38,7 +39,7 @@ def paper_sources() -> list[Path]:
 def sources(config: Config, experiments: Experiments) -> list[Path]:
     """Files that `write` makes in the folder of the report."""
     folder = Layout(config).report
-    generated = ["macros", "overview", *SECTIONS, *tables.available(experiments)]
+    generated = ["macros", "verdicts", "criteria", "overview", *SECTIONS, *tables.available(experiments)]
     return [
         *(folder / path.name for path in paper_sources()),
         *(folder / "generated" / f"{part}.tex" for part in generated),
@@ -54,6 +55,8 @@ def write(material: Material) -> Path:
         _write(folder / path.name, path.read_text())
     found = macros.macros(material)
     _write(folder / "generated/macros.tex", macros.as_latex(found, material.figures))
+    _write(folder / "generated/verdicts.tex", findings.verdicts(material))
+    _write(folder / "generated/criteria.tex", findings.criteria(material))
     _write(folder / "generated/overview.tex", overview(material))
     for section, kind in SECTIONS.items():
         _write(folder / f"generated/{section}.tex", figures(material, kind))
@@ -91,7 +94,7 @@ def overview(material: Material) -> str:
 
 def figures(material: Material, kind: str) -> str:
     """One subsection for each figure that is made from runs, from nothing but print, or from public curves."""
-    chosen = [figure for figure in material.figures if material.experiments.figures[figure].curves == kind]
+    chosen = [figure for figure in material.figures if material.section(figure) == kind]
     return "\n".join(_figure(figure, claims(figure, material), material) for figure in chosen)
 
 
@@ -111,13 +114,21 @@ def _figure(figure: str, found: Claims, material: Material) -> str:
         rf"\paperfigure{{{called}}}",
         r"\begin{figure}[H]\centering",
         rf"\includegraphics[width=\linewidth,height=0.62\textheight,keepaspectratio]{{figures/{figure}.pdf}}",
-        rf"\caption{{{caption} Data: {link}.}}\label{{fig:{figure}}}",
+        rf"\caption{{{caption} Data: {link}. Made by: {_command(figure, material.layout)}.}}\label{{fig:{figure}}}",
         r"\end{figure}",
     ]
     if found.checks:
         lines += _checks(found.checks)
     lines += [" ".join(found.notes), ""]
     return "\n".join(lines)
+
+
+def _command(figure: str, layout: Layout) -> str:
+    """The command that makes a figure, linked to its rule where results lie in the repository."""
+    shown = f"snakemake {escape(figure)}"
+    if layout.report.is_absolute():
+        return rf"\texttt{{{shown}}}"
+    return rf"\datafile{{{os.path.relpath(RULES, layout.report)}}}{{{shown}}}"
 
 
 def _checks(checks: list[Check]) -> list[str]:

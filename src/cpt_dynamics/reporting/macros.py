@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from cpt_dynamics.errors import UserError
+from cpt_dynamics.reporting import findings
 from cpt_dynamics.reporting.checks import verdict
 from cpt_dynamics.reporting.claims import FIGURES, all_claims, claims
 from cpt_dynamics.reporting.latex import count, escape, fixed, number, percent
@@ -48,7 +49,7 @@ def words(figure: str) -> str:
 
 def macros(material: Material) -> dict[str, str]:
     """Name -> LaTeX of every macro."""
-    found = {**general(material), **provenance(material)}
+    found = {**general(material), **provenance(material), **findings.macros(material)}
     for figure, values in OF_FIGURES.items():
         if figure in material.figures:
             found |= {f"{words(figure)}{key}": value for key, value in values(material).items()}
@@ -68,7 +69,7 @@ def general(material: Material) -> dict[str, str]:
     unshared = sum(material.experiments.runs[run].steps for run in names)
     total = config.lengths.pretraining + config.lengths.continual
     tokens = sum(b.run.tokens(b.last) - b.run.tokens(b.first) for b in plan.needed(names))
-    own = {figure for figure in material.figures if material.experiments.figures[figure].curves == "runs"}
+    own = {figure for figure in material.figures if material.section(figure) == "runs"}
     checks = [check for figure, found in all_claims(material).items() if figure in own for check in found.checks]
     return {
         "ScaleName": escape(config.scale),

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from cpt_dynamics import experiments
+from cpt_dynamics.analysis import findings
+from cpt_dynamics.analysis.findings import Finding
 from cpt_dynamics.config import Config, Model, read_yaml
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments import Experiments, Plan
@@ -38,6 +40,18 @@ class Material:
     def figures(self) -> list[str]:
         """Figures of the report, in the order of experiments.yaml."""
         return self.experiments.shown
+
+    def section(self, figure: str) -> str:
+        """What a figure is made from: `runs` of this scale (its fits too), `none` (printed numbers) or `public`."""
+        entry = self.experiments.figures[figure]
+        return "runs" if entry.needs else entry.curves
+
+    @cached_property
+    def findings(self) -> list[Finding]:
+        """The verdict on every claim of config/claims.yaml."""
+        claims = findings.load()
+        shown = [figure for figure in claims.figures if figure in self.figures]
+        return findings.evaluate(claims, {figure: self.result(figure) for figure in shown})
 
     def models(self) -> list[Model]:
         """Sizes that the runs of the figures are trained with, in the order of the configuration."""

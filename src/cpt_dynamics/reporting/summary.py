@@ -1,9 +1,12 @@
 """summary.json: what a machine needs to know of a scale. Its keys are a contract, see `summary`."""
 
 import datetime as dt
+import re
 from pathlib import Path
 from typing import Any
 
+from cpt_dynamics.analysis.findings import Finding
+from cpt_dynamics.analysis.joint import SIGNS
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.files import sha256
 from cpt_dynamics.reporting import tables
@@ -12,6 +15,8 @@ from cpt_dynamics.reporting.material import Material
 from cpt_dynamics.versions import machine
 
 SCHEMA = "cpt-dynamics/summary/1"
+LONGEST = 100  # entries of a list that the summary repeats
+Found = tuple[tuple[str, ...], dict[str, Any], str | None]
 
 
 def summary(material: Material) -> dict[str, Any]:
@@ -25,10 +30,16 @@ def summary(material: Material) -> dict[str, Any]:
         (cpu_seconds_fitting); corpora, tables and figures are not counted.
     branches, steps_trained, steps_unshared : branches, their steps, and the steps of all runs
         had none been shared.
-    fits.<figure>.<validation> : role, law, lambda, parameters, r2, r2_cpt (CPT rows), huber (sum over rows),
-        mean_relative_error and mean_relative_error_cpt, skill; null where a law has none.
+    findings.<id> : finding (1 to 5; null: a question that the paper leaves open), claim, verdict, and by criterion
+        statistic (null: not defined) and threshold (above, below; null: no such bound). The criterion holds where
+        above < statistic < below.
+    fits.<figure>.<validation> : role, validation, law, lambda, parameters, r2, r2_cpt (CPT rows), huber (sum over
+        rows), mean_relative_error and mean_relative_error_cpt, skill; null where a law has none or a figure does not
+        say. Fits beside the one that a figure is about have their keys in fits/<figure>.json, joined with dots, in
+        place of the validation set.
     heldout.<figure>.<validation> : role, mean_relative_error (CPT rows of runs that were not fitted),
         s1_only_mean_relative_error, ratio, and the same for each run under `runs`.
+    recommendations : what fits/recommendations.json says, without its fits and curves; null where there is none.
     checks.<figure> : verdict and list of claim, value, lower, upper, holds.
     figures.<figure>, tables.<table> : path and sha256 of the drawing (PDF) or the table (CSV);
         the same for the CSV of a figure under `data`.
@@ -54,8 +65,10 @@ def summary(material: Material) -> dict[str, Any]:
         "branches": len(material.manifests),
         "steps_trained": sum(branch.steps for branch in material.plan.needed(names)),
         "steps_unshared": sum(material.experiments.runs[name].steps for name in names),
+        "findings": {one.name: finding(one) for one in material.findings},
         "fits": {figure: found for figure in material.figures if (found := fits(material, figure))},
         "heldout": {figure: found for figure in material.figures if (found := heldout(material, figure))},
+        "recommendations": recommendations(material),
         "checks": {
             figure: {
                 "verdict": found.verdict,
@@ -92,39 +105,58 @@ CORPUS_KEYS = (
 
 
 def fits(material: Material, figure: str) -> dict[str, Any]:
-    """Joint fits (`fits.<role>.chosen`) and fits of the shift (`sets.<role>.forms`), by validation set."""
-    result = material.result(figure)
+    """Every fit of a figure that its result keeps with parameters and R2.
+
+    The one that a figure is about, for a validation set, is named by that set: `fits.<role>.chosen`, `fits.<role>`
+    or `sets.<role>.forms.s1cpt.power` of the result. Any other one is named by its keys, joined with dots.
+    """
     found = {}
-    for role, one in result.get("fits", {}).items():
-        chosen = one["chosen"]
-        found[chosen["validation"]] = {
-            "role": role,
-            "law": chosen["fit"]["law"],
-            "lambda": chosen["lambda"],
-            "parameters": chosen["parameters"],
-            "r2": chosen["r2"],
-            "r2_cpt": chosen["r2_continual"],
-            "huber": chosen["huber_sum"],
-            "mean_relative_error": chosen["mean_relative_error"],
-            "mean_relative_error_cpt": chosen["mean_relative_error_continual"],
-            "skill": chosen["skill"],
-        }
-    for role, one in result.get("sets", {}).items():
-        power = one["forms"]["s1cpt"]["power"]
-        found[one["validation"]] = {
-            "role": role,
-            "law": power["fit"]["law"],
-            "lambda": None,
-            "parameters": power["parameters"],
-            "r2": power["r2"],
-            "r2_cpt": power["r2"],
-            "huber": power["huber_sum"],
-            "mean_relative_error": None,
-            "mean_relative_error_cpt": None,
-            "skill": None,
-            "r2_of_forms": {form: fit["r2"] for form, fit in one["forms"]["s1cpt"].items()},
-        }
+    for keys, one, above in _fits(material.result(figure)):
+        main = re.fullmatch(r"fits\.\w+(\.chosen)?|sets\.\w+\.forms\.s1cpt\.power", ".".join(keys))
+        role = keys[1] if keys[0] in ("fits", "sets") and keys[1] in SIGNS else None
+        shown = {"role": one.get("role", role), "validation": one.get("validation", above), **_shown(one)}
+        if main and keys[0] == "sets":
+            forms = material.pick(figure, *keys[:-1])
+            shown["r2_of_forms"] = {form: fit["r2"] for form, fit in forms.items()}
+        name = shown["validation"]
+        found[name if main and name and name not in found else ".".join(keys)] = shown
     return found
+
+
+def _fits(value: Any, keys: tuple[str, ...] = (), above: str | None = None) -> list[Found]:
+    """Every mapping with parameters and R2: its keys, itself, and the validation set that stands above it."""
+    if not isinstance(value, dict):
+        return []
+    if isinstance(value.get("parameters"), dict) and "r2" in value:
+        return [(keys, value, above)]
+    above = value["validation"] if isinstance(value.get("validation"), str) else above
+    return [found for key, inner in value.items() for found in _fits(inner, (*keys, key), above)]
+
+
+def _shown(one: dict[str, Any]) -> dict[str, Any]:
+    law = (one.get("fit") or one).get("law")
+    only_continual = one["r2"] if str(law).startswith("shift") else None  # a shift is there in CPT only
+    return {
+        "law": law,
+        "lambda": one.get("lambda"),
+        "parameters": one["parameters"],
+        "r2": one["r2"],
+        "r2_cpt": one.get("r2_continual", only_continual),
+        "huber": one.get("huber_sum"),
+        "mean_relative_error": one.get("mean_relative_error"),
+        "mean_relative_error_cpt": one.get("mean_relative_error_continual"),
+        "skill": one.get("skill"),
+    }
+
+
+def finding(one: Finding) -> dict[str, Any]:
+    return {
+        "finding": one.finding,
+        "claim": one.text,
+        "verdict": one.verdict,
+        "statistic": {c.name: c.value for c in one.criteria},
+        "threshold": {c.name: {"above": c.above, "below": c.below} for c in one.criteria},
+    }
 
 
 def heldout(material: Material, figure: str) -> dict[str, Any]:
@@ -135,8 +167,28 @@ def heldout(material: Material, figure: str) -> dict[str, Any]:
             **_errors(one["pooled"]),
             "runs": {run: _errors(compared) for run, compared in one["runs"].items()},
         }
-        for role, one in material.result(figure).get("predictions", {}).items()
+        for role, one in (material.result(figure).get("predictions") or {}).items()
+        if isinstance(one, dict) and {"validation", "pooled", "runs"} <= one.keys() and "s1_only" in one["pooled"]
     }
+
+
+def recommendations(material: Material) -> dict[str, Any] | None:
+    """The result of the figure `recommendations` but for fits and lists as long as curves."""
+    if "recommendations" not in material.figures:
+        return None
+    return dict(_short(material.result("recommendations")))
+
+
+def _short(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_short(item) for item in value if not _bulky(item)]
+    if not isinstance(value, dict):
+        return value
+    return {key: _short(item) for key, item in value.items() if key not in ("fit", "fits") and not _bulky(item)}
+
+
+def _bulky(value: Any) -> bool:
+    return isinstance(value, list) and len(value) > LONGEST
 
 
 def _errors(compared: dict[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,5 @@
 """Tables of the report, each written as CSV and LaTeX. A new one is one function, registered in `TABLES`."""
 
-import csv
-import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +9,13 @@ from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments import Experiments
 from cpt_dynamics.files import atomic
 from cpt_dynamics.layout import Layout
-from cpt_dynamics.reporting import public
+from cpt_dynamics.reporting import coefficients, public
 from cpt_dynamics.reporting.checks import NOTHING, PLAIN, SETS
 from cpt_dynamics.reporting.claims import all_claims, names
 from cpt_dynamics.reporting.latex import Cell, count, escape, fixed, number, percent
 from cpt_dynamics.reporting.material import PUBLISHED, Material
+from cpt_dynamics.reporting.table import BREAK, Table, as_csv, as_latex
+from cpt_dynamics.reporting.table2 import table2
 
 # The paper's Table 1, arXiv 2505.07796v2.
 PAPER = {
@@ -35,46 +35,27 @@ PAPER = {
     "lambda": "0.999",
 }
 
-COEFFICIENTS = {
-    "L0": "$L_0$",
-    "A": "$A$",
-    "alpha": r"$\alpha$",
-    "C1": "$C_1$",
-    "C2": "$C_2$",
-    "B": "$B$",
-    "E": "$E$",
-    "beta": r"$\beta$",
-}
-
-
-BREAK = r"\\"  # between the lines of a heading
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table; `columns` are (heading, alignment as in LaTeX); `caption` and `note` are LaTeX."""
-
-    caption: str
-    columns: list[tuple[Cell, str]]
-    rows: list[list[Cell]]
-    note: str = ""
-
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a table is made, and what it reads: fits of `figures` (None: of all), corpora, published values."""
+    """How a table is made, and what it reads: fits of `figures` (None: of all), corpora, published values.
+
+    others: figures whose fits it shows where the scale has them.
+    """
 
     make: Callable[[Material], Table]
     figures: tuple[str, ...] | None = ()
     corpora: bool = False
     published: bool = False
+    others: tuple[str, ...] = ()
 
     def possible(self, experiments: Experiments) -> bool:
         return set(self.figures or ()) <= set(experiments.shown)
 
     def inputs(self, config: Config, experiments: Experiments) -> list[Path]:
         layout = Layout(config)
-        files = [layout.fit(f) for f in (experiments.shown if self.figures is None else self.figures)]
+        wanted = {*(experiments.shown if self.figures is None else self.figures), *self.others}
+        files = [layout.fit(figure) for figure in experiments.shown if figure in wanted]
         if self.published or self.figures is None:
             files.append(PUBLISHED)
         for corpus in config.validations() if self.corpora else []:
@@ -167,29 +148,6 @@ def corpora(material: Material) -> Table:
         " configuration records.",
         columns,
         rows,
-    )
-
-
-def coefficients(material: Material) -> Table:
-    """Fitted coefficients of Eq. 4 beside those printed under the paper's Fig. 3."""
-    printed = {p["role"]: p for p in material.published["fits"] if p["figure"] == "fig03"}
-    rows = []
-    for role, found in material.pick("fig03", "fits").items():
-        theirs, ours = printed[role], found["chosen"]
-        for source, values, validation in (
-            ("paper", theirs["parameters"], theirs["validation"]),
-            ("here", ours["parameters"], ours["validation"]),
-        ):
-            cells = [number(values[key], 4) for key in COEFFICIENTS]
-            rows.append([Cell(PLAIN[role], SETS[role]), Cell(validation), Cell(source), *cells])
-    return Table(
-        r"Coefficients of Eq.~\ref{eq:law}: the paper's (under its Fig.~3) and ours.",
-        [(Cell("set"), "l"), (Cell("corpus"), "l"), (Cell("source"), "l")]
-        + [(Cell(key, tex), "r") for key, tex in COEFFICIENTS.items()],
-        rows,
-        "Areas are sums of learning rates, and losses are those of other models on other text, so equal"
-        " values are not expected; what compares is signs and the quality of the fit. $B$, $E$ and"
-        r" $\beta$ trade off against each other.",
     )
 
 
@@ -327,7 +285,11 @@ def public_curves(material: Material) -> Table:
 TABLES: dict[str, Recipe] = {
     "table1": Recipe(table1),
     "table_corpora": Recipe(corpora, corpora=True),
-    "table_coefficients": Recipe(coefficients, ("fig03",), published=True),
+    "table2": Recipe(table2, ("fig20",), published=True),
+    "table_coefficients": Recipe(coefficients.eq4, ("fig03",), published=True, others=tuple(coefficients.EQ4)),
+    "table_coefficients_other": Recipe(
+        coefficients.others, ("fig02",), published=True, others=tuple(coefficients.OTHERS)
+    ),
     "table_fits": Recipe(fits, ("fig03",), published=True),
     "table_heldout": Recipe(heldout, ("fig10",)),
     "table_public": Recipe(public_curves, ("public_curves",)),
@@ -353,42 +315,3 @@ def write(table: str, material: Material) -> list[Path]:
         with atomic(path) as temporary:
             temporary.write_text(text)
     return paths
-
-
-def as_csv(table: Table) -> str:
-    """The plain text of a table."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(heading.text for heading, _ in table.columns)
-    writer.writerows([cell.text for cell in row] for row in table.rows)
-    return out.getvalue()
-
-
-def as_latex(table: Table, label: str) -> str:
-    """A `longtable` with the rules of booktabs, to be read with \\input."""
-    align = "".join(align for _, align in table.columns)
-    heads = " & ".join(_heading(cell) for cell, _ in table.columns)
-    lines = [
-        rf"\begin{{longtable}}{{@{{}}{align}@{{}}}}",
-        rf"\caption{{{table.caption}}}\label{{tab:{label}}}\\",
-        r"\toprule",
-        rf"{heads} \\",
-        r"\midrule",
-        r"\endfirsthead",
-        r"\toprule",
-        rf"{heads} \\",
-        r"\midrule",
-        r"\endhead",
-        r"\bottomrule",
-        r"\endfoot",
-        *(" & ".join(cell.latex for cell in row) + r" \\" for row in table.rows),
-        r"\end{longtable}",
-    ]
-    if table.note:
-        lines.append(rf"\tablenote{{{table.note}}}")
-    return "\n".join(lines) + "\n"
-
-
-def _heading(cell: Cell) -> str:
-    lines = cell.latex.split(BREAK)
-    return lines[0] if len(lines) == 1 else r"\shortstack{" + BREAK.join(lines) + "}"

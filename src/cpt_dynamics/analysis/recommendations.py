@@ -1,0 +1,383 @@
+"""Recommendations of fitted laws for the knobs of CPT (Eq. 5 of arXiv 2505.07796), and their regret when trained.
+
+Of each knob a small grid of values is trained, which no fit of that knob reads. A law fitted to the other runs
+recommends a value within the range of the grid; it is trained, too, and compared with the best of the grid.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from cpt_dynamics.analysis import selection
+from cpt_dynamics.analysis.joint import SETS, SIGNS, Joint, fitted
+from cpt_dynamics.analysis.results import plain
+from cpt_dynamics.config import Config
+from cpt_dynamics.curves import recommended
+from cpt_dynamics.errors import UserError
+from cpt_dynamics.experiments.runs import Experiments, Run
+from cpt_dynamics.files import read_json
+from cpt_dynamics.laws import Array, get
+from cpt_dynamics.planning import ROLES, Pair, Scan, Scenario
+from cpt_dynamics.schedules import Schedule
+
+WEIGHTS = (0.25, 0.5, 0.75)  # w1, of the D_pt loss
+STEPS = 90  # into which the range of a grid is divided for the search
+DIGITS = 3  # of a recommended value, so that the name of its run does not change with the last digits of a fit
+CPT = {"general": "cpt", "strong": "cpt"}
+REPLAY = {"general": "cpt_replay_general_convex", "strong": "cpt_replay_domain_saturating"}
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What is trained to try a value of a knob: schedules of PT and of CPT, and the laws that recommend by role."""
+
+    pretraining: Mapping[str, Any]
+    continual: Mapping[str, Any]
+    laws: Mapping[str, str]
+    unit: str
+
+
+TRIALS = {
+    "peak_lr": Trial(
+        {"shape": "wsd", "end": 0.1}, {"shape": "cosine", "peak": 1.0}, CPT, "peak LR of CPT over that of PT"
+    ),
+    "replay": Trial(
+        {"shape": "cosine", "end": 0.1}, {"shape": "cosine", "peak": 1.0, "end": 0.1}, REPLAY, "share of D_pt in CPT"
+    ),
+    "potential": Trial(
+        {"shape": "wsd", "end": 1.0}, {"shape": "linear", "peak": "last"}, CPT, "last LR of PT over its peak"
+    ),
+}
+
+
+def analyse(
+    curves: pd.DataFrame,
+    schedules: pd.DataFrame,
+    config: Config,
+    experiments: Experiments,
+    fits: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """What was recommended for each knob and weight, what the grid and the trained recommendation reached.
+
+    The goal is w1*(D_pt loss) + (1 - w1)*(D_cpt loss) at the end of CPT (nats/token). `regret` of a recommendation
+    is its measured goal minus the best one of the grid: negative where it is better than all of them. Over noise:
+    divided by the standard deviation of the goal over seeds, the noise of both losses taken as independent.
+    `in_grid`: the recommended value is one of the grid's, so that its run is the grid's run.
+
+    `regret` at the top: `mean` and `worst` over all knobs and weights, `better_or_equal` and `n` counts; `new` counts
+    the recommendations that are not in the grid, `mean_new` is their mean. The recommendations and the curves of
+    their runs are read from results/<scale>/recommended.
+    """
+    plan = read_json(recommended.plan_path(config))
+    noise = _noise(fits)
+    knobs = {}
+    for knob in TRIALS:
+        table = recommended.read(config, knob)
+        knobs[knob] = trained(plan["knobs"][knob], curves, table, config, noise)
+    found = [one for part in knobs.values() for one in part["recommendations"]]
+    new = [one["regret"] for one in found if not one["in_grid"]]
+    return plain(
+        {
+            "figure": "recommendations",
+            "title": selection.entry(experiments, "recommendations").title,
+            "validations": selection.roles(config),
+            "lambda": config.law.lambda_,
+            "carry_over": config.law.carry_over,
+            "first_step": config.law.first_step,
+            "measure": plan["measure"],
+            "weights": plan["weights"],
+            "noise": noise,
+            "knobs": knobs,
+            "regret": {
+                "mean": np.mean([one["regret"] for one in found]),
+                "worst": max(one["regret"] for one in found),
+                "better_or_equal": sum(one["regret"] <= 0 for one in found),
+                "n": len(found),
+                "new": len(new),
+                "mean_new": np.mean(new) if new else None,
+                **{f"{name}_over_noise": _over(found, reduce) for name, reduce in (("mean", np.mean), ("worst", max))},
+            },
+        }
+    )
+
+
+def _over(found: list[dict[str, Any]], reduce: Any) -> float | None:
+    """Mean or worst of the regrets over noise; None where the noise is not known."""
+    values = [one["regret_over_noise"] for one in found]
+    return None if any(value is None for value in values) else float(reduce(values))
+
+
+def _noise(fits: Mapping[str, Any] | None) -> dict[str, float | None]:
+    """Standard deviation of a final loss over seeds by role (nats/token); None where it is not known."""
+    known = (fits or {}).get("seeds", {}).get("noise") or {}
+    return {role: known.get(role) for role in SETS}
+
+
+def trained(
+    planned: Mapping[str, Any],
+    curves: pd.DataFrame,
+    table: pd.DataFrame,
+    config: Config,
+    noise: Mapping[str, float | None],
+) -> dict[str, Any]:
+    """The plan of one knob with what its grid and its recommended runs reached."""
+    grid = [
+        {"run": run, "value": value, "loss": final(curves, run, config), "predicted": planned["predicted"]["grid"][run]}
+        for run, value in planned["grid"].items()
+    ]
+    results = []
+    for one in planned["recommendations"]:
+        weight, loss = one["weight"], final(table, one["run"], config)
+        goals = {point["run"]: _goal(weight, point["loss"]) for point in grid}
+        best = min(goals, key=lambda run: goals[run])
+        regret = _goal(weight, loss) - goals[best]
+        scale = _goal_noise(weight, noise)
+        results.append(
+            {
+                **one,
+                "loss": loss,
+                "goal": _goal(weight, loss),
+                "grid": goals,
+                "best_of_grid": {"run": best, "value": planned["grid"][best], "goal": goals[best]},
+                "regret": regret,
+                "regret_over_noise": regret / scale if scale else None,
+                "in_grid": one["value"] in planned["grid"].values(),
+            }
+        )
+    return {**planned, "grid": grid, "recommendations": results}
+
+
+def final(curves: pd.DataFrame, run: str, config: Config) -> dict[str, float]:
+    """Losses at the last step of a run by role (nats/token)."""
+    result = {}
+    for role, validation in selection.roles(config).items():
+        rows = selection.of_runs(curves, [run])
+        rows = rows[rows["validation"] == validation]
+        if not len(rows):
+            raise UserError(f"run {run!r} has no losses on the validation set {validation!r}: evaluate it")
+        result[role] = float(rows.sort_values("step")["loss"].iloc[-1])
+    return result
+
+
+def _goal(weight: float, loss: Mapping[str, float]) -> float:
+    return weight * loss["general"] + (1 - weight) * loss["strong"]
+
+
+def _goal_noise(weight: float, noise: Mapping[str, float | None]) -> float | None:
+    general, strong = noise["general"], noise["strong"]
+    if general is None or strong is None:
+        return None
+    return float(np.hypot(weight * general, (1 - weight) * strong))
+
+
+# --- what is recommended: no loss of a grid is read ---------------------------------------------------------
+
+
+def recommend(
+    curves: pd.DataFrame, schedules: pd.DataFrame, config: Config, experiments: Experiments
+) -> dict[str, Any]:
+    """For each knob the fits, the recommended value for every weight, and the runs that try them.
+
+    `knobs[knob]`: `fitted` and `left_out`, the runs that the fits read and those of the figure's list that they do
+    not (see `to_fit`); `grid`, run -> value of the trained grid, which gives the range of the search; `predicted`,
+    losses over that range and of the grid; `recommendations`, for every weight the `value` (the best by the losses
+    at the end of CPT, rounded), its `run`, its predicted losses and goal, and the best `by_change` of the losses, as
+    Eq. 5 is printed; `runs`, run -> its entry as experiments.yaml would state it.
+    """
+    entry = selection.entry(experiments, "recommendations")
+    grids = {knob: grid_of(knob, entry.heldout, config, experiments) for knob in TRIALS}
+    used = {knob: to_fit(knob, entry.runs, grid, experiments) for knob, grid in grids.items()}
+    fits: dict[tuple[Any, ...], Joint] = {}  # two knobs may ask for the same one
+    knobs = {}
+    for knob, trial in TRIALS.items():
+        for role, law in trial.laws.items():
+            key = (role, law, *used[knob])
+            if key not in fits:
+                fits[key] = _fit(law, role, used[knob], curves, schedules, config, experiments)
+        chosen = {role: fits[(role, law, *used[knob])] for role, law in trial.laws.items()}
+        knobs[knob] = {
+            "fitted": used[knob],
+            "left_out": [run for run in entry.runs if run not in used[knob]],
+            **by_laws(knob, chosen, grids[knob], config),
+        }
+    return plain({"figure": "recommendations", "measure": "final", "weights": WEIGHTS, "knobs": knobs})
+
+
+def by_laws(knob: str, fits: Mapping[str, Joint], grid: Mapping[str, float], config: Config) -> dict[str, Any]:
+    """What the laws of both losses recommend for a knob within the range of its grid."""
+    pair = Pair(*(fits[role].fit for role in SETS))
+    low, high = min(grid.values()), max(grid.values())
+    found = over(knob, pair, np.linspace(low, high, STEPS + 1), config)
+    on_grid = _losses(over(knob, pair, grid.values(), config))
+    chosen = [_choose(knob, weight, found, pair, config) for weight in WEIGHTS]
+    return {
+        "unit": TRIALS[knob].unit,
+        "laws": dict(TRIALS[knob].laws),
+        "grid": dict(grid),
+        "scanned": [low, high],
+        "predicted": {
+            "values": found.values,
+            "loss": _losses(found),
+            "grid": {run: {role: losses[i] for role, losses in on_grid.items()} for i, run in enumerate(grid)},
+        },
+        "fits": {role: one.summary() for role, one in fits.items()},
+        "recommendations": chosen,
+        "runs": {one["run"]: run_entry(knob, one["value"]) for one in chosen},
+    }
+
+
+def stated(knob: str, value: float) -> tuple[dict[str, Any], dict[str, Any], dict[str, float]]:
+    """Schedules of PT and of CPT and the text of CPT at a value, in the units of `TRIALS`."""
+    pretraining, continual = dict(TRIALS[knob].pretraining), dict(TRIALS[knob].continual)
+    data = {"strong": 1.0}
+    if knob == "potential":
+        pretraining["end"] = value
+    elif knob == "peak_lr":
+        continual["peak"] = value
+    else:
+        data = {"general": value, "strong": round(1 - value, 9)}
+    return pretraining, continual, data
+
+
+def scenario(knob: str, value: float, config: Config) -> Scenario:
+    """The PT and the CPT that try a value."""
+    pretraining, continual, data = stated(knob, value)
+    lengths = config.lengths
+    return Scenario(
+        pretraining=Schedule.model_validate(pretraining),
+        pretraining_steps=lengths.pretraining,
+        continual=Schedule.model_validate(continual),
+        continual_steps=lengths.continual,
+        peak_lr=config.optimizer.peak_lr,
+        warmup=lengths.warmup,
+        rewarmup=lengths.rewarmup,
+        replay=data.get("general", 0.0),
+    )
+
+
+def run_entry(knob: str, value: float) -> dict[str, Any]:
+    """The run that tries a value, as experiments.yaml would state it."""
+    pretraining, continual, data = stated(knob, value)
+    return {
+        "phases": [
+            {"phase": "pretraining", "data": {"general": 1.0}, "steps": "pretraining", "schedule": pretraining},
+            {"phase": "continual", "data": data, "steps": "continual", "schedule": continual},
+        ]
+    }
+
+
+def run_name(knob: str, value: float) -> str:
+    """Name of the run that tries a value: the knob and the value in thousandths."""
+    return f"recommended_{knob}_{round(value * 10**DIGITS)}"
+
+
+def grid_of(knob: str, runs: list[str], config: Config, experiments: Experiments) -> dict[str, float]:
+    """Those of the runs that try a value of the knob, with that value, ascending."""
+    found = {}
+    for name in runs:
+        value = tried(knob, experiments.runs[name], config)
+        if value is not None:
+            found[name] = value
+    if len(set(found.values())) < 2:
+        raise UserError(
+            f"{config.experiments}: recommendations has fewer than two values of {knob} among its held-out runs:"
+            " add runs that differ in it alone"
+        )
+    return dict(sorted(found.items(), key=lambda item: item[1]))
+
+
+def tried(knob: str, run: Run, config: Config) -> float | None:
+    """The value of the knob that a run tries; None if it is another run than that value gives.
+
+    All LRs and the text of both phases must be those of the trial at that value.
+    """
+    peak = config.optimizer.peak_lr
+    before = selection.transfer_step(run)
+    if before in (0, run.steps) or run.seed != config.seed or run.model != next(iter(config.models)):
+        return None
+    replay = dict(run.phases[-1].mixture).get(config.roles.general, 0.0)
+    known = {
+        # Without a re-warm-up no step of CPT has its peak, which is the LR of the checkpoint.
+        "peak_lr": float(run.lr[before - 1 :].max()) / peak,
+        "potential": float(run.lr[before - 1]) / peak,
+        "replay": replay,
+    }
+    value = float(round(known[knob], 9))
+    trial = scenario(knob, value, config).lr
+    same = len(trial) == run.steps and np.allclose(trial, run.lr, rtol=1e-9, atol=0)
+    wanted = {config.corpus_of(role): share for role, share in stated(knob, value)[2].items() if share > 0}
+    read = {name: round(share, 9) for name, share in run.phases[-1].mixture}
+    return value if same and read == wanted else None
+
+
+def to_fit(knob: str, runs: list[str], grid: Mapping[str, float], experiments: Experiments) -> list[str]:
+    """The runs that a knob's laws are fitted to, none of them of its grid.
+
+    peak_lr, potential (Eq. 4): all PT, and CPT without replay. replay (Eq. 8): all PT, and CPT at every ratio but
+    for what starts from the checkpoint of the grid, of which only the pre-training is fitted.
+    """
+    if knob != "replay":
+        return [run for run in runs if run not in grid and not _replays(experiments.runs[run])]
+    checkpoints = {_checkpoint(experiments.runs[run]) for run in grid}
+    return [
+        run
+        for run in runs
+        if run not in grid
+        and (not selection.transfers(experiments, [run]) or _checkpoint(experiments.runs[run]) not in checkpoints)
+    ]
+
+
+def _replays(run: Run) -> bool:
+    """Whether the CPT of a run reads anything of the corpus of its PT."""
+    return run.phases[-1].phase == "continual" and run.phases[0].mixture[0][0] in dict(run.phases[-1].mixture)
+
+
+def _checkpoint(run: Run) -> bytes:
+    """What tells the checkpoint that CPT starts from: the LR of every step before."""
+    return run.lr[: selection.transfer_step(run)].tobytes()
+
+
+def _fit(
+    law: str,
+    role: str,
+    runs: list[str],
+    curves: pd.DataFrame,
+    schedules: pd.DataFrame,
+    config: Config,
+    experiments: Experiments,
+) -> Joint:
+    """A law of the replay ratio or without it, fitted for the loss of `role`."""
+    features = selection.with_areas(selection.of_runs(curves, runs), schedules, config)
+    features = selection.with_replay(features, experiments, config)
+    return fitted(features, schedules, config, runs, role, get(law, SIGNS[role]))
+
+
+def over(knob: str, pair: Pair, values: Iterable[float], config: Config) -> Scan:
+    """Losses predicted at values of a knob, which are in the units of `TRIALS`."""
+    chosen = [float(value) for value in values]
+    outcomes = [scenario(knob, value, config).outcome(pair.roles()) for value in chosen]
+    before, after = ({role: np.array([o[role][end] for o in outcomes]) for role in ROLES} for end in (0, 1))
+    return Scan(knob, np.array(chosen), before, after)
+
+
+def _losses(found: Scan) -> dict[str, Array]:
+    """Losses at the end of CPT, [values], by the roles of `SETS`."""
+    return dict(zip(SETS, (found.after[role] for role in ROLES), strict=True))
+
+
+def _choose(knob: str, weight: float, found: Scan, pair: Pair, config: Config) -> dict[str, Any]:
+    """The value recommended for a weight, with what the laws predict for it."""
+    best = found.best(weight, "final")
+    value = round(best.value, DIGITS)
+    loss = {role: float(losses[0]) for role, losses in _losses(over(knob, pair, [value], config)).items()}
+    return {
+        "weight": weight,
+        "value": value,
+        "run": run_name(knob, value),
+        "interior": best.interior,
+        "by_change": round(found.best(weight, "change").value, DIGITS),
+        "predicted": {**loss, "goal": _goal(weight, loss)},
+    }

@@ -1,0 +1,100 @@
+"""Errors of every law on CPT runs that it was not fitted to."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+from cpt_dynamics.config import Config
+from cpt_dynamics.plots import style
+
+LABELS = {
+    "cpt": "Eq. 4",
+    "cpt_lr_weighted_01": r"Eq. 9, $\epsilon = 0.1$",
+    "cpt_lr_weighted_02": r"Eq. 9, $\epsilon = 0.2$",
+    "cpt_power": "Eq. 10, power of $S_2$",
+    "cpt_log": "Eq. 4, log shift",
+    "cpt_exponential": "Eq. 4, exponential shift",
+    "s1_only": "Eq. 4 without $S_2$",
+    "s1_only_log": "Eq. 4 without $S_2$, log shift",
+    "s1_only_exponential": "Eq. 4 without $S_2$, exponential shift",
+    "cpt_multi_power": "Eq. 4, Multi-Power drops",
+    "cpt_fsl": "Eq. 4, Functional Scaling",
+    "annealing": "Eq. 2, no shift",
+    "annealing_s1_only": "$S_1$ alone, no shift",
+    "multi_power": "Multi-Power Law, no shift",
+    "fsl": "Functional Scaling, no shift",
+    "fsl_rewarm": "Functional Scaling, re-warm-up, no shift",
+}
+COLOURS = {True: style.BLUE, False: style.GREY}  # with and without a shift term
+
+
+def draw(
+    curves: pd.DataFrame, schedules: pd.DataFrame, analysis: Mapping[str, Any], config: Config
+) -> tuple[Figure, pd.DataFrame]:
+    """One panel for each validation set: a dot for a law's error over all held-out rows, a tick for each run."""
+    names = ordered(analysis["sets"])
+    with style.context():
+        figure = Figure(figsize=(style.WIDTH, 1.3 + 0.2 * len(names)), layout="constrained")
+        style.pads(figure)
+        axes: Any = figure.subplots(1, len(analysis["sets"]), sharey=True, squeeze=False)[0]
+        handles: dict[str, Any] = {}
+        tables = []
+        for ax, (role, found) in zip(axes, analysis["sets"].items(), strict=True):
+            tables.append(_panel(ax, found, role, names, analysis["noise_relative"][role], handles))
+            ax.set_title(f"{style.SET_LABELS[role]} ({found['validation']})")
+        some = next(iter(analysis["sets"].values()))["laws"]
+        axes[0].set_yticks(
+            range(len(names)), [f"{LABELS.get(name, name)} ({some[name]['n_parameters']})" for name in reversed(names)]
+        )
+        axes[0].set_ylim(-0.6, len(names) - 0.4)
+        style.panel_letters(np.array(axes))
+        style.legend_below(figure, handles, columns=3)
+    return figure, pd.concat(tables, ignore_index=True)
+
+
+def ordered(sets: Mapping[str, Any]) -> list[str]:
+    """The laws by their mean rank over the validation sets, best first."""
+    names = list(next(iter(sets.values()))["laws"])
+    last = len(names) + 1
+    return sorted(names, key=lambda name: sum(found["laws"][name]["rank"] or last for found in sets.values()))
+
+
+def _panel(
+    ax: Axes,
+    found: Mapping[str, Any],
+    role: str,
+    names: list[str],
+    noise: float | None,
+    handles: dict[str, Any],
+) -> pd.DataFrame:
+    """The errors of all laws on one validation set, in %."""
+    tables = []
+    for i, name in enumerate(names):
+        one, y = found["laws"][name], len(names) - 1 - i
+        colour = COLOURS[one["shift"]]
+        runs = {run: 100 * error for run, error in one["runs"].items() if error}
+        (tick,) = ax.plot(list(runs.values()), [y] * len(runs), ls="", marker="|", ms=6, mew=0.5, color=colour)
+        tables.append(style.long(role, "one run (%)", name, list(runs), list(runs.values())))
+        if not one["error"]:
+            continue
+        best = name == found["best"]
+        look: dict[str, Any] = {"ls": "", "marker": "*" if best else "o", "ms": 9 if best else 4.6, "mew": 0}
+        (dot,) = ax.plot(100 * one["error"], y, color=style.VERMILION if best else colour, zorder=3, **look)
+        kind = "lowest" if best else "law with a shift term" if one["shift"] else "law without one"
+        handles.setdefault(kind, dot)
+        handles.setdefault("one held-out run", tick)
+        tables.append(style.long(role, "all rows (%)", name, [name], [100 * one["error"]]))
+    if noise:
+        handles["seed noise of a final loss"] = ax.axvline(100 * noise, color=style.ORANGE, lw=1.1, ls="--", zorder=1)
+        tables.append(style.long(role, "seed noise (%)", "", ["noise"], [100 * noise]))
+    ax.set_xscale("log")
+    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    ax.xaxis.set_minor_formatter(NullFormatter())
+    ax.set_xlabel("mean relative error on unseen CPT (%)")
+    return pd.concat(tables, ignore_index=True)

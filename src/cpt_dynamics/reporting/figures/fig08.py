@@ -1,0 +1,61 @@
+"""What Figure 8 shows: the best loss potential, peak LR and replay ratio against the weight of the D_pt loss."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from cpt_dynamics.reporting.checks import Check, Claims, statement
+from cpt_dynamics.reporting.figures.statements import sentence
+from cpt_dynamics.reporting.latex import Cell, escape, fixed
+from cpt_dynamics.reporting.material import Material
+
+KNOBS = {"potential": "loss potential", "peak_lr": "peak LR", "replay": "replay ratio"}
+ENOUGH = 1.5  # knobs with a best value inside the scanned range, as in config/claims.yaml
+
+
+def claims(material: Material) -> Claims:
+    result = material.result("fig08")
+    interior = result["interior"]
+    checks = [
+        Check(
+            "knobs (of three) with a best value inside the scanned range for some weight",
+            "knobs with a best value inside the scanned range for some weight",
+            interior["knobs"],
+            ENOUGH,
+            show=lambda value: fixed(value, 0),
+            printed=Cell("3"),
+            wanted=Cell("2 or 3"),
+        ),
+        *(statement(sentence(check["text"]), check["holds"]) for check in result["checks"]),
+    ]
+    notes = [_inside(KNOBS[knob], interior["change"][knob], interior["final"][knob]) for knob in KNOBS]
+    steps = result["continual_steps"]
+    return Claims(
+        r"The value that minimises the weighted goal of Eq.~5 of the paper, $w_1$ times the change of the \Dpt{} loss"
+        r" plus $1-w_1$ times that of the \Dcpt{} loss over CPT, by the laws fitted here: WSD pre-training of"
+        f" {result['pretraining_steps']:,} steps to 10\\,\\% of its peak, CPT with a cosine of {steps:,} steps to"
+        " zero. (a) Loss potential of the checkpoint, without re-warm-up, for three strengths of the shift: strong"
+        " (Figure~3), moderate (Figure~12 at 50\\,\\% replay) and weak (Figure~11). (b) Peak learning rate. (c)"
+        " Replay ratio for three lengths of CPT, by two readings of Eq.~8 and by separate fits. Dotted in (a): by"
+        " the losses at the end of CPT instead of their changes. To see: for which weights the best value is no"
+        " end of the range, and where it moves.",
+        "curves that fall with $w_1$ for potential and learning rate, higher for a weaker shift, and that rise with"
+        " $w_1$ for the replay ratio, above the line of equal distributions only for large $w_1$; without numbers.",
+        checks,
+        notes,
+    )
+
+
+def _inside(name: str, change: Mapping[str, Any], final: Mapping[str, Any]) -> str:
+    """For which weights the best value of a knob lies inside the range."""
+    parts = [
+        f"{escape(key)}: {_weights(found)} (by final losses {_weights(final[key])})" for key, found in change.items()
+    ]
+    return f"Weights $w_1$ with a best {name} inside the range: {'; '.join(parts)}."
+
+
+def _weights(found: Mapping[str, Any]) -> str:
+    if not found["weights"]:
+        return "none"
+    if found["weights"] == 1:
+        return f"{found['lowest']:g}"
+    return f"{found['lowest']:g} to {found['highest']:g}"
