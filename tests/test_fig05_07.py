@@ -214,6 +214,7 @@ def test_critical_point_is_the_loss_of_training_from_scratch(results: Results) -
     assert critical["point"] == pytest.approx(TRUE["general"]["L0"] + 1.6, abs=0.03)
     assert critical["range"][0] <= critical["point"] <= critical["range"][1]
     assert critical["by_law"] == pytest.approx(TRUE["general"]["L0"] + TRUE["general"]["B"], abs=0.1)
+    assert critical["reached"] == pytest.approx(1 - (1 + 20.0 * 1.5) ** -0.35, abs=0.05)
     assert critical["fit"]["r2"] > 0.99
 
 

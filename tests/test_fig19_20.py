@@ -11,6 +11,7 @@ from paper_runs import TRUE, made
 
 from cpt_dynamics import plots
 from cpt_dynamics.analysis import analyse, selection
+from cpt_dynamics.analysis import fig20 as analysis_of_fig20
 from cpt_dynamics.config import Config
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments.runs import Experiments
@@ -140,7 +141,10 @@ def test_eq_4_is_the_best_where_it_is_true(results: Results) -> None:
         assert carry["difference"]["p"] < 0.05
 
 
-def test_the_fit_of_figure_3_is_used_where_it_is_given(data: Data, results: Results) -> None:
+def test_the_fit_of_figure_3_is_used_where_it_is_given(
+    data: Data, results: Results, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(analysis_of_fig20, "VARIANTS", {})
     curves, schedules, config, experiments = data
     runs = list(experiments.figures["fig03"].runs)
     sets = results["fig20"]["sets"]

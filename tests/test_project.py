@@ -36,7 +36,8 @@ def _module(path: str) -> ModuleType:
 lock = _module("scripts/lock.py")
 PINS: dict[str, str] = lock.read_lock()
 EXTRAS = {
-    name: [Requirement(r) for r in PROJECT["optional-dependencies"][name]] for name in ("train", "workflow", "dev")
+    name: [Requirement(r) for r in PROJECT["optional-dependencies"][name]]
+    for name in ("train", "workflow", "dev", "docs")
 }
 CORE = [Requirement(r) for r in PROJECT["dependencies"]]
 RUNTIME = [*CORE, *EXTRAS["train"], *EXTRAS["workflow"]]
@@ -66,7 +67,7 @@ def test_the_lock_pins_each_distribution_once_exactly_and_for_every_platform() -
     assert [name for name in names if lock.LEFT_OUT.match(name)] == []
 
 
-@pytest.mark.parametrize("requirement", [*RUNTIME, *EXTRAS["dev"]], ids=lambda r: r.name)
+@pytest.mark.parametrize("requirement", [*RUNTIME, *EXTRAS["dev"], *EXTRAS["docs"]], ids=lambda r: r.name)
 def test_ranges_admit_the_locked_version(requirement: Requirement) -> None:
     assert PINS[lock.normalized(requirement.name)] in requirement.specifier
 

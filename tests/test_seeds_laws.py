@@ -284,7 +284,7 @@ def test_every_printed_fit_stands_beside_one_of_this_scale(config: Config) -> No
     assert texts["3", "D_cpt", "paper"][5:7] == ["-0.666", "5662"]
     assert texts["12", "D_pt", "here, replay 33 %"][:4] == ["2.500", "0.500", "0.400", "0.200"]
     assert texts["16", "D_pt", "here, large"][-1] == "0.9900"
-    assert texts["20", "D_cpt", "paper, power"][-2] == "z1 0.693, z2 0.962"
+    assert texts["20", "D_cpt", "paper, Eq. 10"][-2] == "z1 0.693, z2 0.962"
     assert texts["15", "D_pt", "here, Eq. 7, all sizes"][-2:] == ["g1 0.100, g2 0.200, g3 0.300, F 3.00", "0.9900"]
 
 

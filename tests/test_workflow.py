@@ -1,5 +1,6 @@
 """The DAG: it plans from a fresh copy, takes data sets of one's own, reruns what changed, and runs from end to end."""
 
+import importlib
 import json
 import os
 import shutil
@@ -12,6 +13,10 @@ import pytest
 import yaml
 from conftest import EXPERIMENTS, REPOSITORY, TINY, write_texts
 
+from cpt_dynamics import analysis, plots
+from cpt_dynamics.reporting import TABLES, claims
+
+FIGURES_OF_THE_PAPER = [f"fig{number:02d}" for number in range(1, 23)]
 PARTS = ["Snakefile", "workflow", "profiles", "paper", "data/published", "environment.yml", "config"]
 
 
@@ -66,10 +71,11 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_front_door_plans_the_whole_default_scale(tmp_path: Path) -> None:
     copy_parts(tmp_path)
     planned = jobs(snakemake(tmp_path, "-n"))
-    assert planned["train"] == 20
-    assert planned["plot"] == 10  # five from runs, five from printed coefficients; public curves are not here
+    assert planned["train"] == 92
+    assert planned["plot"] == 32  # 22 of the paper, 5 of the kit, 5 from print; public curves are not here
+    assert planned["recommended"] == 3
     only = jobs(snakemake(tmp_path, "-n", "fig02"))
-    assert only["train"] == 5  # the trunk, its continuation and three transfers
+    assert only["train"] == 6  # the trunk, its continuation, three transfers and the one that is predicted
     assert only["plot"] == 1
 
 
@@ -187,15 +193,52 @@ def test_a_mistake_in_the_configuration_is_one_line(tmp_path: Path, change: dict
 @pytest.mark.slow
 def test_the_smoke_scale_runs_from_end_to_end(tmp_path: Path) -> None:
     copy_parts(tmp_path)
-    done = snakemake(tmp_path, "--configfile", "config/scales/smoke.yaml")
+    smoke = ("--configfile", "config/scales/smoke.yaml")
+    done = snakemake(tmp_path, *smoke)
     assert done.returncode == 0, done.stderr[-3000:]
-    summary = json.loads((tmp_path / "results/smoke/summary.json").read_text())
+    results = tmp_path / "results/smoke"
+    summary = json.loads((results / "summary.json").read_text())
     assert summary["steps_trained"] < summary["steps_unshared"]
-    for figure in ("fig01", "fig02", "fig03", "fig10", "lambda"):
-        folder = tmp_path / "results/smoke/figures"
-        assert (folder / f"{figure}.pdf").read_bytes().startswith(b"%PDF")
-        assert len(pd.read_csv(folder / f"{figure}.csv"))
+    assert set(summary["findings"]) == set(yaml.safe_load((tmp_path / "config/claims.yaml").read_text())["claims"])
+    complete(results)
     if shutil.which("latexmk"):
-        assert (tmp_path / "results/smoke/report/report.pdf").stat().st_size > 50_000
-    again = snakemake(tmp_path, "-n", "--configfile", "config/scales/smoke.yaml")
-    assert idle(again)
+        assert (results / "report/report.pdf").stat().st_size > 50_000
+    assert idle(snakemake(tmp_path, "-n", *smoke))
+    # What is deleted is made again, with what depends on it, and nothing else.
+    (results / "figures/fig05.pdf").unlink()
+    assert jobs(snakemake(tmp_path, "-n", *smoke)).keys() == {
+        "plot",
+        "report_sources",
+        "report_pdf",
+        "summary",
+        "default",
+    }
+    assert jobs(snakemake(tmp_path, "-n", "fig05", *smoke)) == {"plot": 1, "fig05": 1}
+    (results / "fits/fig14.json").unlink()
+    assert jobs(snakemake(tmp_path, "-n", "fig14", *smoke)) == {"analyse": 1, "plot": 1, "fig14": 1}
+
+
+def complete(results: Path) -> None:
+    """Every figure and table of the paper is there, holds something, and is no older than its data."""
+    for figure in FIGURES_OF_THE_PAPER:
+        table, fit = results / f"figures/{figure}.csv", results / f"fits/{figure}.json"
+        drawn = results / f"figures/{figure}.pdf"
+        assert drawn.read_bytes().startswith(b"%PDF"), figure
+        assert len(pd.read_csv(table)), figure
+        assert json.loads(fit.read_text())["figure"] == figure
+        assert min(drawn.stat().st_mtime, table.stat().st_mtime) >= fit.stat().st_mtime, figure
+        curves = results / f"curves/{figure}.parquet"
+        if curves.exists():
+            assert fit.stat().st_mtime >= curves.stat().st_mtime, figure
+    for name in ("table1", "table2"):
+        assert len(pd.read_csv(results / f"tables/{name}.csv")), name
+
+
+def test_every_figure_and_table_of_the_paper_has_its_parts() -> None:
+    entries = yaml.safe_load((REPOSITORY / "config/experiments.yaml").read_text())["figures"]
+    for registered in (entries, analysis.FIGURES, plots.FIGURES, claims.FIGURES):
+        assert set(FIGURES_OF_THE_PAPER) <= set(registered)
+    for figure in entries:
+        importlib.import_module(f"cpt_dynamics.{analysis.module(figure)}")
+        importlib.import_module(f"cpt_dynamics.{plots.module(figure)}")
+    assert {"table1", "table2"} <= set(TABLES)

@@ -22,7 +22,6 @@ PEAKS = (0.1, 0.125, *(i / 16 for i in range(3, 17)))  # of CPT, over that of PT
 LENGTHS = (1, 2, 3, 4)  # of CPT, in units of the scale's: the paper's 20, 40, 60 and 80 thousand steps
 ENDLESS = 10  # times the length of a run: how far a predicted turning length is looked for
 WINDOW = 5  # evaluations that the measured turning length averages over
-LOGARITHMIC = 5e-4  # beta up to which the shift grows as a logarithm over all that is trained
 LAW = "annealing"  # of training on D_cpt from scratch; its L0 is the critical point
 
 
@@ -130,8 +129,8 @@ def _critical(
     """L0 of the annealing law on D_pt of training on the strong domain from scratch (arXiv 2505.07796, Section 5).
 
     `range`: smallest and largest L0 of the fit to all of these runs and to each of them alone (`alone`). `by_law`:
-    L0 + B of the CPT law, which converges to the same loss if both are right; None where its beta is so small that
-    the shift has no limit in sight.
+    L0 + B of the CPT law, which converges to the same loss if both are right; `reached`: the share of B that its
+    shift has at the end of a CPT at the peak LR, of the scale's length (far below 1: B is an extrapolation).
     """
     strong = ((config.roles.strong, 1.0),)
     scratch = [name for name in runs if all(phase.mixture == strong for phase in experiments.runs[name].phases)]
@@ -151,10 +150,17 @@ def _critical(
         "alone": alone,
         "range": [min(points), max(points)],
         "lowest_measured": lowest,
-        "by_law": critical_point(law) if law.parameters["beta"] > LOGARITHMIC else None,
+        "by_law": critical_point(law),
+        "reached": _reached(law, config),
         "runs": scratch,
         "fit": whole.summary(),
     }
+
+
+def _reached(law: Predictor, config: Config) -> float:
+    """The shift after CPT at a constant LR, over its limit B."""
+    area = config.lengths.continual * config.optimizer.peak_lr
+    return float(1 - (1 + law.parameters["E"] * area) ** -law.parameters["beta"])
 
 
 def _lowest(curves: pd.DataFrame, run: str, config: Config) -> float:

@@ -40,8 +40,10 @@ def cpt_size(p: Mapping[str, float | None]) -> tuple[str, str]:
 
 
 def power_shift(p: Mapping[str, float | None], argument: str) -> str:
-    """Eq. 3."""
+    """Eq. 3 (as a logarithm where beta is nearly 0)."""
     v = {name: value or 0.0 for name, value in p.items()}
+    if 0 < v["beta"] < LOGARITHMIC:
+        return rf"${number(v['B'] * v['beta'])}\,\ln(1+{number(v['E'])}\,{argument})$"
     return rf"${number(v['B'])}\,[1-(1+{number(v['E'])}\,{argument})^{{-{number(v['beta'])}}}]$"
 
 

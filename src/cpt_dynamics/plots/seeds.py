@@ -19,7 +19,15 @@ SEEDS: tuple[dict[str, Any], ...] = (  # of the seeds, in their order; any furth
     {"color": style.PURPLE, "marker": "v"},
 )
 SET_COLOURS = {"general": style.BLUE, "strong": style.VERMILION}
-NAMES = {"alpha": r"$\alpha$", "beta": r"$\beta$", "L0": "$L_0$", "C1": "$C_1$", "C2": "$C_2$"}
+NAMES = {
+    "alpha": r"$\alpha$",
+    "beta": r"$\beta$",
+    "L0": "$L_0$",
+    "C1": "$C_1$",
+    "C2": "$C_2$",
+    "B*beta": r"$B\beta$",
+    "B*beta*E": r"$B\beta E$",
+}
 NOTHING = "no run was trained with several seeds"
 
 
@@ -108,13 +116,14 @@ def _along(ax: Axes, analysis: Mapping[str, Any]) -> list[pd.DataFrame]:
 
 
 def _parameters(ax: Axes, analysis: Mapping[str, Any]) -> list[pd.DataFrame]:
-    """Coefficients of Eq. 4 fitted to each seed, over their mean."""
+    """Coefficients of Eq. 4 fitted to each seed, over their mean; also the products that stay determined."""
     laws = {role: law for role, law in analysis["law"].items() if law is not None}
     tables = []
-    names = list(next(iter(laws.values()))["parameters"]) if laws else []
-    for i, (role, law) in enumerate(laws.items()):
+    several = {role: {**law["parameters"], **law["combinations"]} for role, law in laws.items()}
+    names = list(next(iter(several.values()))) if laws else []
+    for i, (role, values) in enumerate(several.items()):
         for j, name in enumerate(names):
-            found = law["parameters"][name]
+            found = values[name]
             if not found["mean"]:
                 continue  # a coefficient that is zero for all seeds has no relative spread
             relative = np.array(found["values"]) / found["mean"]

@@ -66,7 +66,8 @@ def _least_r2(domains: Mapping[str, Any], replay: Mapping[str, Any]) -> Check:
     """The worst of all fitted forms."""
     sides = [item for side in domains["sets"].values() for item in side.values()]
     mixed = [item for found in replay["sets"].values() for item in found["runs"].values()]
-    fitted = [item["power"]["r2"] for item in [*sides, *mixed] if item["power"] is not None]
+    each = {(item["run"], item["role"]): item["power"] for item in [*sides, *mixed]}
+    fitted = [power["r2"] for power in each.values() if power is not None]
     known = [value for value in fitted if value is not None]
     return Check(
         f"smallest $R^2$ of the {len(fitted)} power forms",

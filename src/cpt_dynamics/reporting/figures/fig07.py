@@ -92,13 +92,12 @@ def _critical(runs: Mapping[str, Any]) -> list[Check]:
 
 def _point(critical: Mapping[str, Any]) -> str:
     low, high = critical["range"]
-    by_law = critical["by_law"]
-    limit = "has no limit in sight" if by_law is None else f"is {by_law:.3f}"
     lowest = min(critical["lowest_measured"].values())
     return (
         f"The critical point of the strong domain is {critical['point']:.3f} nats ({low:.3f} to {high:.3f} over fits to"
         f" {len(critical['runs'])} runs from scratch together and each alone), an extrapolation: the lowest loss"
-        f" measured there is {lowest:.3f}; $L_0+B$ of the law of Figure~3 {limit}."
+        f" measured there is {lowest:.3f}; $L_0+B$ of the law of Figure~3 is {critical['by_law']:.3f}, where CPT at the"
+        rf" peak learning rate reaches {100 * critical['reached']:.0f}\,\% of $B$."
     )
 
 
@@ -111,8 +110,8 @@ def _run(name: str, run: Mapping[str, Any]) -> str:
     ]
     law = run["law"]
     if law is not None:
-        along = "never on this schedule" if law["turning"] is None else f"from step {law['turning']} on"
-        parts.append(f"the law has it back {along}; with the schedule stretched, {_math(law['reason'])}")
+        along = "does not have it back" if law["turning"] is None else f"has it back from step {law['turning']} on"
+        parts.append(f"on this schedule the law {along}; with the schedule stretched, {_math(law['reason'])}")
     return "; ".join(parts) + "."
 
 

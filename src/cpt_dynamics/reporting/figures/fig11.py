@@ -30,9 +30,9 @@ def claims(material: Material) -> Claims:
     theirs = [p["parameters"] for p in material.published["fits"] if p["figure"] == "fig11"]
     shifts = " and ".join(f"${p['B']}\\,[1-(1+{p['E']}\\,S_1)^{{-{p['beta']}}}]$" for p in theirs)
     return Claims(
-        r"Equation~\ref{eq:law} fitted to PT and to CPT on a second domain, closer to \Dpt{}, under several"
-        " schedules of the learning rate. To see: whether the same law holds for another domain, and how much"
-        r" smaller its jump is on \Dpt{}.",
+        r"Equation~\ref{eq:law} fitted to PT and to CPT on the domain of weak shift, under several schedules of the"
+        " learning rate. To see: whether the same law holds for another domain, and how large its jump is on"
+        r" \Dpt{}.",
         rf"the two fitted equations (106M parameters, Pile-of-Law) with shift terms {shifts} on \Dpt{{}} and \Dcpt{{}},"
         r" without $R^2$.",
         checks,
