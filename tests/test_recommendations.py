@@ -3,6 +3,7 @@
 import argparse
 import json
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,8 @@ from paper_runs import TRUE, WEAK, loss
 
 from cpt_dynamics import config as configuration
 from cpt_dynamics import curves as tables
-from cpt_dynamics import experiments, laws
-from cpt_dynamics.analysis import fig04, fig08, fig13, recommendations, selection
+from cpt_dynamics import experiments, fitting, laws
+from cpt_dynamics.analysis import fig04, fig08, fig13, joint, recommendations, selection
 from cpt_dynamics.cli import recommended as command
 from cpt_dynamics.config import Config
 from cpt_dynamics.curves import recommended
@@ -81,7 +82,10 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Found:
     entry = known.figures[recommended.FIGURE]
     curves, schedules = measured([known.runs[name] for name in known.runs_of(recommended.FIGURE)], config)
     seen = curves[curves["run"].isin(entry.runs)]
-    return curves, schedules, config, known, recommendations.recommend(seen, schedules, config, known)
+    with pytest.MonkeyPatch.context() as patch:  # fewer starts, since nothing here is noise
+        patch.setattr(joint, "fit", partial(fitting.fit, n_starts=3, n_screen=96))
+        plan = recommendations.recommend(seen, schedules, config, known)
+    return curves, schedules, config, known, plan
 
 
 @pytest.fixture(scope="module")

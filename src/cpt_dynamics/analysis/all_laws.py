@@ -77,7 +77,7 @@ def _unfit(law: Law, features: pd.DataFrame) -> str:
     moved = features[features["phase"] == "continual"]
     for name, what in {"params": "model sizes", "replay": "replay ratios"}.items():
         if name in law.inputs and moved[name].nunique() < 2:
-            return f"needs several {what}; the runs have one"
+            return f"needs several {what}, and the runs have one"
     return ""
 
 

@@ -23,12 +23,12 @@ LABELS = {
     "s1_only_log": "Eq. 4 without $S_2$, log shift",
     "s1_only_exponential": "Eq. 4 without $S_2$, exponential shift",
     "cpt_multi_power": "Eq. 4, Multi-Power drops",
-    "cpt_fsl": "Eq. 4, Functional Scaling",
+    "cpt_fsl": "Eq. 4, FSL drops",
     "annealing": "Eq. 2, no shift",
     "annealing_s1_only": "$S_1$ alone, no shift",
     "multi_power": "Multi-Power Law, no shift",
-    "fsl": "Functional Scaling, no shift",
-    "fsl_rewarm": "Functional Scaling, re-warm-up, no shift",
+    "fsl": "FSL, no shift",
+    "fsl_rewarm": "FSL with re-warm-up, no shift",
 }
 COLOURS = {True: style.BLUE, False: style.GREY}  # with and without a shift term
 
@@ -96,5 +96,5 @@ def _panel(
     ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     ax.xaxis.set_minor_formatter(NullFormatter())
-    ax.set_xlabel("mean relative error on unseen CPT (%)")
+    ax.set_xlabel("mean relative error (%)")
     return pd.concat(tables, ignore_index=True)

@@ -37,7 +37,7 @@ def draw(
             plan = selection.of_runs(schedules, [run], "schedules")
             after = plan[plan["phase"] == "continual"].assign(step=lambda rows: range(1, len(rows) + 1))
             style.lr_panel(axes[0, j], after, color=style.BLACK)
-            axes[0, j].set_title(f"{RANKS[rank]}:\n{style.schedule_label(run, plan)}", fontsize=style.SMALL)
+            axes[0, j].set_title(f"{RANKS[rank]}: {run.replace('_', ' ')}", fontsize=style.SMALL)
             tables.append(style.long("lr", "", run, after["step"], after["lr"]))
             style.steps_axis(axes[-1, j], len(after))
             axes[-1, j].set_xlabel("CPT step")

@@ -45,15 +45,15 @@ def claims(material: Material) -> Claims:
         notes.append(_note(found, role))
     left_out = material.pick("comparison", "not_applicable")
     notes.append(
-        f"{len(left_out)} laws of the kit cannot be fitted to these runs; the reason for each stands in the results:"
+        f"{len(left_out)} laws of the kit cannot be fitted to these runs. Why, with the number of laws:"
         f" {_reasons(left_out)}."
     )
     fitted, heldout = (len(material.pick("comparison", key)) for key in ("fitted_runs", "heldout_runs"))
     return Claims(
         f"Every law that can read the runs, fitted to {fitted} of them and tested on the CPT losses of {heldout}"
         " others, without the losses that both share. Dots: over all of these losses; ticks: one run; the star marks"
-        " the lowest; in brackets the number of parameters. The dashed line is the standard deviation of a final loss"
-        " over seeds, which is what another seed would change (all runs here have one seed, and what it does to all"
+        " the lowest; in brackets the number of parameters; FSL is the Functional Scaling Law. The dashed line is"
+        " the standard deviation of a final loss over seeds, which is what another seed would change (all runs here have one seed, and what it does to all"
         " of them alike is part of the fit). To see: which parts of a law the prediction needs.",
         "no such comparison of held-out errors; it reports that the forms of its annealing area fit about equally.",
         checks,
@@ -73,7 +73,8 @@ def _note(found: dict[str, Any], role: str) -> str:
         text += f"; Eq.~\\ref{{eq:law}} is rank {laws['cpt']['rank']}"
         if difference["low"] is not None:
             low, high = (number(100 * difference[key], 2).latex for key in ("low", "high"))
-            text += f", and the difference over held-out runs has the 90\\,\\% interval {low} to {high} points"
+            text += ", and the error of the first minus its own, over held-out runs, has the 90\\,\\% interval"
+            text += f" {low} to {high} percentage points"
     noise = laws["cpt"]["over_noise"]
     if noise is not None:
         text += f". The error of Eq.~\\ref{{eq:law}} is {number(noise, 2).latex} times the seed noise"
@@ -89,7 +90,7 @@ def _reasons(left_out: dict[str, str]) -> str:
     by_reason: dict[str, list[str]] = {}
     for law, reason in left_out.items():
         by_reason.setdefault(reason, []).append(law)
-    return "; ".join(f"{len(laws)} because each {escape(reason)}" for reason, laws in by_reason.items())
+    return "; ".join(f"{escape(reason)} ({len(laws)})" for reason, laws in by_reason.items())
 
 
 def _ratio(one: float | None, other: float | None) -> float | None:

@@ -53,7 +53,7 @@ def claims(material: Material) -> Claims:
     return Claims(
         "The kit's own model treated as one whose pre-training nobody knows: only CPT losses are used, the forward"
         " area of pre-training is a fitted parameter, there is no annealing area of pre-training, and the learning"
-        " rate before CPT counts as zero (which it was). Short runs are fitted, a longer one of the same schedule is"
+        " rate before CPT counts as zero. Short runs are fitted, a longer one of the same schedule is"
         rf" predicted. {escape(validations['proxy'])} stands for \Dpt{{}}; the right column has the true \Dpt{{}},"
         r" which a user of an open-source model does not have. Dotted: ends of the fitted runs. To see: whether the"
         " error grows after them.",

@@ -56,13 +56,17 @@ def printed_weights(material: Material) -> str:
 
 
 def weights(sets: Mapping[str, Any]) -> str:
-    """Weights here, with their intervals."""
+    """Weights here with their intervals, and R2 on the held-out runs."""
     said = []
     for name, found in sets.items():
         pair = ", ".join(_weight(found, key) for key in ("domain", "general"))
         said.append(f"{escape(name)} {pair}")
     reason = next(iter(sets.values()))["interval_reason"]
-    return rf"Weights (\Dcpt{{}}, \Dpt{{}}) here: {'; '.join(said)}. In brackets: {escape(reason)}."
+    r2 = "; ".join(f"{escape(name)} {fixed(found['heldout']['r2'], 3).latex}" for name, found in sets.items())
+    return (
+        rf"Weights (\Dcpt{{}}, \Dpt{{}}) here: {'; '.join(said)}. In brackets: {escape(reason)}."
+        f" $R^2$ on the held-out runs (below 0 where the mean of the losses is a better prediction): {r2}."
+    )
 
 
 def _weight(found: Mapping[str, Any], key: str) -> str:

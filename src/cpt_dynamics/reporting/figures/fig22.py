@@ -17,7 +17,7 @@ def claims(material: Material) -> Claims:
         " 95th percentile, over all CPT losses). A diamond is the mean over the runs, a square that of the better of"
         " the two losses alone. To see: how many diamonds are below the dashed line, and how far below its square"
         " each one is.",
-        f"errors below {printed:g} nats on its sets, as boxes (runs of far more steps and far larger validation sets).",
+        f"errors below {printed:g} nats on its sets, as boxes.",
         [
             Check(
                 f"share of the sets with a mean absolute error of at most {limit:g} nats",
