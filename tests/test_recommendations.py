@@ -19,7 +19,7 @@ from paper_runs import TRUE, WEAK, loss
 from cpt_dynamics import config as configuration
 from cpt_dynamics import curves as tables
 from cpt_dynamics import experiments, fitting, laws
-from cpt_dynamics.analysis import fig04, fig08, fig13, joint, recommendations, selection
+from cpt_dynamics.analysis import fig04, fig08, fig13, joint, recommendations, selection, strengths
 from cpt_dynamics.cli import recommended as command
 from cpt_dynamics.config import Config
 from cpt_dynamics.curves import recommended
@@ -171,7 +171,7 @@ def test_a_limit_out_of_reach_is_not_drawn(found: Found) -> None:
     parameters.update(B=400.0, beta=0.001, E=20.0)  # only B*beta is determined
     result = fig04.analyse(NOTHING, NOTHING, config, known, fits)
     area = 1e-3 * (2 - 2 / 8) * config.lengths.pretraining
-    wanted = 400 * (1 - (1 + 20 * fig04.LONGER * area) ** -0.001)
+    wanted = 400 * (1 - (1 + 20 * strengths.LONGER * area) ** -0.001)
     assert not result["shifted_is_limit"]
     assert result["lifted"] == pytest.approx(wanted)
     assert result["forward"]["shifted"][0] - result["forward"]["hidden"][0] == pytest.approx(wanted)
@@ -237,6 +237,20 @@ def test_interior_counts_knobs_with_a_best_value_inside(by_laws: dict[str, dict[
         for knob, flags in inside.items():
             assert [one["weights"] > 0 for one in found[knob].values()] == flags
     assert result["interior"]["knobs"] == result["interior"]["change"]["knobs"]
+
+
+def test_strengths_are_named_by_the_size_of_their_shift(by_laws: dict[str, dict[str, Any]], found: Found) -> None:
+    laws_ = by_laws["fig08"]["laws"]
+    area, true = found[2].lengths.continual * found[2].optimizer.peak_lr, TRUE["general"]
+    whole = true["B"] * (1 - (1 + true["E"] * area) ** -true["beta"])
+    assert [laws_[name]["source"] for name in strengths.STRENGTHS] == ["domain", "replay", "weak_domain"]
+    sizes = [laws_[name]["shift"] for name in strengths.STRENGTHS]
+    assert sizes == pytest.approx([whole, 0.5 * whole, WEAK * whole])
+    assert all(laws_[name]["limit_determined"] for name in strengths.STRENGTHS)
+    fits = known_fits(found[4]["knobs"]["peak_lr"]["fits"]["general"]["fit"])
+    fits["fig12"]["fits"]["50"]["general"]["fit"]["parameters"]["B"] *= 0.1
+    changed = strengths.by_strength(fits, found[2])
+    assert [one.source for one in changed.values()] == ["domain", "weak_domain", "replay"]
 
 
 def test_lengths_are_those_of_the_paper_in_its_ratio(by_laws: dict[str, dict[str, Any]], found: Found) -> None:

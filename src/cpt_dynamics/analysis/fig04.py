@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from cpt_dynamics.analysis import selection, strengths
@@ -12,14 +11,12 @@ from cpt_dynamics.analysis.printed import fig04 as printed
 from cpt_dynamics.analysis.results import plain
 from cpt_dynamics.config import Config
 from cpt_dynamics.experiments.runs import Experiments
-from cpt_dynamics.planning import Predictor, Scenario
+from cpt_dynamics.planning import Scenario
 from cpt_dynamics.schedules import Schedule
 
 POTENTIAL = 0.5  # of the checkpoint whose run is drawn on the surfaces
 POTENTIALS = (0.1, 0.5, 1.0)  # of the annealing view
 TRANSFERS = (1 / 8, 1 / 4, 1 / 2)  # of the forward view, shares of its steps, as from the printed coefficients
-LONGER = 10  # times the forward area of the longest CPT drawn, where the shift is taken to be out of reach
-FAR = 1.5  # times that shift: a larger limit is not drawn
 FORWARD = 2  # times the steps of pre-training: length of the forward view
 
 
@@ -46,8 +43,8 @@ def analyse(
     ends = {name: float(drawn["surface"]["run"][name]["loss"][-1]) for name in ("continual", "hidden")}
     gap, limit = ends["continual"] - ends["hidden"], general.parameters["B"]
     longest = config.optimizer.peak_lr * (constant.pretraining_steps - min(transfers))
-    within = shift(general, LONGER * longest)
-    lifted = limit if limit <= FAR * within else within
+    near = strengths.determined(general, longest)
+    lifted = limit if near else strengths.shift(general, strengths.LONGER * longest)
     return plain(
         {
             "figure": "fig04",
@@ -60,20 +57,12 @@ def analyse(
             "shift_at_the_end": gap,
             "share_of_limit": gap / limit if limit else None,
             "lifted": lifted,
-            "longer": LONGER,
-            "shifted_is_limit": lifted == limit,
+            "longer": strengths.LONGER,
+            "shifted_is_limit": near,
             **{name: lift(view, lifted) for name, view in drawn.items()},
             "checks": printed.statements(drawn),
         }
     )
-
-
-def shift(general: Predictor, s1cpt: float) -> float:
-    """The shift term of a law after a forward area of CPT (nats/token)."""
-    areas = {"s1pt": np.ones(1), "s2pt": np.zeros(1), "s2cpt": np.zeros(1)}
-    moved = general.predict({**areas, "s1cpt": np.full(1, s1cpt)})
-    stayed = general.predict({**areas, "s1pt": np.full(1, 1 + s1cpt), "s1cpt": np.zeros(1)})
-    return float(moved[0] - stayed[0])
 
 
 def lift(view: Mapping[str, Any], by: float) -> dict[str, Any]:

@@ -42,7 +42,8 @@ def analyse(
     knobs (of three) whose best value lies inside the scanned range at one weight at least, for any strength or form.
     """
     figure = sources.load().figures["fig08"]
-    pairs, forms = strengths.by_strength(fits), replay_forms(fits)
+    known, forms = strengths.by_strength(fits, config), replay_forms(fits)
+    pairs = {name: one.pair for name, one in known.items()}
     peaks = [value / figure.panels["b"].scenario["peak_lr"] * config.optimizer.peak_lr for value in printed_values("b")]
     start = strengths.scenario(config)
     stays = start.continual.model_copy(update={"peak": "last"})
@@ -59,7 +60,10 @@ def analyse(
             "validations": {**selection.roles(config), "weak": config.roles.weak},
             "pretraining_steps": start.pretraining_steps,
             "continual_steps": start.continual_steps,
-            "laws": {**strengths.described(pairs), **strengths.described(_fitted(forms))},
+            "laws": {
+                **strengths.described(known),
+                **{f"replay, {name}": strengths.of_pair(forms[name]) for name in (EXCHANGED, PRINTED)},
+            },
             "panels": panels,
             "interior": interior(panels),
             "checks": [*checks, *printed.replay_statements(panels["c"])],
@@ -114,11 +118,6 @@ def interpolated(fits: Mapping[str, Any] | None, role: str) -> printed.Interpola
     single = [strengths.fit(fits, "fig12", ratio, role) for ratio in RATIOS]
     ratios = (0.0, *(int(ratio) / 100 for ratio in RATIOS), 1.0)
     return printed.Interpolated(laws.get("cpt_replay_general"), ratios, (without, *single, unshifted), without.settings)
-
-
-def _fitted(forms: Mapping[str, Pair]) -> dict[str, Pair]:
-    """The forms that are one fit, whose coefficients are shown."""
-    return {f"replay, {name}": pair for name, pair in forms.items() if name != SEPARATE}
 
 
 def interior(panels: Mapping[str, Any]) -> dict[str, Any]:

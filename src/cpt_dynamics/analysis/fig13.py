@@ -32,14 +32,15 @@ def analyse(
     (panel,) = sources.load().figures["fig13"].panels.values()
     longest = strengths.scaled(max(panel.steps), config)
     scenario = replace(strengths.scenario(config), rewarmup=0)
-    pairs = strengths.by_strength(fits)
+    known = strengths.by_strength(fits, config)
     found = {
         name: {
-            **printed.against_weight(pair, scenario, longest, printed.WEIGHTS),
-            "critical_point": critical_point(pair.general),
-            "start": scenario.ends(pair.general)[0],
+            **printed.against_weight(one.pair, scenario, longest, printed.WEIGHTS),
+            "critical_point": critical_point(one.pair.general),
+            "critical_point_determined": one.determined,
+            "start": scenario.ends(one.pair.general)[0],
         }
-        for name, pair in pairs.items()
+        for name, one in known.items()
     }
     return plain(
         {
@@ -48,7 +49,7 @@ def analyse(
             "validations": {**selection.roles(config), "weak": config.roles.weak},
             "pretraining_steps": scenario.pretraining_steps,
             "max_steps": longest,
-            "laws": strengths.described(pairs),
+            "laws": strengths.described(known),
             "curves": found,
             "infinite": {name: says(curve) for name, curve in found.items()},
             "checks": printed.statements(found),

@@ -49,7 +49,8 @@ def entry(experiments: Experiments, figure: str) -> FigureEntry:
 
 def of_runs(table: pd.DataFrame, runs: list[str], name: str = "curves") -> pd.DataFrame:
     """The rows of some runs, in the order of the table; a run without rows raises `UserError`."""
-    missing = [run for run in runs if run not in set(table["run"])]
+    known = set(table["run"].unique())
+    missing = [run for run in runs if run not in known]
     if missing:
         raise UserError(f"{name} have no rows of the run {missing[0]!r}: train it, or take it out of the figure")
     return table[table["run"].isin(runs)]

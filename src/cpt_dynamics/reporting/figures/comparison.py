@@ -53,7 +53,8 @@ def claims(material: Material) -> Claims:
         f"Every law that can read the runs, fitted to {fitted} of them and tested on the CPT losses of {heldout}"
         " others, without the losses that both share. Dots: over all of these losses; ticks: one run; the star marks"
         " the lowest; in brackets the number of parameters; FSL is the Functional Scaling Law. The dashed line is"
-        " the standard deviation of a final loss over seeds, which is what another seed would change (all runs here have one seed, and what it does to all"
+        " the standard deviation of a final loss over seeds, which is what another seed would change"
+        " (all runs here have one seed, and what it does to all"
         " of them alike is part of the fit). To see: which parts of a law the prediction needs.",
         "no such comparison of held-out errors; it reports that the forms of its annealing area fit about equally.",
         checks,

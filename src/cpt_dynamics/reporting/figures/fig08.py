@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cpt_dynamics.reporting.checks import Check, Claims, statement
-from cpt_dynamics.reporting.figures.statements import sentence
+from cpt_dynamics.reporting.figures.statements import sentence, sources
 from cpt_dynamics.reporting.latex import Cell, escape, fixed
 from cpt_dynamics.reporting.material import Material
 
@@ -27,19 +27,19 @@ def claims(material: Material) -> Claims:
         ),
         *(statement(sentence(check["text"]), check["holds"]) for check in result["checks"]),
     ]
-    notes = [_inside(KNOBS[knob], interior["change"][knob], interior["final"][knob]) for knob in KNOBS]
+    notes = [sources(result["laws"])]
+    notes += [_inside(KNOBS[knob], interior["change"][knob], interior["final"][knob]) for knob in KNOBS]
     steps = result["continual_steps"]
     return Claims(
         r"The value that minimises the weighted goal of Eq.~5 of the paper, $w_1$ times the change of the \Dpt{} loss"
         r" plus $1-w_1$ times that of the \Dcpt{} loss over CPT, by the laws fitted here: WSD pre-training of"
         f" {result['pretraining_steps']:,} steps to 10\\,\\% of its peak, CPT with a cosine of {steps:,} steps to"
-        " zero. (a) Loss potential of the checkpoint, without re-warm-up, for three strengths of the shift: strong"
-        " (Figure~3), moderate (Figure~12 at 50\\,\\% replay) and weak (Figure~11). (b) Peak learning rate. (c)"
-        " Replay ratio for three lengths of CPT, by two readings of Eq.~8 and by separate fits. Dotted in (a): by"
-        " the losses at the end of CPT instead of their changes. To see: for which weights the best value is no"
-        " end of the range, and where it moves.",
-        "curves that fall with $w_1$ for potential and learning rate, higher for a weaker shift, and that rise with"
-        " $w_1$ for the replay ratio, above the line of equal distributions only for large $w_1$; without numbers.",
+        " zero. (a) Loss potential of the checkpoint, without re-warm-up, for three strengths of the shift. (b) Peak"
+        " learning rate. (c) Replay ratio for three lengths of CPT, by two readings of Eq.~8 and by separate fits."
+        " Dotted in (a): by the losses at the end of CPT instead of their changes. To see: for which weights the best"
+        " value is no end of the range, and where it moves.",
+        "such curves for three strengths of the shift and three lengths of CPT, with a line of equal distributions;"
+        " without numbers.",
         checks,
         notes,
     )

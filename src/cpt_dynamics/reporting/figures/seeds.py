@@ -49,7 +49,8 @@ def claims(material: Material) -> Claims:
         " data. Above: final losses minus their mean over seeds; the band is their pooled standard deviation; diamonds"
         r" are Eq.~\ref{eq:law} fitted to the runs of Figure~3 with the first seed. Below: that deviation along CPT"
         " (dashed: at the end), and the coefficients fitted to each seed over their mean, with two products of them"
-        " that losses determine better. To see: how large a difference between two runs must be to mean anything, and which coefficients another seed moves.",
+        " that losses determine better. To see: how large a"
+        " difference between two runs must be to mean anything, and which coefficients another seed moves.",
         "one seed a run, without a word on noise.",
         checks,
         notes,
