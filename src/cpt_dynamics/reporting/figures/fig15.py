@@ -7,6 +7,10 @@ from cpt_dynamics.reporting.latex import escape, fixed, number, percent
 from cpt_dynamics.reporting.material import Material
 
 R2 = 0.98  # of Eq. 7 on all fitted losses
+LEVELS = (
+    r"$L_0$, $F$ and $\gamma_3$ set one level for each size: three sizes determine them without testing them, and two"
+    " leave them open. A size that was left out therefore tests the law only where the level is its own."
+)
 
 
 def claims(material: Material) -> Claims:
@@ -22,6 +26,7 @@ def claims(material: Material) -> Claims:
             )
         )
         notes += _notes(found, material.pick("fig15", "left_out", role), role, _printed(material, role))
+    notes.append(LEVELS)
     return Claims(
         "The paper's law with model size (its Eq.~7) fitted to the curves of all sizes at once, one set of coefficients"
         " for each validation set. To see: whether one set follows the level, the annealing and the jump of every"
@@ -50,9 +55,7 @@ def _notes(found: dict[str, Any], left_out: dict[str, Any], role: str, printed: 
         )
         notes.append(
             f"Fitted to the other sizes, the law misses the CPT losses of a size on {SETS[role]} by a mean of {errors};"
-            " in brackets the error once the level is taken from that size's own pre-training. $L_0$, $F$ and"
-            r" $\gamma_3$ set one level for each size: three sizes fit them without a test, two leave them open, so"
-            " only the bracketed errors say something of the law."
+            " in brackets the error once the level is taken from that size's own pre-training."
         )
     if found["fit"]["warnings"]:
         notes.append(f"The fit on {SETS[role]} warns: {escape('; '.join(found['fit']['warnings']))}.")
