@@ -520,7 +520,7 @@ def test_the_text_uses_only_macros_that_there_are(material: Material) -> None:
 
 
 def test_no_number_of_a_result_is_written_by_hand() -> None:
-    for name in ("abstract", "results", "settings", "corpora", "software"):
+    for name in ("abstract", "results", "settings", "corpora", "printed", "limits", "software"):
         text = (ROOT / f"paper/{name}.tex").read_text()
         assert not re.search(r"\d\.\d", text), name
 
