@@ -18,6 +18,7 @@ LABELS = {
 }
 UNIT = 100.0  # knobs are drawn in %
 COLOURS = (style.VERMILION, style.BLUE, style.GREEN)  # a weight each
+STARS = (12.0, 9.0, 6.0)  # sizes by weight, so that stars on the same point all show
 GRID: dict[str, Any] = {**style.DOTS, "ms": 4.5, "zorder": 3}
 PREDICTED: dict[str, Any] = {"ls": "", "marker": "*", "ms": 10, "mfc": "white", "mew": 1.0, "zorder": 4}
 TRAINED: dict[str, Any] = {"ls": "", "marker": "*", "ms": 10, "mec": style.BLACK, "mew": 0.5, "zorder": 5}
@@ -36,8 +37,8 @@ def draw(
         tables: list[pd.DataFrame] = []
         for ax, (knob, found) in zip(axes, knobs.items(), strict=True):
             ax.axhline(0, color=style.GREY, lw=0.8, ls=":", zorder=0.5)
-            for one, colour in zip(found["recommendations"], COLOURS, strict=False):
-                tables += _weight(ax, knob, found, one, colour, handles)
+            for one, colour, size in zip(found["recommendations"], COLOURS, STARS, strict=False):
+                tables += _weight(ax, knob, found, one, {"color": colour, "ms": size}, handles)
             ax.set_xlabel(LABELS.get(knob, knob))
         axes[0].set_ylabel("goal minus the best\nof the grid (nats/token)")
         style.panel_letters(axes)
@@ -46,22 +47,23 @@ def draw(
 
 
 def _weight(
-    ax: Axes, knob: str, found: Mapping[str, Any], one: Mapping[str, Any], colour: str, handles: dict[str, Any]
+    ax: Axes, knob: str, found: Mapping[str, Any], one: Mapping[str, Any], look: Mapping[str, Any], handles: Any
 ) -> list[pd.DataFrame]:
     """Grid, law, prediction and outcome for one weight; returns the rows of the table, goals as they are."""
     weight, best = one["weight"], one["best_of_grid"]["goal"]
     loss = {role: np.array(values, dtype=np.float64) for role, values in found["predicted"]["loss"].items()}
     law = weight * loss["general"] + (1 - weight) * loss["strong"]
+    size, colour = {"ms": look["ms"]}, look["color"]
     series: Sequence[tuple[str, Any, Any, dict[str, Any]]] = (
         ("law", found["predicted"]["values"], law, {"lw": 1.2}),
         ("grid", [point["value"] for point in found["grid"]], list(one["grid"].values()), GRID),
-        ("recommended, predicted", [one["value"]], [one["predicted"]["goal"]], PREDICTED),
-        ("recommended, trained", [one["value"]], [one["goal"]], TRAINED),
+        ("recommended, predicted", [one["value"]], [one["predicted"]["goal"]], {**PREDICTED, **size}),
+        ("recommended, trained", [one["value"]], [one["goal"]], {**TRAINED, **size}),
     )
     name = f"$w_1$ = {weight:g}"
     tables = []
-    for kind, x, y, look in series:
-        (line,) = ax.plot(UNIT * np.array(x), np.array(y) - best, color=colour, **look)
+    for kind, x, y, drawn in series:
+        (line,) = ax.plot(UNIT * np.array(x), np.array(y) - best, color=colour, **drawn)
         if kind == "law":
             handles[name] = line
         tables.append(style.long(knob, kind, f"w1 = {weight:g}", x, y).assign(best_of_grid=best))

@@ -8,6 +8,11 @@ from cpt_dynamics.reporting.figures.statements import sentence, sources
 from cpt_dynamics.reporting.latex import Cell, escape, fixed
 from cpt_dynamics.reporting.material import Material
 
+FORMS = {
+    "exchanged": "Eq. 8 with its growths exchanged",
+    "printed": "Eq. 8 as printed",
+    "separate": "separate fits",
+}
 KNOBS = {"potential": "loss potential", "peak_lr": "peak LR", "replay": "replay ratio"}
 ENOUGH = 1.5  # knobs with a best value inside the scanned range, as in config/claims.yaml
 
@@ -46,16 +51,20 @@ def claims(material: Material) -> Claims:
 
 
 def _inside(name: str, change: Mapping[str, Any], final: Mapping[str, Any]) -> str:
-    """For which weights the best value of a knob lies inside the range."""
-    parts = [
-        f"{escape(key)}: {_weights(found)} (by final losses {_weights(final[key])})" for key, found in change.items()
-    ]
+    """For which weights the best value of a knob lies inside the range; forms of a law over all lengths of CPT."""
+    parts = []
+    for key in dict.fromkeys(key.split(",")[0] for key in change):
+        stated, ended = (
+            _weights([one for k, one in found.items() if k.split(",")[0] == key]) for found in (change, final)
+        )
+        parts.append(f"{escape(FORMS.get(key, key))}: {stated} (by final losses: {ended})")
     return f"Weights $w_1$ with a best {name} inside the range: {'; '.join(parts)}."
 
 
-def _weights(found: Mapping[str, Any]) -> str:
-    if not found["weights"]:
+def _weights(found: list[Any]) -> str:
+    """From the lowest to the highest of the weights with an interior best value."""
+    inside = [one for one in found if one["weights"]]
+    if not inside:
         return "none"
-    if found["weights"] == 1:
-        return f"{found['lowest']:g}"
-    return f"{found['lowest']:g} to {found['highest']:g}"
+    low, high = min(one["lowest"] for one in inside), max(one["highest"] for one in inside)
+    return f"{low:g}" if low == high else f"{low:g} to {high:g}"

@@ -7,7 +7,7 @@ from cpt_dynamics.reporting.checks import Check, Claims
 from cpt_dynamics.reporting.latex import Cell, escape, fixed
 from cpt_dynamics.reporting.material import Material
 
-KNOBS = {"peak_lr": "peak LR", "replay": "replay ratio", "potential": "loss potential"}
+KNOBS = {"peak_lr": "Peak LR", "replay": "Replay ratio", "potential": "Loss potential"}
 MEAN, WORST = 0.01, 0.03  # nats/token, as in config/claims.yaml
 
 
@@ -40,11 +40,11 @@ def claims(material: Material) -> Claims:
     if regret["worst_over_noise"] is not None:
         notes.append(
             f"Over the standard deviation of the goal from seed to seed, the mean regret is"
-            f" {fixed(regret['mean_over_noise'], 1).latex} and the worst {fixed(regret['worst_over_noise'], 1).latex}."
+            f" {fixed(regret['mean_over_noise'], 2).latex} and the worst {fixed(regret['worst_over_noise'], 2).latex}."
         )
     for knob, found in result["knobs"].items():
         notes += [
-            f"{KNOBS[knob].capitalize()}: {'; '.join(map(_outcome, found['recommendations']))}. Fitted to"
+            f"{KNOBS[knob]}: {'; '.join(map(_outcome, found['recommendations']))}. Fitted to"
             f" {escape(', '.join(found['fitted']))}."
         ]
     return Claims(

@@ -19,10 +19,10 @@ def sentence(text: str) -> Cell:
 def sources(laws: Mapping[str, Any]) -> str:
     """Where the laws of each strength of the shift come from, and the size of the shift."""
     parts = [
-        f"{name}: {sentence(laws[name]['says']).latex} ({fixed(laws[name]['shift'], 3).latex} nats)"
+        f"{name.capitalize()}: {sentence(laws[name]['says']).latex} ({fixed(laws[name]['shift'], 3).latex} nats)"
         for name in ("strong", "moderate", "weak")
     ]
     return (
         r"Strengths are named by the size of the shift on \Dpt{} after the forward area of the scale's CPT at the"
-        f" peak learning rate. {'; '.join(parts)}."
+        f" peak learning rate. {'. '.join(parts)}."
     )
