@@ -10,6 +10,7 @@ from cpt_dynamics import config as configuration
 from cpt_dynamics import experiments
 from cpt_dynamics.closure import import_closure
 from cpt_dynamics.corpora import local
+from cpt_dynamics.curves import recommended as of_recommended
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.files import canonical
 from cpt_dynamics.layout import Layout
@@ -100,6 +101,15 @@ def curves_of(wildcards):
     if kind == "public":
         return [Path(CONFIG.public_curves) / "source.json", "data/published/multi_power.yaml"]
     return [LAYOUT.curves(wildcards.figure), LAYOUT.schedules(wildcards.figure)]
+
+
+def recommended_curves(wildcards):
+    """What the analysis of the recommendations reads besides the curves of its figure."""
+    if wildcards.figure != of_recommended.FIGURE:
+        return []
+    paths = (of_recommended.curves_path, of_recommended.schedules_path)
+    curves = [path(CONFIG, knob) for knob in of_recommended.KNOBS for path in paths]
+    return [of_recommended.plan_path(CONFIG), *curves]
 
 
 def needed_fits(wildcards):

@@ -1,16 +1,5 @@
 # What the fitted laws recommend, trained: the values are known only after the fits, so their runs are not in the plan.
-from cpt_dynamics.curves import recommended as of_recommended
-
 RECOMMENDS = of_recommended.FIGURE in EXPERIMENTS.figures
-
-
-def recommended_curves(wildcards):
-    """What the analysis of the recommendations reads besides the curves of its figure."""
-    if wildcards.figure != of_recommended.FIGURE:
-        return []
-    paths = (of_recommended.curves_path, of_recommended.schedules_path)
-    curves = [path(CONFIG, knob) for knob in of_recommended.KNOBS for path in paths]
-    return [of_recommended.plan_path(CONFIG), *curves]
 
 
 if RECOMMENDS:
