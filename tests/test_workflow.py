@@ -58,7 +58,7 @@ def jobs(done: subprocess.CompletedProcess[str]) -> dict[str, int]:
     counts = {}
     for line in lines:
         words = line.split()
-        if len(words) == 2 and words[1].isdigit() and words[0] not in ("total", "job"):
+        if len(words) == 2 and words[0].isidentifier() and words[1].isdigit() and words[0] not in ("total", "job"):
             counts[words[0]] = int(words[1])
     return counts
 

@@ -138,7 +138,7 @@ def _checks(checks: list[Check]) -> list[str]:
         rows.append(" & ".join([*cells, "yes" if check.holds else r"\textbf{no}"]) + r" \\ \addlinespace[2pt]")
     return [
         r"\begin{center}\small",
-        r"\begin{tabular}{@{}>{\raggedright\arraybackslash}p{0.5\linewidth}rlll@{}}",
+        r"\begin{tabular}{@{}>{\raggedright\arraybackslash}p{0.45\linewidth}rlll@{}}",
         r"\toprule",
         r"check & measured & wanted & paper & holds \\",
         r"\midrule",
