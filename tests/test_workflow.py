@@ -215,7 +215,9 @@ def test_the_smoke_scale_runs_from_end_to_end(tmp_path: Path) -> None:
     }
     assert jobs(snakemake(tmp_path, "-n", "fig05", *smoke)) == {"plot": 1, "fig05": 1}
     (results / "fits/fig14.json").unlink()
-    assert jobs(snakemake(tmp_path, "-n", "fig14", *smoke)) == {"analyse": 1, "plot": 1, "fig14": 1}
+    again = jobs(snakemake(tmp_path, "-n", *smoke))
+    assert (again["analyse"], again["plot"]) == (1, 2)  # Figure 5 is still missing
+    assert not {"train", "recommended", "curves"} & again.keys()
 
 
 def complete(results: Path) -> None:
