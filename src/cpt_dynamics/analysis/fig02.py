@@ -95,14 +95,9 @@ def _predicted(power: Fit, rows: pd.DataFrame) -> dict[str, Any]:
 def _trend(table: pd.DataFrame, total: int) -> dict[str, Any]:
     """Least squares of the runs' mean shifts, over the mean of all, against transfer step / `total` steps.
 
-    The mean of a run is over the CPT steps at which the run with the fewest evaluations was evaluated and that
-    lie inside all curves (the steps of `shifts.spread`); others are interpolated linearly in log(step).
+    The mean of a run is over the steps of `shifts.on_common_steps`.
     """
-    curves = {str(run): part.set_index("phase_step")["shift"] for run, part in table.groupby("run", sort=False)}
-    first = max(curve.index.min() for curve in curves.values())
-    last = min(curve.index.max() for curve in curves.values())
-    steps = np.array([step for step in min(curves.values(), key=len).index if first <= step <= last])
-    means = {run: np.mean(np.interp(np.log(steps), np.log(curve.index), curve)) for run, curve in curves.items()}
+    means = {run: np.mean(values) for run, values in shifts.on_common_steps(table).items()}
     place = table.groupby("run", sort=False)["transfer"].first() / total
     whole = np.mean(list(means.values()))
     result = slope_test([place[run] for run in means], [mean / whole for mean in means.values()], "run")

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from cpt_dynamics.analysis import selection
 from cpt_dynamics.errors import UserError
@@ -50,18 +51,26 @@ def _curve(features: pd.DataFrame, run: str, validation: str) -> pd.Series:
     return rows.set_index("step")["loss"]
 
 
+def on_common_steps(shifts: pd.DataFrame) -> dict[str, NDArray[np.float64]]:
+    """Run -> its shift (nats/token) at CPT steps that are the same for all runs, [steps].
+
+    The steps are those at which the run with the fewest evaluations was evaluated and that lie inside all curves;
+    the others are interpolated linearly in log(step).
+    """
+    curves = {str(run): part.set_index("phase_step")["shift"] for run, part in shifts.groupby("run", sort=False)}
+    first = max(curve.index.min() for curve in curves.values())
+    last = min(curve.index.max() for curve in curves.values())
+    steps = np.array([step for step in min(curves.values(), key=len).index if first <= step <= last])
+    return {run: np.interp(np.log(steps), np.log(curve.index), curve) for run, curve in curves.items()}
+
+
 def spread(shifts: pd.DataFrame) -> dict[str, float]:
     """How far the shifts of the transfer points lie apart, against their size (nats/token).
 
-    At every CPT step where the shortest curve was evaluated, the others interpolated linearly in
-    log(step): `range` is the mean distance of the largest from the smallest, `worst_range` the largest one,
-    `size` the largest mean shift, `relative` is `range` over `size`.
+    At the steps of `on_common_steps`: `range` is the mean distance of the largest from the smallest, `worst_range`
+    the largest one, `size` the largest mean shift, `relative` is `range` over `size`.
     """
-    curves = [part.set_index("phase_step")["shift"] for _, part in shifts.groupby("run", sort=False)]
-    first = max(curve.index.min() for curve in curves)
-    last = min(curve.index.max() for curve in curves)
-    steps = np.array([step for step in min(curves, key=len).index if first <= step <= last])
-    values = np.array([np.interp(np.log(steps), np.log(curve.index), curve) for curve in curves])
+    values = np.array(list(on_common_steps(shifts).values()))
     ranges = np.ptp(values, axis=0)
     size = float(np.max(np.abs(values.mean(axis=0))))
     return {
