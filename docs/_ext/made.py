@@ -17,6 +17,7 @@ from cpt_dynamics import cli, experiments, laws, reporting
 from cpt_dynamics import config as configuration
 from cpt_dynamics.analysis import findings
 from cpt_dynamics.cli.laws import formula
+from cpt_dynamics.config import Model, PretrainedModel
 
 ROOT = Path(__file__).resolve().parents[2]
 MARK = re.compile(r"^<!-- made: (\w+) -->$", re.MULTILINE)
@@ -122,7 +123,7 @@ def scales() -> str:
             [
                 f"`{config.scale}`",
                 f"`{file or configuration.DEFAULT}`",
-                ", ".join(f"{model.layers} x {model.width}" for model in config.models.values()),
+                ", ".join(_size(model) for model in config.models.values()),
                 f"{config.lengths.pretraining:,} + {config.lengths.continual:,}",
                 f"{len(names)} runs in {len(branches)} branches",
                 f"{sum(branch.steps for branch in branches):,} steps, {tokens / 1e6:,.1f} million tokens",
@@ -130,6 +131,10 @@ def scales() -> str:
         )
     head = ["scale", "file", "models (layers x width)", "steps of PT + CPT", "runs", "trained in all"]
     return table(head, rows)
+
+
+def _size(model: Model | PretrainedModel) -> str:
+    return f"{model.layers} x {model.width}" if isinstance(model, Model) else model.pretrained
 
 
 PARTS: dict[str, Callable[[], str]] = {

@@ -4,13 +4,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
 
 from cpt_dynamics.errors import UserError
 
 DEFAULT = Path("config/config.yaml")
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Commit = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
 Fraction01 = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -51,6 +53,65 @@ class Local(Section):
     description: str = Field("", description="one line for the report")
 
 
+class HuggingFace(Section):
+    """Text data set of the Hugging Face Hub, streamed from a pinned revision up to a budget."""
+
+    source: Literal["huggingface"]
+    repository: str = Field(pattern=r"^[\w.-]+(/[\w.-]+)?$", description="name of the data set, `owner/name`")
+    configuration: str | None = Field(None, description="configuration (subset) of the data set")
+    split: str = Field("train", description="split of the data set")
+    files: list[str] = Field(
+        [], description="paths or globs of files in the repository, for one without a usable configuration"
+    )
+    text: str = Field("text", description="column that holds the text of a document")
+    revision: Commit | None = Field(
+        None,
+        description="commit that is read; null: not looked up yet, `cpt-dynamics corpora pin` writes it into the file",
+    )
+    maximum_megabytes: float | None = Field(None, gt=0, description="text to read at most")
+    maximum_tokens: int | None = Field(
+        None, ge=1, description="tokens to read at most, counted with `tokenizer`; needs it"
+    )
+    tokenizer: str | None = Field(
+        None, description="folder or Hub name (`name@revision`) of the tokenizer that counts `maximum_tokens`"
+    )
+    licence: str | None = Field(None, description="shown in the report (default: what the data set's card states)")
+    description: str = Field("", description="one line for the report")
+
+    @model_validator(mode="after")
+    def _budget(self) -> "HuggingFace":
+        if self.maximum_megabytes is None and self.maximum_tokens is None:
+            raise ValueError("state maximum_megabytes or maximum_tokens: a data set is streamed up to a budget")
+        if (self.maximum_tokens is None) != (self.tokenizer is None):
+            raise ValueError("maximum_tokens and tokenizer go together")
+        return self
+
+
+class Remote(Section):
+    """One file to download."""
+
+    url: str = Field(pattern=r"^https?://", description="address of the file or archive")
+    sha256: Sha256 = Field(description="digest of the file; another one is refused")
+
+
+class Http(Section):
+    """Text in files or archives at fixed addresses."""
+
+    source: Literal["http"]
+    files: list[Remote] = Field(
+        min_length=1,
+        description="files as of `local`, and archives of them (.zip, .tar, .tar.gz, .tar.zst)",
+    )
+    members: list[str] = Field(
+        ["**/*.txt", "**/*.jsonl", "**/*.jsonl.*", "**/*.parquet"],
+        description="globs of the members that are read from archives",
+    )
+    maximum_gigabytes: float = Field(20, gt=0, description="size that an archive may unpack to")
+    text: str = Field("text", description="key or column that holds the text of a document")
+    licence: str = Field("not stated", description="shown in the report")
+    description: str = Field("", description="one line for the report")
+
+
 class Rule(Section):
     """Text that a rule of one's own writes to `data/corpora/<name>/`."""
 
@@ -58,7 +119,7 @@ class Rule(Section):
     description: str = Field("", description="one line for the report")
 
 
-Corpus = Annotated[Installed | Local | Rule, Field(discriminator="source")]
+Corpus = Annotated[Installed | Local | HuggingFace | Http | Rule, Field(discriminator="source")]
 
 
 class Roles(Section):
@@ -104,6 +165,26 @@ class Model(Section):
         if self.width % (2 * self.heads):
             raise ValueError("width must be a multiple of twice the number of heads")
         return self
+
+
+class PretrainedModel(Section):
+    """A causal language model made elsewhere, in safetensors: CPT starts from its weights."""
+
+    pretrained: str = Field(description="folder, or Hub name `owner/name@revision`, that transformers can load")
+    parameters: int | None = Field(
+        None, ge=1, description="non-embedding parameters, for estimates before the model is at hand"
+    )
+    trust_remote_code: bool = Field(False, description="run the code that comes with the model")
+
+
+def _kind_of_model(value: Any) -> str:
+    named = value if isinstance(value, dict) else getattr(value, "__dict__", {})
+    return "PretrainedModel" if "pretrained" in named else "Model"
+
+
+AnyModel = Annotated[
+    Annotated[Model, Tag("Model")] | Annotated[PretrainedModel, Tag("PretrainedModel")], Discriminator(_kind_of_model)
+]
 
 
 class Optimizer(Section):
@@ -174,7 +255,37 @@ class Device(Section):
     compile: Literal["auto", "on", "off"] = Field(
         "auto", description="auto: torch.compile where a C++ compiler and Python's headers are found"
     )
-    threads: int = Field(1, ge=1, description="CPU threads of one training job")
+    threads: int = Field(1, ge=1, description="CPU threads of one training process")
+    # Keys below are part of a branch's identity only where they are set, so that earlier branches keep their names.
+    processes: int = Field(
+        1,
+        ge=1,
+        exclude_if=lambda value: value == 1,
+        description="processes (one a GPU) that train one branch together; the batch stays the same",
+    )
+    sharding: Literal["auto", "off", "full"] = Field(
+        "auto",
+        exclude_if=lambda value: value == "auto",
+        description="how several processes hold a model: whole in each (`off`, DDP) or in shards (`full`, FSDP); auto:"
+        " shards where weights and optimizer state would fill half of a GPU",
+    )
+    micro_batch: int | None = Field(
+        None,
+        ge=1,
+        exclude_if=lambda value: value is None,
+        description="sequences that a process takes at a time, their gradients added up (default: its whole share)",
+    )
+
+
+class Estimates(Section):
+    """What estimates of time and the requests to a cluster assume. No result depends on it."""
+
+    teraflops: float = Field(
+        0.05, gt=0, description="10^12 floating-point operations a second that one process sustains in training"
+    )
+    start_minutes: float = Field(0.2, ge=0, description="start and compilation of a training job")
+    time_factor: float = Field(2.0, ge=1, description="time asked of a cluster, in units of the estimate")
+    memory_gigabytes: float = Field(2.0, gt=0, description="main memory that a training job asks for")
 
 
 class Config(Section):
@@ -183,7 +294,16 @@ class Config(Section):
     scale: Name
     results: str = Field("results", description="folder of everything that is generated")
     data: str = Field("data/corpora", description="folder of documents")
-    experiments: str = Field("config/experiments.yaml", description="runs and figures")
+    experiments: list[str] = Field(
+        ["config/experiments.yaml"],
+        min_length=1,
+        description="files of runs and figures, one or a list; each adds to those before it",
+    )
+    curves: Literal["trained", "released"] = Field(
+        "trained",
+        description="`trained`: from training runs; `released`: from the folder `released`, without training anything",
+    )
+    released: str = Field("data/released", description="folder of released curves, `<released>/<scale>`")
     public_curves: str = Field(
         "data/public/multipowerlaw",
         description="folder of the public curves, which `snakemake fetch_public_curves` fills; their figure is in the"
@@ -195,7 +315,7 @@ class Config(Section):
     roles: Roles
     split: Split = Split()
     tokenizer: Tokenizer = Tokenizer()
-    models: dict[Name, Model]
+    models: dict[Name, AnyModel]
     optimizer: Optimizer
     batch: Batch
     lengths: Lengths
@@ -203,6 +323,14 @@ class Config(Section):
     checkpoint_every: int = Field(500, ge=1, description="steps between checkpoints that later forks can start from")
     law: Law = Law()
     device: Device = Device()
+    estimates: Estimates = Estimates()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_file(cls, raw: Any) -> Any:
+        if isinstance(raw, dict) and isinstance(raw.get("experiments"), str):
+            raw = {**raw, "experiments": [raw["experiments"]]}
+        return raw
 
     @model_validator(mode="after")
     def _references(self) -> "Config":
@@ -225,8 +353,13 @@ class Config(Section):
         if role in ("general", "strong", "weak"):
             return str(getattr(self.roles, role))
         if role not in self.corpora:
-            raise UserError(f"{self.experiments}: {role!r} is neither a role nor a corpus of the configuration")
+            raise UserError(f"{self.experiments_named}: {role!r} is neither a role nor a corpus of the configuration")
         return role
+
+    @property
+    def experiments_named(self) -> str:
+        """The files of experiments, for messages."""
+        return ", ".join(self.experiments)
 
     def trained(self) -> list[str]:
         """Corpora that the roles train on."""
@@ -272,7 +405,8 @@ def parse(raw: dict[str, Any], name: str) -> Config:
 
 def explain(error: Any, name: str) -> str:
     """One of pydantic's errors as a line that names the file and the key."""
-    key = ".".join(str(part) for part in error["loc"])
+    kinds = {"Model", "PretrainedModel"}  # pydantic puts the tag of the chosen alternative into the path
+    key = ".".join(str(part) for part in error["loc"] if part not in kinds)
     if error["type"] == "extra_forbidden":
         return f"{name}: unknown key {key!r}: remove it or see config/README.md for the keys there are"
     if error["type"] == "missing":

@@ -78,7 +78,7 @@ def overlay(full: Schema) -> Schema:
             return node
         # Where the alternatives of a corpus differ in their keys, a part of one need not tell which it is.
         kept = {key: relax(value) for key, value in node.items() if key not in ("required", "discriminator")}
-        if "discriminator" in node:
+        if "oneOf" in node:
             kept["anyOf"] = kept.pop("oneOf")
         return kept
 
@@ -112,8 +112,10 @@ def kind(property_: Schema) -> str:
             base = f"list of {kind(property_['items'])}"
         case "object":
             base = f"mapping: name → {' or '.join(map(kind, _values(property_))) or 'anything'}"
-        case "string" if "pattern" in property_:
+        case "string" if property_.get("pattern", "").startswith("^[a-z]"):
             base = "name (a-z, 0-9, `_`)"
+        case "string" if property_.get("pattern", "").startswith("^[0-9a-f]"):
+            base = "hexadecimal digits"
         case "string":
             base = "text"
         case "boolean":

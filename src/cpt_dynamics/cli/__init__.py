@@ -10,6 +10,7 @@ from cpt_dynamics.errors import UserError
 
 # command -> (module, one line of help), in the order in which data passes through them
 COMMANDS = {
+    "corpora": ("downloads", "fetch, verify, list or pin what the corpora download"),
     "documents": ("corpora", "build the documents of a corpus"),
     "split": ("corpora", "split a corpus into training and validation documents"),
     "tokenizer": ("corpora", "train the tokenizer of the scale"),
@@ -17,6 +18,8 @@ COMMANDS = {
     "public-curves": ("public_curves", "fetch the public curves"),
     "plan": ("plan", "list the branches that train the runs, and what sharing saves"),
     "train": ("train", "train one branch, or every branch of the plan in one process"),
+    "bundle": ("bundle", "pack the plan and its tokens for a machine without a network, or the curves trained there"),
+    "unbundle": ("bundle", "take curves that were trained elsewhere as done work"),
     "export": ("export", "write a checkpoint of a run as a Hugging Face model folder"),
     "curves": ("curves", "put the loss curves of a figure's runs together"),
     "analyse": ("analyse", "fit and test what a figure shows"),
@@ -26,6 +29,7 @@ COMMANDS = {
     "findings": ("findings", "say which of the paper's claims hold"),
     "report": ("report", "write the generated part of the LaTeX report"),
     "summary": ("summary", "write summary.json"),
+    "release": ("release", "make a folder of released curves, from which the report is made without training"),
     "why": ("why", "say what a target would run, and for which changed input"),
     "bench": ("bench", "measure the speed of training, fits and areas, and what sharing saves"),
     "laws": ("laws", "list the laws, or say what the parameters of one mean"),

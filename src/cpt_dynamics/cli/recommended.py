@@ -10,7 +10,7 @@ import yaml
 
 from cpt_dynamics import curves, experiments
 from cpt_dynamics.cli.options import add_config, load_config
-from cpt_dynamics.config import Config, read_yaml
+from cpt_dynamics.config import Config
 from cpt_dynamics.curves import recommended
 from cpt_dynamics.curves.assemble import assemble
 from cpt_dynamics.errors import UserError
@@ -51,9 +51,7 @@ def planned(config: Config, knob: str) -> dict[str, Any]:
 
 def extended(config: Config, entries: Mapping[str, Any]) -> Experiments:
     """The runs of the experiments with some more after them, so that those fork from the checkpoints there are."""
-    known = read_yaml(config.experiments)
-    stated = {**known, "runs": {**known["runs"], **entries}}
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "experiments.yaml"
-        path.write_text(yaml.safe_dump(stated, sort_keys=False))
-        return experiments.load(config.model_copy(update={"experiments": str(path)}))
+        path = Path(folder) / "recommended.yaml"
+        path.write_text(yaml.safe_dump({"runs": dict(entries)}, sort_keys=False))
+        return experiments.load(config.model_copy(update={"experiments": [*config.experiments, str(path)]}))

@@ -12,8 +12,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from cpt_dynamics import files
-from cpt_dynamics.config import Corpus, Installed, Local, Split
-from cpt_dynamics.corpora import installed, local
+from cpt_dynamics.config import Corpus, HuggingFace, Http, Installed, Local, Rule, Split
+from cpt_dynamics.corpora import http, installed, local
 from cpt_dynamics.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -34,10 +34,10 @@ def write(name: str, spec: Corpus, folder: str | Path) -> dict[str, Any]:
     `source.json`.
     """
     folder = Path(folder)
-    if not isinstance(spec, (Installed, Local)):
+    if isinstance(spec, Rule):
         return check(folder)
     record: dict[str, Any] = {}
-    found = installed.read(spec, record) if isinstance(spec, Installed) else local.read(spec, record)
+    found = _read(spec, record)
     counts = {"documents": 0, "bytes": 0, "duplicates": 0, "empty": 0}
     digest = hashlib.sha256()
 
@@ -78,9 +78,8 @@ def write(name: str, spec: Corpus, folder: str | Path) -> dict[str, Any]:
         "source": spec.source,
         **({"kind": spec.kind} if isinstance(spec, Installed) else {"text": spec.text}),
         "description": spec.description,
-        "licence": spec.licence,
-        "from": record["from"],
-        **({"licences": record["licences"]} if "licences" in record else {}),
+        "licence": spec.licence or record.pop("licence", "not stated"),
+        **{key: value for key, value in record.items() if key not in ("warnings", "files")},
         **counts,
         "sha256": digest.hexdigest(),
         "expected_sha256": expected,
@@ -90,6 +89,25 @@ def write(name: str, spec: Corpus, folder: str | Path) -> dict[str, Any]:
     }
     files.write_json(folder / "source.json", source)
     return source
+
+
+def _read(spec: Installed | Local | HuggingFace | Http, record: dict[str, Any]) -> Iterator[str]:
+    """The texts of a source, in its order.
+
+    `record` receives `from`, `files` and `warnings`, and what else the source knows of itself, such as `licence` or
+    `revision`, for source.json. It is complete once the last text is read.
+    """
+    match spec:
+        case Installed():
+            return installed.read(spec, record)
+        case Local():
+            return local.read(spec, record)
+        case HuggingFace():
+            from cpt_dynamics.corpora import huggingface  # its library takes seconds to import
+
+            return huggingface.read(spec, record)
+        case Http():
+            return http.read(spec, record)
 
 
 def check(folder: str | Path) -> dict[str, Any]:

@@ -175,11 +175,7 @@ def steps_of(value: int | str, config: Config) -> int:
 
 def load(config: Config) -> Experiments:
     """Read and expand the experiments of a configuration; mistakes raise `UserError` with the key."""
-    path = config.experiments
-    try:
-        entries = Entries.model_validate(read_yaml(path))
-    except ValidationError as error:
-        raise UserError("; ".join(explain(e, path) for e in error.errors()[:3])) from None
+    entries = stated(config)
     runs: dict[str, Run] = {}
     for name, entry in entries.runs.items():
         sizes = entry.models or [next(iter(config.models))]
@@ -190,15 +186,30 @@ def load(config: Config) -> Experiments:
     for figure, drawn in entries.figures.items():
         for run_name in [*drawn.runs, *drawn.heldout]:
             if run_name not in runs:
-                raise UserError(f"{path}: figures.{figure} names the run {run_name!r}, which is not in runs")
+                raise UserError(f"{config.experiments_named}: figures.{figure} names the run {run_name!r}, which is not in runs")
     public = [figure for figure, entry in entries.figures.items() if entry.curves == "public"]
     there = (Path(config.public_curves) / "source.json").exists()
     return Experiments(runs, entries.figures, frozenset() if there else frozenset(public))
 
 
+def stated(config: Config) -> Entries:
+    """Runs and figures as the files of a configuration state them; a later file adds to those before it."""
+    runs: dict[str, RunEntry] = {}
+    figures: dict[str, FigureEntry] = {}
+    for number, path in enumerate(config.experiments):
+        raw = read_yaml(path)
+        try:
+            entries = Entries.model_validate({"runs": {}, "figures": {}, **raw} if number else raw)
+        except ValidationError as error:
+            raise UserError("; ".join(explain(e, path) for e in error.errors()[:3])) from None
+        runs |= entries.runs
+        figures |= entries.figures
+    return Entries(runs=runs, figures=figures)
+
+
 def _expand(name: str, model: str, repeat: int, entries: dict[str, RunEntry], config: Config) -> Run:
     if model not in config.models:
-        raise UserError(f"{config.experiments}: runs.{name}.models names {model!r}, which is not in models")
+        raise UserError(f"{config.experiments_named}: runs.{name}.models names {model!r}, which is not in models")
     phases = _phases(name, entries, config, ())
     label = name
     if model != next(iter(config.models)):
@@ -209,11 +220,11 @@ def _expand(name: str, model: str, repeat: int, entries: dict[str, RunEntry], co
 
 
 def _phases(name: str, entries: dict[str, RunEntry], config: Config, above: tuple[str, ...]) -> list[Phase]:
-    where = f"{config.experiments}: runs.{name}"
+    where = f"{config.experiments_named}: runs.{name}"
     if name in above:
         raise UserError(f"{where}: `after` leads back to itself ({' -> '.join([*above, name])})")
     if name not in entries:
-        raise UserError(f"{config.experiments}: `after` names the run {name!r}, which is not in runs")
+        raise UserError(f"{config.experiments_named}: `after` names the run {name!r}, which is not in runs")
     entry = entries[name]
     phases: list[Phase] = []
     if entry.after is not None:
