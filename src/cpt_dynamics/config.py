@@ -353,11 +353,11 @@ class Config(Section):
         if role in ("general", "strong", "weak"):
             return str(getattr(self.roles, role))
         if role not in self.corpora:
-            raise UserError(f"{self.experiments_named}: {role!r} is neither a role nor a corpus of the configuration")
+            raise UserError(f"{self.stated_in}: {role!r} is neither a role nor a corpus of the configuration")
         return role
 
     @property
-    def experiments_named(self) -> str:
+    def stated_in(self) -> str:
         """The files of experiments, for messages."""
         return ", ".join(self.experiments)
 

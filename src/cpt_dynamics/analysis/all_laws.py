@@ -40,7 +40,7 @@ def analyse(
     """
     entry = selection.entry(experiments, "comparison")
     if not entry.heldout:
-        raise UserError(f"{config.experiments_named}: comparison has no held-out runs: list them under `heldout`")
+        raise UserError(f"{config.stated_in}: comparison has no held-out runs: list them under `heldout`")
     chosen = selection.of_runs(curves, list(dict.fromkeys([*entry.runs, *entry.heldout])))
     features = selection.with_replay(selection.with_areas(chosen, schedules, config), experiments, config)
     reasons = {name: _unfit(law, features) for name, law in LAWS.items()}

@@ -42,7 +42,7 @@ def analyse(
     controls, pairs = _controls(runs, config), _pairs(runs, config)
     if not controls or not pairs:
         raise UserError(
-            f"{config.experiments_named}: control needs a run with CPT on {config.roles.general} alone and one with CPT on"
+            f"{config.stated_in}: control needs a run with CPT on {config.roles.general} alone and one with CPT on"
             f" {config.roles.strong} under the same LR: list them"
         )
     pretraining = [run.name for run in runs if _corpora(run, "continual") == set()]

@@ -33,7 +33,7 @@ def analyse(
         found = selection.twins(run, experiments, entry.runs)
         if found.scratch is None:
             raise UserError(
-                f"{config.experiments_named}: fig01 needs a run from scratch on the domain corpus with the LR of {run.name!r}"
+                f"{config.stated_in}: fig01 needs a run from scratch on the domain corpus with the LR of {run.name!r}"
             )
         names = {"cpt": found.run, "hidden": found.hidden, "scratch": found.scratch}
         sets = {
@@ -43,7 +43,7 @@ def analyse(
         columns.append({**names, "transfer": selection.transfer_step(run), "steps": run.steps, "sets": sets})
         every.extend(sets.values())
     if not columns:
-        raise UserError(f"{config.experiments_named}: fig01 lists no run with a continual phase")
+        raise UserError(f"{config.stated_in}: fig01 lists no run with a continual phase")
     moved = [found["moved"] for found in every]
     return plain(
         {

@@ -38,7 +38,7 @@ def analyse(
     entry = selection.entry(experiments, "fig02")
     runs = [run.name for run in selection.transfers(experiments, entry.runs)]
     if len(runs) < 2:
-        raise UserError(f"{config.experiments_named}: fig02 compares transfer points and has {len(runs)}: list more")
+        raise UserError(f"{config.stated_in}: fig02 compares transfer points and has {len(runs)}: list more")
     among = list(dict.fromkeys([*entry.runs, *entry.heldout]))
     heldout = [run.name for run in selection.transfers(experiments, among) if run.name not in runs]
     features = selection.with_areas(selection.of_runs(curves, among), schedules, config)

@@ -65,7 +65,7 @@ def analyse(
         chosen = [start for start in started if start.panel == key]
         if len({start.potential for start in chosen}) < 2:
             raise UserError(
-                f"{config.experiments_named}: fig05 compares loss potentials {PANELS[key]} and has"
+                f"{config.stated_in}: fig05 compares loss potentials {PANELS[key]} and has"
                 f" {len({start.potential for start in chosen})}: list more runs"
             )
         panels[key] = _panel(key, chosen, features, pair, config)
@@ -157,7 +157,7 @@ def _scenario(chosen: list[Start], config: Config) -> Scenario:
         if found is not None and all(_is(found.with_knob("potential", s.potential), s.run) for s in chosen):
             return found
     raise UserError(
-        f"{config.experiments_named}: the LRs of {', '.join(start.run.name for start in chosen)} differ by more than the loss"
+        f"{config.stated_in}: the LRs of {', '.join(start.run.name for start in chosen)} differ by more than the loss"
         " potential: let PT and CPT of these runs of fig05 agree in all else"
     )
 

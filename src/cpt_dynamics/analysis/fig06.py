@@ -45,7 +45,7 @@ def analyse(
     )
     if None in alone.values() or len({_replay(run, config) for run in replayed}) < 2:
         raise UserError(
-            f"{config.experiments_named}: fig06 needs CPT on the weak and on the strong domain alone, and on the strong one"
+            f"{config.stated_in}: fig06 needs CPT on the weak and on the strong domain alone, and on the strong one"
             " with replay: list such runs"
         )
     tables = {

@@ -47,7 +47,7 @@ def analyse(
     peaks = {run.name: peak for run in moved if (peak := _peak_of(run, scenario, config)) is not None}
     shown = [run for run in moved if run.name not in peaks]
     if not shown:
-        raise UserError(f"{config.experiments_named}: fig07 has no CPT run before or after the critical point: list one")
+        raise UserError(f"{config.stated_in}: fig07 has no CPT run before or after the critical point: list one")
     critical = _critical(curves, schedules, config, experiments, entry.runs, pair.general)
     noise = _noise(fits)
     counts = [length * config.lengths.continual for length in LENGTHS]
@@ -136,7 +136,7 @@ def _critical(
     scratch = [name for name in runs if all(phase.mixture == strong for phase in experiments.runs[name].phases)]
     if not scratch:
         raise UserError(
-            f"{config.experiments_named}: fig07 has no run that trains on the strong domain from scratch, which gives the"
+            f"{config.stated_in}: fig07 has no run that trains on the strong domain from scratch, which gives the"
             " critical point: list one"
         )
     whole = joint(curves, schedules, config, scratch, "general", law=LAW)

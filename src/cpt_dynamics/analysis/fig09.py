@@ -34,7 +34,7 @@ def analyse(
     entry = selection.entry(experiments, "fig09")
     known = (fits or {}).get("fig21")
     if known is None:
-        raise UserError(f"{config.experiments_named}: fig09 takes its sets and weights from fig21: list it under `needs`")
+        raise UserError(f"{config.stated_in}: fig09 takes its sets and weights from fig21: list it under `needs`")
     runs = experiments.runs_of("fig09")
     curves, schedules = selection.of_runs(curves, runs), selection.of_runs(schedules, runs, "schedules")
     laws = {role: joint(curves, schedules, config, entry.runs, role) for role in SETS}

@@ -31,10 +31,10 @@ def analyse(
     """
     entry = selection.entry(experiments, "fig10")
     if not entry.heldout:
-        raise UserError(f"{config.experiments_named}: fig10 has no held-out runs: list them under `heldout`")
+        raise UserError(f"{config.stated_in}: fig10 has no held-out runs: list them under `heldout`")
     known = (fits or {}).get("fig03")
     if known is not None and set(known["runs"]) != set(entry.runs):
-        raise UserError(f"{config.experiments_named}: fig10 must be fitted to the runs of fig03, whose fit it uses")
+        raise UserError(f"{config.stated_in}: fig10 must be fitted to the runs of fig03, whose fit it uses")
     features = selection.with_areas(selection.of_runs(curves, list(entry.heldout)), schedules, config)
     result: dict[str, Any] = {}
     for role in SETS:

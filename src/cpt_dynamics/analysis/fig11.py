@@ -29,7 +29,7 @@ def analyse(
     """
     entry = selection.entry(experiments, "fig11")
     if not selection.transfers(experiments, entry.runs):
-        raise UserError(f"{config.experiments_named}: fig11 has no run with a continual phase: list one")
+        raise UserError(f"{config.stated_in}: fig11 has no run with a continual phase: list one")
     result = {}
     for role in ROLES:
         found = joint(curves, schedules, config, list(entry.runs), role)

@@ -67,7 +67,7 @@ def _groups(curves: pd.DataFrame, config: Config, experiments: Experiments, runs
     replay = chosen.groupby("run", sort=False)["replay"].first()
     moved = [run.name for run in selection.transfers(experiments, runs)]
     if not moved:
-        raise UserError(f"{config.experiments_named}: fig12 has no run with a continual phase: list runs with replay")
+        raise UserError(f"{config.stated_in}: fig12 has no run with a continual phase: list runs with replay")
     ratios = sorted({float(replay[run]) for run in moved})
     return {ratio: [run for run in runs if run not in moved or replay[run] == ratio] for ratio in ratios}
 

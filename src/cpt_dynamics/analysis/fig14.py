@@ -32,7 +32,7 @@ def analyse(
     entry = selection.entry(experiments, "fig14")
     runs = [run.name for run in selection.transfers(experiments, entry.runs)]
     if len({experiments.runs[run].model for run in runs}) < 2:
-        raise UserError(f"{config.experiments_named}: fig14 compares model sizes: list CPT runs of at least two")
+        raise UserError(f"{config.stated_in}: fig14 compares model sizes: list CPT runs of at least two")
     features = selection.with_areas(selection.of_runs(curves, list(entry.runs)), schedules, config)
     params = {run: int(features.loc[features["run"] == run, "params"].iloc[0]) for run in runs}
     return plain(

@@ -35,7 +35,7 @@ def analyse(
     entry = selection.entry(experiments, "fig15")
     models = _models(experiments, list(entry.runs))
     if len(models) < 2:
-        raise UserError(f"{config.experiments_named}: fig15 fits several model sizes together: list runs of at least two")
+        raise UserError(f"{config.stated_in}: fig15 fits several model sizes together: list runs of at least two")
     features = selection.with_areas(selection.of_runs(curves, list(entry.runs)), schedules, config)
     params = {model: int(features.loc[features["model"] == model, "params"].iloc[0]) for model in models}
     result, left_out = {}, {}

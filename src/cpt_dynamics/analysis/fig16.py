@@ -24,7 +24,7 @@ def analyse(
     entry = selection.entry(experiments, "fig16")
     moved = selection.transfers(experiments, entry.runs)
     if not moved:
-        raise UserError(f"{config.experiments_named}: fig16 has no run with a continual phase: list one for each size")
+        raise UserError(f"{config.stated_in}: fig16 has no run with a continual phase: list one for each size")
     models = list(dict.fromkeys(run.model for run in moved))
     runs = {model: [run for run in entry.runs if experiments.runs[run].model == model] for model in models}
     found = {

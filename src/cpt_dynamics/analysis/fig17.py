@@ -33,7 +33,7 @@ def analyse(
     entry = selection.entry(experiments, "fig17")
     runs = selection.transfers(experiments, entry.runs)
     if not runs:
-        raise UserError(f"{config.experiments_named}: fig17 has no run with a continual phase: list one for each batch")
+        raise UserError(f"{config.stated_in}: fig17 has no run with a continual phase: list one for each batch")
     hidden = {run.name: _hidden(run, experiments, list(entry.runs)) for run in runs}
     features = selection.with_areas(selection.of_runs(curves, list(entry.runs)), schedules, config)
     changed = [run.name for run in runs if run.phases[-1].batch != run.phases[0].batch]

@@ -47,7 +47,7 @@ def analyse(
     """
     entry = selection.entry(experiments, "fig18")
     if not entry.heldout:
-        raise UserError(f"{config.experiments_named}: fig18 has no held-out runs: list them under `heldout`")
+        raise UserError(f"{config.stated_in}: fig18 has no held-out runs: list them under `heldout`")
     runs = [*entry.runs, *entry.heldout]
     features, plans = unknown(curves, schedules, config, runs)
     longest = max(entry.runs, key=lambda run: experiments.runs[run].steps)

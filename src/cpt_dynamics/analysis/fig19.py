@@ -49,7 +49,7 @@ def analyse(
     entry = selection.entry(experiments, "fig19")
     by_ratio = _by_ratio(experiments, config, list(entry.runs))
     if len(by_ratio) < 2:
-        raise UserError(f"{config.experiments_named}: fig19 fits several replay ratios and has {len(by_ratio)}: list more")
+        raise UserError(f"{config.stated_in}: fig19 fits several replay ratios and has {len(by_ratio)}: list more")
     areas = selection.with_areas(selection.of_runs(curves, list(entry.runs)), schedules, config)
     features = selection.with_replay(areas, experiments, config)
     result: dict[str, dict[str, Any]] = {}

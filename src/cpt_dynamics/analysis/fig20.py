@@ -51,10 +51,10 @@ def analyse(
     """
     entry = selection.entry(experiments, "fig20")
     if not entry.heldout:
-        raise UserError(f"{config.experiments_named}: fig20 has no held-out runs: list them under `heldout`")
+        raise UserError(f"{config.stated_in}: fig20 has no held-out runs: list them under `heldout`")
     known = (fits or {}).get("fig03")
     if known is not None and set(known["runs"]) != set(entry.runs):
-        raise UserError(f"{config.experiments_named}: fig20 must be fitted to the runs of fig03, whose fit it uses")
+        raise UserError(f"{config.stated_in}: fig20 must be fitted to the runs of fig03, whose fit it uses")
     runs, heldout = list(entry.runs), list(entry.heldout)
     some = selection.of_runs(curves, list(dict.fromkeys([*runs, *heldout])))
     result: dict[str, Any] = {}

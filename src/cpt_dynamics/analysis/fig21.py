@@ -35,7 +35,7 @@ def analyse(
     """
     entry = selection.entry(experiments, "fig21")
     if not entry.heldout:
-        raise UserError(f"{config.experiments_named}: fig21 has no held-out runs: list them under `heldout`")
+        raise UserError(f"{config.stated_in}: fig21 has no held-out runs: list them under `heldout`")
     curves = selection.of_runs(curves, experiments.runs_of("fig21"))
     found = {}
     for name in sets(config, experiments, entry):

@@ -33,7 +33,7 @@ def analyse(
     entry = selection.entry(experiments, "fig22")
     known = (fits or {}).get("fig21")
     if known is None:
-        raise UserError(f"{config.experiments_named}: fig22 shows the errors of fig21: list it under `needs`")
+        raise UserError(f"{config.stated_in}: fig22 shows the errors of fig21: list it under `needs`")
     sets = {name: _set(found) for name, found in known["sets"].items()}
     means = [one["mean_absolute_error"] for one in sets.values() if one["mean_absolute_error"] is not None]
     gains = [one["gain"] for one in sets.values() if one["gain"] is not None]

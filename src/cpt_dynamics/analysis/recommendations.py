@@ -283,7 +283,7 @@ def grid_of(knob: str, runs: list[str], config: Config, experiments: Experiments
             found[name] = value
     if len(set(found.values())) < 2:
         raise UserError(
-            f"{config.experiments_named}: recommendations has fewer than two values of {knob} among its held-out runs:"
+            f"{config.stated_in}: recommendations has fewer than two values of {knob} among its held-out runs:"
             " add runs that differ in it alone"
         )
     return dict(sorted(found.items(), key=lambda item: item[1]))

@@ -38,7 +38,7 @@ def analyse(
     runs = selection.without_prefixes(experiments, entry.runs)
     groups = list(dict.fromkeys(selection.group(run.name) for run in selection.transfers(experiments, runs)))
     if len(groups) < 2:
-        raise UserError(f"{config.experiments_named}: leaving one run out needs at least two fitted runs, has {groups}")
+        raise UserError(f"{config.stated_in}: leaving one run out needs at least two fitted runs, has {groups}")
     some = selection.of_runs(curves, names)
     points: list[dict[str, Any]] = []
     for lambda_ in grid(config.law.lambda_):

@@ -20,7 +20,7 @@ def run_export(options: argparse.Namespace) -> None:
     config = load_config(options)
     all_runs = experiments.load(config)
     if options.run not in all_runs.runs:
-        raise UserError(f"there is no run {options.run!r} in {config.experiments_named}")
+        raise UserError(f"there is no run {options.run!r} in {config.stated_in}")
     if options.folder.exists():
         raise UserError(f"{options.folder} exists already: name a new folder")
     plan = experiments.plan(all_runs.runs.values(), config)

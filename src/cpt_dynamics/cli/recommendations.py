@@ -19,7 +19,7 @@ def run_recommendations(options: argparse.Namespace) -> None:
     config = load_config(options)
     all_runs = experiments.load(config)
     if recommended.FIGURE not in all_runs.figures:
-        raise UserError(f"{config.experiments_named}: there is no figure {recommended.FIGURE!r}: add one with its runs")
+        raise UserError(f"{config.stated_in}: there is no figure {recommended.FIGURE!r}: add one with its runs")
     table, schedules = of_figure(recommended.FIGURE, all_runs, config)
     plan = recommend(table, schedules, config, all_runs)
     path = recommended.plan_path(config)

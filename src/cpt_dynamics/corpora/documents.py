@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from cpt_dynamics import files
-from cpt_dynamics.config import Corpus, HuggingFace, Http, Installed, Local, Rule, Split
+from cpt_dynamics.config import Corpus, Http, HuggingFace, Installed, Local, Rule, Split
 from cpt_dynamics.corpora import http, installed, local
 from cpt_dynamics.errors import UserError
 

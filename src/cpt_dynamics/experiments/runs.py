@@ -186,7 +186,9 @@ def load(config: Config) -> Experiments:
     for figure, drawn in entries.figures.items():
         for run_name in [*drawn.runs, *drawn.heldout]:
             if run_name not in runs:
-                raise UserError(f"{config.experiments_named}: figures.{figure} names the run {run_name!r}, which is not in runs")
+                raise UserError(
+                    f"{config.stated_in}: figures.{figure} names the run {run_name!r}, which is not in runs"
+                )
     public = [figure for figure, entry in entries.figures.items() if entry.curves == "public"]
     there = (Path(config.public_curves) / "source.json").exists()
     return Experiments(runs, entries.figures, frozenset() if there else frozenset(public))
@@ -209,7 +211,7 @@ def stated(config: Config) -> Entries:
 
 def _expand(name: str, model: str, repeat: int, entries: dict[str, RunEntry], config: Config) -> Run:
     if model not in config.models:
-        raise UserError(f"{config.experiments_named}: runs.{name}.models names {model!r}, which is not in models")
+        raise UserError(f"{config.stated_in}: runs.{name}.models names {model!r}, which is not in models")
     phases = _phases(name, entries, config, ())
     label = name
     if model != next(iter(config.models)):
@@ -220,11 +222,11 @@ def _expand(name: str, model: str, repeat: int, entries: dict[str, RunEntry], co
 
 
 def _phases(name: str, entries: dict[str, RunEntry], config: Config, above: tuple[str, ...]) -> list[Phase]:
-    where = f"{config.experiments_named}: runs.{name}"
+    where = f"{config.stated_in}: runs.{name}"
     if name in above:
         raise UserError(f"{where}: `after` leads back to itself ({' -> '.join([*above, name])})")
     if name not in entries:
-        raise UserError(f"{config.experiments_named}: `after` names the run {name!r}, which is not in runs")
+        raise UserError(f"{config.stated_in}: `after` names the run {name!r}, which is not in runs")
     entry = entries[name]
     phases: list[Phase] = []
     if entry.after is not None:
