@@ -95,3 +95,16 @@ def test_sizes_that_cannot_be_measured_are_named(
     monkeypatch.chdir(REPOSITORY)
     assert main(["bench", *arguments]) == 2
     assert words in capsys.readouterr().err
+
+
+def test_reading_is_measured_and_gives_the_same_tokens_for_any_number_of_threads(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    results = []
+    for threads in ("1", "3"):
+        assert main(["bench", "reading", "--megabytes", "1.5", "--threads", threads, "--json"]) == 0
+        results.append(json.loads(capsys.readouterr().out))
+    assert results[0]["sha256"] == results[1]["sha256"]
+    for stage in ("documents", "split", "tokens"):
+        assert results[0][stage]["megabytes_per_cpu_second"] > 0
+        assert results[0][stage]["peak_megabytes"] > 10

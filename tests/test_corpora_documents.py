@@ -65,12 +65,23 @@ def test_the_side_of_a_text_does_not_depend_on_the_others(texts: list[str], size
     assert sum(map(len, kept)) <= size
 
 
+@given(st.lists(st.integers(0, 60), max_size=200))
+def test_hashes_are_remembered_whatever_their_order(numbers: list[int]) -> None:
+    seen, known = documents.Seen(), set[int]()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(documents, "RECENT", 3)
+        for number in numbers:
+            assert seen.add(number + 2**63) == (number not in known)
+            known.add(number)
+
+
 def test_the_share_is_that_of_the_documents() -> None:
     _, validation = divided([f"document {i}" for i in range(20_000)], [], Split(validation_share=0.1))
     assert len(validation) == pytest.approx(2_000, abs=4 * np.sqrt(20_000 * 0.1 * 0.9))
 
 
-def test_files_of_a_split(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("size", [5, 500])  # shorter and longer than a document
+def test_files_of_a_split(size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     texts = [f"document {i}" for i in range(300)]
     folder = corpus(tmp_path / "b", [*texts, *texts[:7]])
     earlier = corpus(tmp_path / "a", texts[:20])
@@ -86,7 +97,7 @@ def test_files_of_a_split(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     ids = pq.read_table(tmp_path / "one/train.parquet")["id"].to_pylist()
     assert ids == sorted(hashlib.sha256(text.encode()).hexdigest()[:16] for text in train)
 
-    monkeypatch.setattr(documents, "PASS", 500)  # many passes over the corpus give the same files
+    monkeypatch.setattr(documents, "PART", size)  # many parts give the same files
     monkeypatch.setattr(documents, "BATCH", 7)
     documents.split("b", folder, [earlier], split, tmp_path / "two")
     for name in ("train.parquet", "validation.parquet"):

@@ -77,12 +77,13 @@ rule tokens:
         LAYOUT.root / "logs/tokens/{name}.log",
     conda:
         "../../environment.yml"
+    threads: lambda wildcards: 8 if CONFIG.corpora[wildcards.name].source in ("huggingface", "http") else 1
     params:
         config=CONFIGFILE,
     message:
         "encoding {wildcards.name}"
     shell:
-        "cpt-dynamics tokens {wildcards.name} --configfile {params.config:q} > {log:q} 2>&1"
+        "RAYON_NUM_THREADS={threads} cpt-dynamics tokens {wildcards.name} --configfile {params.config:q} > {log:q} 2>&1"
 
 
 rule data:

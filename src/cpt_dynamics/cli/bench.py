@@ -24,6 +24,11 @@ def add_bench(parser: argparse.ArgumentParser) -> None:
     sharing = what.add_parser("sharing", help="steps trained over steps without sharing, for all runs")
     add_config(sharing)
     sharing.add_argument("--json", action="store_true", help="print JSON")
+    reading = what.add_parser("reading", help="speed and memory of reading and tokenising generated text")
+    reading.add_argument("--megabytes", type=float, default=100, help="size of the text (default: 100)")
+    reading.add_argument("--vocabulary", type=int, default=8192, help="entries of the tokenizer (default: 8192)")
+    reading.add_argument("--threads", type=int, default=1, help="threads of the tokenizer (default: 1)")
+    reading.add_argument("--json", action="store_true", help="print JSON")
     fit = what.add_parser("fit", help="variable projection beside the paper's fitting procedure, run in turn")
     fit.add_argument("--role", choices=("general", "strong"), default="general", help="which Fig. 3 law to fit")
     fit.add_argument("--starts", type=int, default=200, help="starts of the paper's procedure (default: 200)")
@@ -38,8 +43,8 @@ def add_bench(parser: argparse.ArgumentParser) -> None:
 
 
 def run_bench(options: argparse.Namespace) -> int:
-    run = {"training": _training, "sharing": _sharing, "fit": _fit, "areas": _areas}[options.what]
-    result = run(options)
+    kinds = {"training": _training, "sharing": _sharing, "reading": _reading, "fit": _fit, "areas": _areas}
+    result = kinds[options.what](options)
     if options.json:
         print(json.dumps(result, indent=1))
     else:
@@ -77,6 +82,12 @@ def _sharing(options: argparse.Namespace) -> dict[str, Any]:
         "steps_unshared": unshared,
         "ratio": round(plan.steps_trained / unshared, 3),
     }
+
+
+def _reading(options: argparse.Namespace) -> dict[str, Any]:
+    from cpt_dynamics.corpora.benchmark import measure
+
+    return measure(options.megabytes, options.vocabulary, options.threads, lambda line: print(line, file=sys.stderr))
 
 
 def _fit(options: argparse.Namespace) -> dict[str, Any]:

@@ -2,13 +2,17 @@
 
 import hashlib
 import logging
+import math
+import struct
+from array import array
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, NamedTuple
+from tempfile import TemporaryFile
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from cpt_dynamics import files
@@ -18,10 +22,13 @@ from cpt_dynamics.errors import UserError
 
 log = logging.getLogger(__name__)
 
+HEAD = struct.Struct("<qq")  # place and size of a text in a temporary file
 SCHEMA = pa.schema([("id", pa.string()), ("text", pa.string())])
-GROUP = 1 << 25  # bytes of text in a row group
+GROUP = 1 << 24  # bytes of text in a row group
 BATCH = 256  # documents read at a time
-PASS = 1 << 29  # bytes of text held in memory while a split is written
+PART = 1 << 26  # bytes of text held in memory while a split is written ...
+RECENT = 1 << 16  # hashes held in a set before they are sorted into an array
+PARTS = 256  # ... unless that would open more files than this at once
 
 
 def write(name: str, spec: Corpus, folder: str | Path) -> dict[str, Any]:
@@ -42,7 +49,7 @@ def write(name: str, spec: Corpus, folder: str | Path) -> dict[str, Any]:
     digest = hashlib.sha256()
 
     def distinct() -> Iterator[tuple[str, str]]:
-        seen: set[int] = set()
+        seen = Seen()
         for text in found:
             text = text.replace("\r\n", "\n")
             if not text.strip():
@@ -50,11 +57,9 @@ def write(name: str, spec: Corpus, folder: str | Path) -> dict[str, Any]:
                 continue
             raw = text.encode()
             key = hashlib.sha256(raw)
-            number = int.from_bytes(key.digest()[:8])
-            if number in seen:
+            if not seen.add(int.from_bytes(key.digest()[:8])):
                 counts["duplicates"] += 1
                 continue
-            seen.add(number)
             digest.update(key.digest())
             counts["documents"] += 1
             counts["bytes"] += len(raw)
@@ -89,6 +94,31 @@ def write(name: str, spec: Corpus, folder: str | Path) -> dict[str, Any]:
     }
     files.write_json(folder / "source.json", source)
     return source
+
+
+class Seen:
+    """The hashes (64 bits) of all documents so far, in 8 to 16 bytes each where a set of Python's takes about 70."""
+
+    def __init__(self) -> None:
+        self.recent: set[int] = set()
+        self.sorted: list[np.ndarray] = []  # each at least twice as long as the next
+
+    def add(self, number: int) -> bool:
+        """Whether a hash is new; it is remembered."""
+        if number in self.recent or any(_holds(array, number) for array in self.sorted):
+            return False
+        self.recent.add(number)
+        if len(self.recent) >= RECENT:
+            self.sorted.append(np.sort(np.fromiter(self.recent, np.uint64, len(self.recent))))
+            self.recent = set()
+            while len(self.sorted) > 1 and len(self.sorted[-2]) < 2 * len(self.sorted[-1]):
+                self.sorted[-2:] = [np.sort(np.concatenate(self.sorted[-2:]), kind="stable")]
+        return True
+
+
+def _holds(array: np.ndarray, number: int) -> bool:
+    place = int(np.searchsorted(array, np.uint64(number)))
+    return place < len(array) and int(array[place]) == number
 
 
 def _read(spec: Installed | Local | HuggingFace | Http, record: dict[str, Any]) -> Iterator[str]:
@@ -220,7 +250,7 @@ def split(
     }
     for part, rows in (("train", division.train), ("validation", division.validation)):
         with files.atomic(out / f"{part}.parquet") as temporary:
-            _write_parquet(temporary, _select(path, rows, sizes))
+            _write_parquet(temporary, _select(path, rows, sizes, temporary.parent))
         counts[part] = {"documents": len(rows), "bytes": int(sizes[rows].sum())}
     files.write_json(out / "split.json", counts)
     return counts
@@ -237,7 +267,7 @@ def texts(path: str | Path) -> Iterator[str]:
 
 def _hashes(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """First 64 bits of the sha256, and bytes, of every text in a parquet file."""
-    hashes, sizes = [], []
+    hashes, sizes = array("Q"), array("q")
     for text in texts(path):
         raw = text.encode()
         hashes.append(int.from_bytes(hashlib.sha256(raw).digest()[:8]))
@@ -245,23 +275,36 @@ def _hashes(path: Path) -> tuple[np.ndarray, np.ndarray]:
     return np.array(hashes, np.uint64), np.array(sizes, np.int64)
 
 
-def _select(path: Path, rows: np.ndarray, sizes: np.ndarray) -> Iterator[tuple[str, str]]:
-    """Rows of a parquet file in the order given, in as many passes as keep memory bounded."""
-    turn = np.cumsum(sizes[rows]) // PASS
-    for current in np.unique(turn):
-        wanted = rows[turn == current]
-        order = np.argsort(wanted)
-        held: list[str] = []
-        start = 0
-        for batch in _open(path).iter_batches(BATCH, columns=["text"]):
-            low, high = np.searchsorted(wanted[order], [start, start + len(batch)])
-            held.extend(pc.take(batch.column(0), pa.array(wanted[order][low:high] - start)).to_pylist())
-            start += len(batch)
-        place = np.empty_like(order)
-        place[order] = np.arange(len(order))
-        for position in place:
-            text = held[position]
-            yield hashlib.sha256(text.encode()).hexdigest()[:16], text
+def _select(path: Path, rows: np.ndarray, sizes: np.ndarray, folder: Path) -> Iterator[tuple[str, str]]:
+    """Rows of a parquet file in the order given.
+
+    The texts are first distributed over files in `folder`, each with a stretch of that order and small enough to be
+    sorted in memory: so the corpus is read once whatever its size.
+    """
+    before = np.cumsum(sizes[rows]) - sizes[rows]
+    size = max(PART, math.ceil(int(sizes[rows].sum()) / PARTS))
+    # A document may be longer than a part, so parts are numbered anew.
+    part_of = np.unique(before // size, return_inverse=True)[1]
+    place = np.full(len(sizes), -1)
+    place[rows] = np.arange(len(rows))
+    with ExitStack() as stack:
+        parts = [stack.enter_context(TemporaryFile(dir=folder)) for _ in range(part_of.max(initial=-1) + 1)]
+        for at, text in zip(place, texts(path), strict=True):
+            if at >= 0:
+                raw = text.encode()
+                parts[part_of[at]].write(HEAD.pack(at, len(raw)) + raw)
+        for part in parts:
+            part.seek(0)
+            for _, raw in sorted(_held(part)):
+                yield hashlib.sha256(raw).hexdigest()[:16], raw.decode()
+            part.close()
+
+
+def _held(part: IO[bytes]) -> Iterator[tuple[int, bytes]]:
+    """(place in the order, text) of what was distributed to a file."""
+    while head := part.read(HEAD.size):
+        at, size = HEAD.unpack(head)
+        yield at, part.read(size)
 
 
 def _write_parquet(path: Path, rows: Iterable[tuple[str, str]]) -> None:

@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,8 @@ from cpt_dynamics.corpora import tokenizer as tokenizers_
 from cpt_dynamics.errors import UserError
 
 VERSION = 1
-BATCH = 512  # documents encoded at a time
+BATCH = 512  # documents encoded at a time ...
+BATCH_BYTES = 1 << 22  # ... or fewer, where they are long
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,8 @@ def write(documents_file: str | Path, tokenizer: str | Path, out: str | Path) ->
     Every document is preceded by the separator of the tokenizer. Returns the index: `dtype`, `count` (of
     tokens), `documents`, `bytes` (of text, UTF-8), `token_bytes` (sum of the lengths of the tokens, the same
     unless the tokenizer changes the text), `vocabulary`, `separator`, `sha256` and `tokenizer_sha256`.
+    The library encodes the documents of a batch with as many threads as RAYON_NUM_THREADS says, and gives them back
+    in order: the file is the same for any number.
     """
     out = Path(out)
     encoder = tokenizers_.load(tokenizer)
@@ -137,5 +139,13 @@ def _types(node: Any) -> Iterator[str]:
 
 
 def _batches(texts: Iterator[str]) -> Iterator[list[str]]:
-    while batch := list(islice(texts, BATCH)):
+    batch: list[str] = []
+    size = 0
+    for text in texts:
+        batch.append(text)
+        size += len(text)
+        if len(batch) == BATCH or size >= BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
         yield batch
