@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from cpt_dynamics import files
 from cpt_dynamics.config import Local, Rule, Split
-from cpt_dynamics.corpora import documents
+from cpt_dynamics.corpora import documents, local
 from cpt_dynamics.errors import UserError
 
 WORDS = st.lists(st.text("abc", min_size=1, max_size=3), max_size=60)
@@ -98,7 +98,7 @@ def test_files_of_a_split(size: int, tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert ids == sorted(hashlib.sha256(text.encode()).hexdigest()[:16] for text in train)
 
     monkeypatch.setattr(documents, "PART", size)  # many parts give the same files
-    monkeypatch.setattr(documents, "BATCH", 7)
+    monkeypatch.setattr(local, "BATCH", 7)
     documents.split("b", folder, [earlier], split, tmp_path / "two")
     for name in ("train.parquet", "validation.parquet"):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()

@@ -25,7 +25,6 @@ log = logging.getLogger(__name__)
 HEAD = struct.Struct("<qq")  # place and size of a text in a temporary file
 SCHEMA = pa.schema([("id", pa.string()), ("text", pa.string())])
 GROUP = 1 << 24  # bytes of text in a row group
-BATCH = 256  # documents read at a time
 PART = 1 << 26  # bytes of text held in memory while a split is written ...
 RECENT = 1 << 16  # hashes held in a set before they are sorted into an array
 PARTS = 256  # ... unless that would open more files than this at once
@@ -153,7 +152,7 @@ def check(folder: str | Path) -> dict[str, Any]:
             raise UserError(f"{path}: column {field.name!r} is {kind}, string is expected")
     if table.metadata.num_rows == 0:
         raise UserError(f"{path} has no document")
-    for batch in table.iter_batches(columns=SCHEMA.names):
+    for batch in local.batches(table, SCHEMA.names):
         for column in SCHEMA.names:
             if batch.column(column).null_count:
                 raise UserError(f"{path}: column {column!r} has nulls, a string in every row is expected")
@@ -261,7 +260,7 @@ def texts(path: str | Path) -> Iterator[str]:
     table = _open(Path(path))
     if "text" not in table.schema_arrow.names:
         raise UserError(f"{path} has no column 'text', it has {table.schema_arrow.names}: build the corpus again")
-    for batch in table.iter_batches(BATCH, columns=["text"]):
+    for batch in local.batches(table, ["text"]):
         yield from batch.column(0).to_pylist()
 
 

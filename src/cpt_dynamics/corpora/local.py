@@ -18,6 +18,8 @@ from cpt_dynamics.config import Local
 from cpt_dynamics.errors import UserError
 
 CHUNK = 1 << 17
+BATCH = 256  # rows of a parquet file read at a time
+PIECE = 1 << 10  # of a .zst file, read at a time: it may hold 32 MiB of the same byte
 LONGEST_WINDOW = 2**31  # what `zstd --long=31` writes; the library's own limit is 128 MiB
 
 
@@ -91,7 +93,7 @@ def _zst(handle: IO[bytes], path: Path) -> Iterator[bytes]:
     # the library's stream reader takes the end of a truncated file for the end of its data
     decompressor = zstandard.ZstdDecompressor(max_window_size=LONGEST_WINDOW)
     frame = None
-    while chunk := handle.read(CHUNK):
+    while chunk := handle.read(PIECE):
         while chunk:
             frame = frame or decompressor.decompressobj()
             yield frame.decompress(chunk)
@@ -160,6 +162,15 @@ def _parquet(path: Path, column: str) -> Iterator[str]:
             raise UserError(f"{path} is not a readable parquet file ({line}): fetch it again") from None
 
 
+def batches(table: pq.ParquetFile, columns: list[str]) -> Iterator[pa.RecordBatch]:
+    """Batches of rows of a parquet file, in order.
+
+    The library keeps what it has read until its reader ends, so each row group gets a reader of its own.
+    """
+    for group in range(table.num_row_groups):
+        yield from table.iter_batches(BATCH, row_groups=[group], columns=columns)
+
+
 def _column(table: pq.ParquetFile, column: str, path: Path) -> Iterator[str]:
     schema = table.schema_arrow
     if column not in schema.names:
@@ -167,7 +178,7 @@ def _column(table: pq.ParquetFile, column: str, path: Path) -> Iterator[str]:
     if schema.field(column).type not in (pa.string(), pa.large_string()):
         raise UserError(f"{path}: column {column!r} is {schema.field(column).type}, a string is expected")
     row = 0
-    for batch in table.iter_batches(1024, columns=[column]):
+    for batch in batches(table, [column]):
         for text in batch.column(0).to_pylist():
             if text is None:
                 raise UserError(f"{path} row {row}: column {column!r} is null, a string is expected")
