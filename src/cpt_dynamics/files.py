@@ -35,16 +35,16 @@ def atomic(path: str | Path) -> Iterator[Path]:
         if temporary.is_dir() and path.is_dir():
             shutil.rmtree(path)
         os.replace(temporary, path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except Exception as error:
-        if _is_full_disk(error):
+        if is_full_disk(error):
             raise UserError(f"no space left for {path}: free some disk space and run again") from error
         raise
     finally:
         shutil.rmtree(holder, ignore_errors=True)
 
 
-def _is_full_disk(error: Exception) -> bool:
+def is_full_disk(error: Exception) -> bool:
     """Libraries that write files themselves raise errors of their own kinds, with the system's words."""
     number = error.errno if isinstance(error, OSError) else None
     return number in (errno.ENOSPC, errno.EDQUOT) or os.strerror(errno.ENOSPC) in str(error)
@@ -56,7 +56,7 @@ def _sync(path: Path) -> None:
             os.fsync(handle.fileno())
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -5,10 +5,8 @@ data/published/multi_power.yaml says which files they are and what their authors
 """
 
 import hashlib
-import http.client
 import os
-import urllib.error
-import urllib.request
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +23,7 @@ PUBLISHED = Path("data/published/multi_power.yaml")
 VARIABLE = "CPT_DYNAMICS_PUBLIC_CURVES"  # names a folder that holds multipowerlaw/
 FOLDER = "multipowerlaw"
 VALIDATION = "multipowerlaw"
-SECONDS = 15  # without an answer, after which a download fails
+SECONDS = 15  # without an answer, after which a try to download ends
 LARGEST = 1 << 20  # bytes of a file; the real ones have some ten thousand
 
 PEAK, FLOOR = 3e-4, 3e-5
@@ -230,16 +228,12 @@ def _bytes(origin: str, local: bool) -> bytes:
 
 
 def _download(url: str) -> bytes:
-    try:
-        with urllib.request.urlopen(url, timeout=SECONDS) as answer:
-            raw: bytes = answer.read(LARGEST + 1)
-    except (OSError, http.client.HTTPException) as error:
-        refused = isinstance(error, urllib.error.HTTPError)
-        cause = " ".join(str(error if refused else getattr(error, "reason", error)).split())
-        raise UserError(
-            f"{url} cannot be downloaded ({cause}): check the network, or set {VARIABLE}"
-            f" to a folder that holds {FOLDER}/"
-        ) from None
-    if len(raw) > LARGEST:
-        raise UserError(f"{url} is larger than {LARGEST} bytes: it is not one of the public curves")
-    return raw
+    from cpt_dynamics.corpora.download import download  # its library is slow to import, and few who read curves need it
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "file"
+        try:
+            download(url, path, lambda line: None, tries=2, timeout=SECONDS, largest=LARGEST)
+        except UserError as error:
+            raise UserError(f"{error}, or set {VARIABLE} to a folder that holds {FOLDER}/") from None
+        return path.read_bytes()
