@@ -56,7 +56,7 @@ def loss(run: Run, role: str, config: Config) -> np.ndarray:
 @lru_cache(maxsize=4)
 def made(noise: float = 0.0) -> tuple[pd.DataFrame, pd.DataFrame, Config, Experiments]:
     """Curves and schedules of all runs, evaluated as the configuration says, with noise (nats) that seeds change."""
-    from cpt_dynamics.training.evaluation import steps_to_evaluate
+    from cpt_dynamics.experiments.runs import steps_to_evaluate
 
     config = configs.load([])
     experiments = experiments_.load(config)

@@ -288,7 +288,7 @@ def test_texts_state_the_numbers(figure: str, data: Data, fits: Fits) -> None:
 def test_without_out_of_domain_sets_there_is_nothing_to_decide(data: Data) -> None:
     curves, schedules, config, experiments = data
     none = with_sets(config)
-    assert fig18.validations(none)["proxy"] == "mathematics"
+    assert fig18.validations(none, [experiments.runs["unknown_long"]])["proxy"] == "mathematics"
     trained = none.model_copy(update={"roles": none.roles.model_copy(update={"weak": "code"})})
     found: Fits = {}
     for figure in ("fig21", "fig22", "fig09"):

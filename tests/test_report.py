@@ -16,6 +16,7 @@ from cpt_dynamics import analysis, cli, config, curves
 from cpt_dynamics.analysis import sensitivity
 from cpt_dynamics.analysis.public_curves import LABELS
 from cpt_dynamics.errors import UserError
+from cpt_dynamics.experiments import estimates
 from cpt_dynamics.files import read_json, write_json
 from cpt_dynamics.fitting import varpro
 from cpt_dynamics.laws import get
@@ -425,7 +426,7 @@ def test_parameters_are_counted_as_the_model_counts_them() -> None:
         Model(layers=1, width=32, heads=2, feedforward=80),
     ):
         model = build(spec, 300, Batch(sequences=1, length=8, rope_base=1e4), 0)
-        assert tables.parameters(spec) == non_embedding_parameters(model)
+        assert estimates.non_embedding_parameters(spec) == non_embedding_parameters(model)
 
 
 def test_coefficients_are_those_of_the_fit_and_of_the_paper(material: Material) -> None:

@@ -18,6 +18,7 @@ from cpt_dynamics import config as configuration
 from cpt_dynamics.analysis import findings
 from cpt_dynamics.cli.laws import formula
 from cpt_dynamics.config import Model, PretrainedModel
+from cpt_dynamics.experiments import estimates
 
 ROOT = Path(__file__).resolve().parents[2]
 MARK = re.compile(r"^<!-- made: (\w+) -->$", re.MULTILINE)
@@ -111,14 +112,14 @@ def law_list() -> str:
 
 
 def scales() -> str:
-    """One row a scale of the kit: its file, models, lengths, and what it trains."""
+    """One row a scale of the kit: its file, models, lengths, what it trains, and what that is estimated to cost."""
     rows = []
     for file in [None, *sorted(Path("config/scales").glob("*.yaml"))]:
         config = configuration.load([] if file is None else [file])
         chosen = experiments.load(config)
         names = chosen.chosen(None)
         branches = experiments.plan(chosen.runs.values(), config).needed(names)
-        tokens = sum(branch.run.tokens(branch.last) - branch.run.tokens(branch.first) for branch in branches)
+        total = estimates.total(estimates.estimate(branch, config) for branch in branches)
         rows.append(
             [
                 f"`{config.scale}`",
@@ -126,11 +127,39 @@ def scales() -> str:
                 ", ".join(_size(model) for model in config.models.values()),
                 f"{config.lengths.pretraining:,} + {config.lengths.continual:,}",
                 f"{len(names)} runs in {len(branches)} branches",
-                f"{sum(branch.steps for branch in branches):,} steps, {tokens / 1e6:,.1f} million tokens",
+                f"{sum(branch.steps for branch in branches):,} steps, {estimates.scaled(total.tokens)} tokens",
+                f"{total.flops:.1e} FLOPs, {estimates.duration(total.device_hours)} at {config.estimates.teraflops:g}"
+                f" Tflop/s, checkpoints {estimates.scaled(total.disk_bytes)}B",
             ]
         )
-    head = ["scale", "file", "models (layers x width)", "steps of PT + CPT", "runs", "trained in all"]
+    head = ["scale", "file", "models (layers x width)", "steps of PT + CPT", "runs", "trained in all", "estimate"]
     return table(head, rows)
+
+
+def costs() -> str:
+    """One row a figure that is made from runs: what it costs alone at the scale `paper`, with the fits it needs."""
+    config = configuration.load(["config/scales/paper.yaml"])
+    chosen = experiments.load(config)
+    plan = experiments.plan(chosen.runs.values(), config)
+    rows = []
+    for figure in chosen.figures:
+        branches = plan.needed(chosen.chosen([figure]))
+        if not branches:
+            continue
+        found = [estimates.estimate(branch, config) for branch in branches]
+        total = estimates.total(found)
+        rows.append(
+            [
+                f"`{figure}`",
+                str(len(branches)),
+                estimates.scaled(total.tokens).strip(),
+                f"{total.flops:.1e}",
+                estimates.duration(total.device_hours),
+                estimates.duration(max(one.minutes for one in found) / 60),
+                f"{estimates.scaled(total.disk_bytes)}B",
+            ]
+        )
+    return table(["rule", "branches", "tokens", "FLOPs", "device time", "longest branch", "checkpoints"], rows)
 
 
 def _size(model: Model | PretrainedModel) -> str:
@@ -140,6 +169,7 @@ def _size(model: Model | PretrainedModel) -> str:
 PARTS: dict[str, Callable[[], str]] = {
     "claims": claims,
     "commands": commands,
+    "costs": costs,
     "figures": figures,
     "laws": law_list,
     "scales": scales,

@@ -281,7 +281,7 @@ class Estimates(Section):
     """What estimates of time and the requests to a cluster assume. No result depends on it."""
 
     teraflops: float = Field(
-        0.05, gt=0, description="10^12 floating-point operations a second that one process sustains in training"
+        0.06, gt=0, description="10^12 floating-point operations a second that one process sustains in training"
     )
     start_minutes: float = Field(0.2, ge=0, description="start and compilation of a training job")
     time_factor: float = Field(2.0, ge=1, description="time asked of a cluster, in units of the estimate")

@@ -1,6 +1,6 @@
 """Figure 18: CPT of a model whose pre-training counts as unknown (arXiv 2505.07796, open-source models)."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -39,7 +39,8 @@ def analyse(
 
     Nothing of pre-training enters: its rows are dropped, there is no S2pt term, and the LR before CPT counts as zero.
     All CPT rows are used, from the first one on. Sets: `proxy` (the first out-of-domain corpus, or the one of weak
-    shift, in place of D_pt), `strong` (D_cpt), and `general`, the true D_pt, which users of such a model do not have.
+    shift, in place of D_pt), `strong` (D_cpt, the corpus that CPT reads), and `general`, the true D_pt, where the runs
+    begin with pre-training, which users of such a model do not have.
 
     `heldout`: errors on the rows of the held-out runs that no fitted run shares (runs of one schedule share its start);
     `heldout_all`: on all their CPT rows. Baselines on the same rows: `s1_only` (the law without S2, fitted to the same
@@ -52,7 +53,8 @@ def analyse(
     features, plans = unknown(curves, schedules, config, runs)
     longest = max(entry.runs, key=lambda run: experiments.runs[run].steps)
     sets = {}
-    for role, validation in validations(config).items():
+    held_out = validations(config, [experiments.runs[run] for run in runs])
+    for role, validation in held_out.items():
         fitted = selection.to_fit(features, plans, list(entry.runs), validation, first_step=0)
         every = selection.to_fit(features, plans, list(entry.heldout), validation, first_step=0).table
         unseen = every[~seen(every, fitted.table)]
@@ -90,21 +92,33 @@ def analyse(
             "title": entry.title,
             "fitted_runs": list(entry.runs),
             "heldout_runs": list(entry.heldout),
-            "validations": validations(config),
+            "validations": held_out,
             "lambda": config.law.lambda_,
             "carry_over": config.law.carry_over,
             "n_starts": STARTS,
-            "true_s1pt": {run: _s1pt(experiments.runs[run], config) for run in runs},
+            "true_s1pt": {
+                run: _s1pt(experiments.runs[run], config)
+                for run in runs
+                if selection.transfer_step(experiments.runs[run])
+            },
             "published": _published(),
             "sets": sets,
         }
     )
 
 
-def validations(config: Config) -> dict[str, str]:
-    """The sets of the figure by their part in it."""
+def validations(config: Config, runs: Iterable[Run]) -> dict[str, str]:
+    """The sets of the figure by their part in it; runs without one corpus of CPT in common raise `UserError`."""
+    phases = [phase for run in runs for phase in run.phases]
+    read = {name for phase in phases if phase.phase == "continual" for name, _ in phase.mixture}
+    domains = sorted(read - {config.roles.general})
+    if len(domains) != 1:
+        said = " and ".join(domains) or "no domain corpus"
+        raise UserError(f"{config.stated_in}: the runs of fig18 continue on {said}: list runs that continue on one")
     proxy = [*config.roles.out_of_domain, config.roles.weak][0]
-    return {"proxy": proxy, "strong": config.roles.strong, "general": config.roles.general}
+    sets = {"proxy": proxy, "strong": domains[0]}
+    known = any(phase.phase == "pretraining" for phase in phases)
+    return {**sets, "general": config.roles.general} if known else sets
 
 
 def unknown(

@@ -32,6 +32,13 @@ class Branch:
         return self.last - self.first
 
 
+def saved_steps(branch: Branch, config: Config) -> set[int]:
+    """Steps of a branch after which a checkpoint is written: a grid, where others leave, and its end."""
+    every = config.checkpoint_every
+    grid = range(every * (branch.first // every + 1), branch.last, every)
+    return {*grid, *branch.forks, branch.last}
+
+
 @dataclass(frozen=True)
 class Plan:
     """All branches by id, parents before children, and the stretches that make up each run."""
@@ -44,6 +51,11 @@ class Plan:
         """The branches that make up these runs, parents first."""
         wanted = {branch for run in runs for branch, _ in self.chains[run]}
         return [branch for branch in self.branches.values() if branch.id in wanted]
+
+    def steps_below(self, branch: str) -> int:
+        """Steps of a branch and of the longest way on from it: where several can be trained, the most comes first."""
+        children = [other.id for other in self.branches.values() if other.parent == branch]
+        return self.branches[branch].steps + max(map(self.steps_below, children), default=0)
 
     @cached_property
     def steps_trained(self) -> int:
@@ -145,7 +157,7 @@ def prefix_digest(run: Run, steps: int, config: Config, more: Any = None) -> str
     precision, library versions.
     """
     spec = {
-        "model": config.models[run.model].model_dump(),
+        "model": config.models[run.model].model_dump(exclude={"parameters"}),  # an estimate
         "optimizer": config.optimizer.model_dump(exclude={"peak_lr"}),
         "seed": run.seed,
         "device": config.device.model_dump(),

@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import Field, ValidationError, model_validator
 
 from cpt_dynamics import schedules
-from cpt_dynamics.config import Batch, Config, Section, explain, read_yaml
+from cpt_dynamics.config import Batch, Config, PretrainedModel, Section, explain, read_yaml
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.schedules import Array, Schedule
 
@@ -136,6 +136,21 @@ class Run:
         return seen
 
 
+def steps_to_evaluate(run: Run, config: Config) -> set[int]:
+    """Steps after which losses are measured: powers of two after a phase starts, a grid, and the phase's end.
+
+    The grid counts from the start of the phase, so a run and another that leaves it midway are measured at the
+    same steps wherever they agree.
+    """
+    spec = config.evaluation
+    dense = {2**k for k in range(spec.dense.bit_length()) if 2**k <= spec.dense}
+    steps: set[int] = set()
+    for first, phase in run.stretches:
+        within = {*dense, *range(spec.every, phase.steps, spec.every), phase.steps}
+        steps |= {first - 1 + step for step in within if step <= phase.steps}
+    return steps
+
+
 @dataclass(frozen=True)
 class Experiments:
     """All runs of a scale, in the order of the file, and what each figure is made from."""
@@ -157,8 +172,12 @@ class Experiments:
         return list(dict.fromkeys([*entry.runs, *entry.heldout]))
 
     def chosen(self, figures: list[str] | None) -> list[str]:
-        """Names of the runs of these figures; of all figures if None."""
-        return list(dict.fromkeys(run for figure in figures or self.figures for run in self.runs_of(figure)))
+        """Names of the runs of these figures and of those whose fits they need; of all figures if None."""
+        wanted = list(figures or self.figures)
+        for figure in wanted:  # which grows on the way
+            self.runs_of(figure)  # says which figures there are
+            wanted += [other for other in self.figures[figure].needs if other not in wanted]
+        return list(dict.fromkeys(run for figure in wanted for run in self.runs_of(figure)))
 
 
 def steps_of(value: int | str, config: Config) -> int:
@@ -212,6 +231,12 @@ def stated(config: Config) -> Entries:
 def _expand(name: str, model: str, repeat: int, entries: dict[str, RunEntry], config: Config) -> Run:
     if model not in config.models:
         raise UserError(f"{config.stated_in}: runs.{name}.models names {model!r}, which is not in models")
+    spec = config.models[model]
+    if isinstance(spec, PretrainedModel) and config.tokenizer.pretrained is None:
+        raise UserError(
+            f"{config.stated_in}: runs.{name} trains {model}, a pretrained model, which needs its own tokenizer: set"
+            f" tokenizer.pretrained to {spec.pretrained}"
+        )
     phases = _phases(name, entries, config, ())
     label = name
     if model != next(iter(config.models)):
@@ -246,7 +271,7 @@ def _phases(name: str, entries: dict[str, RunEntry], config: Config, above: tupl
 def _phase(entry: PhaseEntry, before: list[Phase], config: Config) -> Phase:
     steps = steps_of(entry.steps, config)
     last = float(before[-1].lr[-1]) if before else None
-    warmup = config.lengths.rewarmup if before else config.lengths.warmup
+    warmup = config.lengths.rewarmup if before or entry.phase == "continual" else config.lengths.warmup
     lr = schedules.lr(entry.schedule, steps, config.optimizer.peak_lr, warmup, last)
     mixture = tuple((config.corpus_of(role), share) for role, share in entry.data.items() if share > 0)
     batch = config.batch

@@ -5,12 +5,12 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from cpt_dynamics.errors import UserError
+from cpt_dynamics.experiments.estimates import size_of
 from cpt_dynamics.reporting import findings
 from cpt_dynamics.reporting.checks import verdict
 from cpt_dynamics.reporting.claims import FIGURES, all_claims, claims
 from cpt_dynamics.reporting.latex import count, escape, fixed, number, percent
 from cpt_dynamics.reporting.material import Material
-from cpt_dynamics.reporting.tables import parameters
 
 UNITS = (
     "Zero", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine", "Ten", "Eleven", "Twelve",
@@ -119,7 +119,7 @@ def seeds(material: Material) -> str:
 
 def sizes(material: Material) -> str:
     """How far the models are from the paper's."""
-    largest = max(parameters(model) for model in material.models())
+    largest = max(size_of(name, material.config).parameters for name in material.models())
     if largest >= PAPER_SMALLEST:
         return f"The largest model has {count(largest).latex} non-embedding parameters."
     return (

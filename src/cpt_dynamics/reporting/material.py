@@ -8,7 +8,7 @@ from typing import Any
 from cpt_dynamics import experiments
 from cpt_dynamics.analysis import findings
 from cpt_dynamics.analysis.findings import Finding
-from cpt_dynamics.config import Config, Model, read_yaml
+from cpt_dynamics.config import Config, Model, PretrainedModel, read_yaml
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments import Experiments, Plan
 from cpt_dynamics.files import canonical, digest, read_json
@@ -53,10 +53,10 @@ class Material:
         shown = [figure for figure in claims.figures if figure in self.figures]
         return findings.evaluate(claims, {figure: self.result(figure) for figure in shown})
 
-    def models(self) -> list[Model]:
-        """Sizes that the runs of the figures are trained with, in the order of the configuration."""
+    def models(self) -> dict[str, Model | PretrainedModel]:
+        """Models that the runs of the figures are trained with, in the order of the configuration."""
         used = {self.experiments.runs[run].model for run in self.experiments.chosen(None)}
-        return [model for name, model in self.config.models.items() if name in used]
+        return {name: model for name, model in self.config.models.items() if name in used}
 
     @cached_property
     def published(self) -> dict[str, Any]:

@@ -4,9 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from cpt_dynamics.config import Config, Model
+from cpt_dynamics.config import Config, Model, PretrainedModel
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments import Experiments
+from cpt_dynamics.experiments.estimates import size_of
 from cpt_dynamics.files import atomic
 from cpt_dynamics.layout import Layout
 from cpt_dynamics.reporting import coefficients, public
@@ -73,11 +74,10 @@ def table1(material: Material) -> Table:
     config = material.config
     optimizer, batch, lengths = config.optimizer, config.batch, config.lengths
     corpora = {role: f"{getattr(config.roles, role)}" for role in ("general", "strong", "weak")}
-    sizes = ", ".join(f"{parameters(model):,}" for model in material.models())
-    shapes = "; ".join(f"layers {m.layers}, width {m.width}, heads {m.heads}" for m in material.models())
+    sizes = ", ".join(f"{size_of(name, config).parameters:,}" for name in material.models())
     tokenizer = config.tokenizer.pretrained or f"byte-level BPE, {config.tokenizer.vocabulary:,} entries"
     rows = [
-        ("Model", PAPER["model"], f"LLaMA-like: {shapes}"),
+        ("Model", PAPER["model"], _shapes(list(material.models().values()))),
         ("Non-embedding parameters", PAPER["parameters"], sizes),
         ("General corpus", PAPER["general"], corpora["general"]),
         ("Domain corpus", PAPER["strong"], corpora["strong"]),
@@ -106,10 +106,11 @@ def _power(value: float) -> str:
     return f"{float(mantissa):g}e{int(exponent)}"
 
 
-def parameters(model: Model) -> int:
-    """Non-embedding parameters of a LLaMA-like model: attention, gated feed-forward, gains of norms."""
-    layer = 4 * model.width**2 + 3 * model.width * model.feedforward + 2 * model.width
-    return model.layers * layer + model.width
+def _shapes(models: list[Model | PretrainedModel]) -> str:
+    """Shapes of the models that are trained from scratch, and names of pretrained ones."""
+    shapes = [f"layers {m.layers}, width {m.width}, heads {m.heads}" for m in models if isinstance(m, Model)]
+    names = [m.pretrained for m in models if isinstance(m, PretrainedModel)]
+    return "; ".join([*([f"LLaMA-like: {'; '.join(shapes)}"] if shapes else []), *names])
 
 
 def corpora(material: Material) -> Table:

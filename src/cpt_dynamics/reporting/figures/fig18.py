@@ -50,13 +50,16 @@ def claims(material: Material) -> Claims:
             ),
         ]
     validations = material.pick("fig18", "validations")
+    model, true = "A model whose pre-training nobody knows:", ""
+    if "general" in validations:
+        model = "The kit's own model treated as one whose pre-training nobody knows:"
+        true = r"; the right column has the true \Dpt{}, which a user of an open-source model does not have"
     return Claims(
-        "The kit's own model treated as one whose pre-training nobody knows: only CPT losses are used, the forward"
+        f"{model} only CPT losses are used, the forward"
         " area of pre-training is a fitted parameter, there is no annealing area of pre-training, and the learning"
         " rate before CPT counts as zero. Short runs are fitted, a longer one of the same schedule is"
-        rf" predicted. {escape(validations['proxy'])} stands for \Dpt{{}}; the right column has the true \Dpt{{}},"
-        r" which a user of an open-source model does not have. Dotted: ends of the fitted runs. To see: whether the"
-        " error grows after them.",
+        rf" predicted. {escape(validations['proxy'])} stands for \Dpt{{}}{true}. Dotted: ends of the fitted runs. To"
+        " see: whether the error grows after them.",
         "two open-source models with a public corpus as the proxy, fitted to short CPT; predicted and measured curves"
         " of longer CPT lie on each other, without a number. Coefficients are under the figure and below.",
         checks,
@@ -90,11 +93,12 @@ def _parameters(material: Material, sets: Mapping[str, Any]) -> list[str]:
         f"{escape(item['setting'])}, {escape(item['validation'])}: {_listed(item['parameters'])}"
         for item in material.pick("fig18", "published")
     )
-    true = max(material.pick("fig18", "true_s1pt").values())
+    areas = material.pick("fig18", "true_s1pt").values()
+    true = f"was {number(max(areas), 3).latex}" if areas else "is not known"
     fitted = ", ".join(f"{number(found['parameters']['S1pt'], 3).latex} on {NAMES[r]}" for r, found in sets.items())
     return [
         f"Coefficients here: {ours}. Printed: {theirs} (other models and corpora, no target).",
-        f"The forward area of pre-training was {number(true, 3).latex}; the fits find {fitted}. CPT alone hardly"
+        f"The forward area of pre-training {true}; the fits find {fitted}. CPT alone hardly"
         r" determines it, since $A$, $\alpha$ and $S_1^\mathrm{pt}$ can replace each other.",
     ]
 
