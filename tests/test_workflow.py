@@ -79,47 +79,6 @@ def test_the_front_door_plans_the_whole_default_scale(tmp_path: Path) -> None:
     assert only["plot"] == 1
 
 
-def test_a_data_set_is_added_in_config_and_by_a_rule_of_ones_own(clone: Path) -> None:
-    (clone / "text/own.txt").write_text("A text of one's own, long enough to be split into tokens.\n")
-    for number in range(200):
-        (clone / f"text/own-{number}.txt").write_text(f"Text number {number} of one's own. " * 20)
-    (clone / "config/mine.yaml").write_text(
-        """
-scale: mine
-corpora:
-  own: {source: local, paths: ["text/own-*.txt"]}
-  made: {source: rule}
-roles: {strong: own, weak: made}
-custom_rules: [mine.smk]
-"""
-    )
-    (clone / "make.py").write_text(
-        """
-import json, sys
-import pandas as pd
-texts = [f"if step {n} then rate {n * 7 % 11}; " * 30 for n in range(200)]
-pd.DataFrame({"id": [str(n) for n in range(200)], "text": texts}).to_parquet(sys.argv[1])
-json.dump({"from": "a rule of one's own", "licence": "none"}, open(sys.argv[2], "w"))
-"""
-    )
-    (clone / "mine.smk").write_text(
-        """
-rule made:
-    output:
-        documents="data/corpora/made/documents.parquet",
-        source="data/corpora/made/source.json",
-    shell:
-        "python make.py {output.documents} {output.source}"
-"""
-    )
-    done = snakemake(clone, "data", "--configfile", "config/mine.yaml")
-    assert done.returncode == 0, done.stderr[-3000:]
-    for name in ("own", "made"):
-        counts = json.loads((clone / f"results/mine/text/{name}/split.json").read_text())
-        assert counts["train"]["documents"] > 100
-        assert (clone / f"results/mine/tokens/{name}.train.bin").stat().st_size > 1000
-
-
 def test_runs_are_trained_once_and_retrained_only_for_what_changed(clone: Path) -> None:
     done = snakemake(clone, "runs")
     assert done.returncode == 0, done.stderr[-3000:]
