@@ -60,8 +60,11 @@ def train(settings: config.Tokenizer, train_files: Mapping[str, str | Path], out
         tokenizer.save(str(temporary))
 
 
-def pretrained(name: str) -> tokenizers.Tokenizer:
-    """A published tokenizer: a folder with tokenizer.json, or a Hub name, optionally `name@revision`."""
+def pretrained(name: str, key: str = "tokenizer.pretrained") -> tokenizers.Tokenizer:
+    """A published tokenizer: a folder with tokenizer.json, or a Hub name, optionally `name@revision`.
+
+    What comes from the Hub stays in the cache of its library. `key` is that of the configuration, for errors.
+    """
     path = Path(name).expanduser() / "tokenizer.json"
     if not Path(name).expanduser().is_dir():
         import huggingface_hub  # slow to import
@@ -72,9 +75,7 @@ def pretrained(name: str) -> tokenizers.Tokenizer:
             path = Path(huggingface_hub.hf_hub_download(repository, "tokenizer.json", revision=revision or None))
         except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
             line = " ".join(str(error).split())[:200]
-            raise UserError(
-                f"tokenizer.pretrained: {name} is no folder here and cannot be fetched from the Hub ({line})"
-            ) from None
+            raise UserError(f"{key}: {name} is no folder here and cannot be fetched from the Hub ({line})") from None
     tokenizer = load(path)
     separator(tokenizer, path)
     return tokenizer

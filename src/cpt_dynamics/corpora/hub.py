@@ -1,0 +1,220 @@
+"""Questions to the Hugging Face Hub: asked again while it is busy, with errors as one line, and verified files."""
+
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+import huggingface_hub
+from huggingface_hub import constants
+from huggingface_hub.errors import (
+    GatedRepoError,
+    HfHubHTTPError,
+    LocalEntryNotFoundError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+from huggingface_hub.hf_api import RepoFile
+from huggingface_hub.utils import build_hf_headers, parse_ratelimit_headers  # type: ignore[attr-defined]
+from huggingface_hub.utils.sha import git_hash
+
+from cpt_dynamics import files
+from cpt_dynamics.corpora import download
+from cpt_dynamics.errors import UserError
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+WAITS = (1.0, 2.0, 4.0, 8.0, 16.0)  # seconds between tries of a question
+TIMEOUT = 100.0  # seconds without an answer
+LONGEST_WAIT = 600.0  # seconds between two tries, even if the Hub asks for more
+TEMPORARY = (408, 429, 500, 502, 503, 504)  # statuses after which another try may go well
+
+
+class Unreachable(UserError):
+    """The Hub could not be asked or did not answer, several times: a later run may succeed."""
+
+
+def page(repository: str, kind: str) -> str:
+    """Address of a repository's page; `kind` is `dataset` or `model`."""
+    return f"{constants.ENDPOINT}/{'datasets/' if kind == 'dataset' else ''}{repository}"
+
+
+def commit(repository: str, kind: str) -> str:
+    """The commit that the branch `main` of a repository is at now."""
+    api = huggingface_hub.HfApi()
+    with explained(repository, kind):
+        found = patiently(lambda: api.repo_info(repository, repo_type=kind, timeout=TIMEOUT))
+    return str(found.sha)
+
+
+def card(repository: str, revision: str) -> dict[str, Any]:
+    """Metadata of the card of a data set at a commit, whose files the user has access to.
+
+    An answer from another commit raises `UserError`.
+    """
+    api = huggingface_hub.HfApi()
+    with explained(repository, "dataset"):
+        info = patiently(lambda: api.dataset_info(repository, revision=revision, timeout=TIMEOUT))
+        patiently(lambda: api.auth_check(repository, repo_type="dataset"))  # the card of a gated data set is public
+    check_commit(repository, info.sha, revision)
+    return info.card_data.to_dict() if info.card_data else {}
+
+
+def converted(repository: str) -> str | None:
+    """The commit of the Hub's own conversion of a data set to parquet, if it can be found."""
+    with contextlib.suppress(Exception):  # it is only a hint in a message about something else
+        refs = huggingface_hub.HfApi().list_repo_refs(repository, repo_type="dataset").converts
+        return next((ref.target_commit for ref in refs if ref.ref == "refs/convert/parquet"), None)
+    return None
+
+
+def fetch(repository: str, path: str, revision: str, target: Path, say: download.Say) -> dict[str, Any]:
+    """Download a file of a data set at a commit to `target`, going on after the bytes that are already there.
+
+    The bytes must have the digest that the Hub states for the file at that commit: the sha256 of a large file (LFS,
+    Xet), git's own digest of a small one. A file with another one is deleted and downloaded once more from its start;
+    after that, and for an answer from another commit, `UserError` is raised.
+
+    Returns `path`, `bytes` and `sha256` of the file.
+    """
+    with explained(repository, "dataset"):
+        stated = _stated(repository, path, revision)
+        url = huggingface_hub.hf_hub_url(repository, path, repo_type="dataset", revision=revision)
+        answered = patiently(lambda: huggingface_hub.get_hf_file_metadata(url)).commit_hash
+    check_commit(repository, answered, revision)
+    for _ in range(2):
+        download.download(url, target, say, headers=build_hf_headers(), largest=stated.size)
+        if _intact(target, stated):
+            return {"path": path, "bytes": stated.size, "sha256": files.sha256(target)}
+        say(f"{path} of {repository} came with a wrong digest: it was deleted")
+        target.unlink()
+    digest = f"sha256 {stated.lfs.sha256}" if stated.lfs else f"git digest {stated.blob_id}"
+    raise UserError(
+        f"{path} of the data set {repository} came twice with another digest than the Hub states ({digest}): it was"
+        " deleted; look at proxies and at HF_ENDPOINT, then run again"
+    )
+
+
+def check_commit(repository: str, answered: str | None, revision: str) -> None:
+    """Refuse an answer for another commit than the one asked for."""
+    if answered != revision:
+        raise UserError(
+            f"{page(repository, 'dataset')} answers for commit {answered} where {revision} is asked for: nothing is"
+            " read from it; look at HF_ENDPOINT and at proxies that keep old answers"
+        )
+
+
+def _stated(repository: str, path: str, revision: str) -> RepoFile:
+    """What the Hub states of a file at a commit."""
+    api = huggingface_hub.HfApi()
+    found = patiently(lambda: api.get_paths_info(repository, [path], revision=revision, repo_type="dataset"))
+    for entry in found:
+        if isinstance(entry, RepoFile):
+            return entry
+    raise UserError(f"the data set {repository} has no file {path!r} at commit {revision}: correct `files`")
+
+
+def _intact(path: Path, stated: RepoFile) -> bool:
+    if path.stat().st_size != stated.size:
+        return False
+    if stated.lfs:
+        return files.sha256(path) == stated.lfs.sha256
+    return git_hash(path.read_bytes()) == stated.blob_id  # files outside LFS have 10 MB at most
+
+
+def patiently(ask: Callable[[], T]) -> T:
+    """The answer of `ask`, which is called again after limits of rate, server errors and lost connections."""
+    for wait in WAITS:
+        try:
+            return ask()
+        except Exception as error:
+            cause = _temporary(error)
+            if cause is None:
+                raise
+            wait = min(max(wait, _asked_wait(cause)), LONGEST_WAIT)
+            log.warning("%s: trying again in %.0f s", _line(cause), wait)
+            time.sleep(wait)
+    return ask()
+
+
+@contextlib.contextmanager
+def explained(repository: str, kind: str) -> Iterator[None]:
+    """Errors of the client libraries become a `UserError`, those that a later run may not meet an `Unreachable`."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        _explain(error, repository, kind)
+
+
+def _explain(error: Exception, repository: str, kind: str) -> NoReturn:
+    what = f"the {'data set' if kind == 'dataset' else kind} {repository}"
+    address = page(repository, kind)
+    for cause in _chain(error):
+        status = cause.response.status_code if isinstance(cause, HfHubHTTPError) else None
+        if isinstance(cause, GatedRepoError) and status == 401:
+            raise UserError(
+                f"{what} is gated and no token was sent: ask for access at {address}, then set HF_TOKEN to a token of"
+                " that account"
+            ) from error
+        if isinstance(cause, GatedRepoError) or status == 403:
+            raise UserError(
+                f"{what} is gated and the account of HF_TOKEN has no access: ask for it at {address}"
+            ) from error
+        if isinstance(cause, RevisionNotFoundError):
+            raise UserError(
+                f"{what} has no such revision (any more, if its history was rewritten): see {address}/commits/main, or"
+                " pin what there is now with `cpt-dynamics corpora pin --again`"
+            ) from error
+        if isinstance(cause, RepositoryNotFoundError):
+            raise UserError(
+                f"{what} is unknown to {constants.ENDPOINT}, or private: correct its name, or set HF_TOKEN to a token"
+                " of an account with access"
+            ) from error
+        if status == 401:
+            raise UserError(f"{constants.ENDPOINT} does not accept the token: set HF_TOKEN to a valid one") from error
+        if status == 429:
+            raise Unreachable(
+                f"{constants.ENDPOINT} limits the rate of requests (429), after {len(WAITS) + 1} tries: run again"
+                " later, with HF_TOKEN set, which raises the limit"
+            ) from error
+    if passing := _temporary(error):
+        raise Unreachable(f"{what} cannot be reached ({_line(passing)}): check the network and run again") from error
+    raise error
+
+
+def _temporary(error: BaseException) -> BaseException | None:
+    """What of an error and its causes may not happen again the next time."""
+    for cause in _chain(error):
+        if isinstance(cause, HfHubHTTPError):
+            return cause if cause.response.status_code in TEMPORARY else None
+        # transport errors: huggingface_hub has changed its client and does not name their classes
+        transport = type(cause).__module__.partition(".")[0].startswith(("httpx", "httpcore"))
+        if transport or isinstance(cause, ConnectionError | LocalEntryNotFoundError):
+            return cause
+    return None
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _asked_wait(error: BaseException) -> float:
+    """Seconds that the Hub asks to wait for, 0 where it does not say."""
+    if not isinstance(error, HfHubHTTPError):
+        return 0
+    if limits := parse_ratelimit_headers(error.response.headers):
+        return limits.reset_in_seconds if limits.remaining == 0 else 0
+    asked = error.response.headers.get("Retry-After", "")
+    return float(asked) if asked.isdigit() else 0
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__
