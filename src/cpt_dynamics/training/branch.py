@@ -1,26 +1,33 @@
 """From a plan to files: train branches and write each one's losses and manifest."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from cpt_dynamics.config import Config
 from cpt_dynamics.corpora import batches, tokens
 from cpt_dynamics.experiments import Branch, Plan, Run
+from cpt_dynamics.experiments.models import weights_digest
 from cpt_dynamics.files import read_json, sha256, write_json, write_table
 from cpt_dynamics.layout import BRANCH_SCHEMA, Layout
-from cpt_dynamics.training import device
+from cpt_dynamics.training import device, distributed
 from cpt_dynamics.training.evaluation import ValidationSet
 from cpt_dynamics.training.loop import Trainer
 from cpt_dynamics.versions import machine, versions
 
 
 def train(branches: Iterable[Branch], plan: Plan, config: Config, skip_done: bool = False) -> None:
-    """Train branches one after another in this process.
+    """Train branches one after another in this process, or in all those that torchrun has started for it.
 
     Each writes `branches/<id>.parquet` (step, lr, tokens, validation, loss, bits_per_byte) and its manifest.
-    With `skip_done`, a branch whose files exist and were made from the present text is left as it is.
+    With `skip_done`, a branch whose files exist and were made from the present text and weights is left as it is.
     """
-    layout = Layout(config)
     branches = list(branches)
+    with distributed.together(config, [branch.run for branch in branches]):
+        _train(branches, plan, config, skip_done)
+
+
+def _train(branches: Sequence[Branch], plan: Plan, config: Config, skip_done: bool) -> None:
+    layout = Layout(config)
     own = dict.fromkeys(name for branch in branches for name in branch.run.corpora)
     trainer = open_trainer(plan, config, list(own))
     for branch in branches:
@@ -28,12 +35,16 @@ def train(branches: Iterable[Branch], plan: Plan, config: Config, skip_done: boo
             name: trainer.streams[name].index["sha256"]
             for name in dict.fromkeys([*config.trained(), *branch.run.corpora])
         }
+        inputs = {"text": text, "weights": weights_digest(config.models[branch.run.model])}
         path = layout.branch(branch.id)
         manifest = path.with_suffix(".json")
-        if skip_done and path.exists() and manifest.exists() and read_json(manifest)["text"] == text:
+        done = skip_done and path.exists() and manifest.exists() and _inputs(read_json(manifest)) == inputs
+        if distributed.agreed(done):
             print(f"{branch.id}: done before")
             continue
         rows, statistics = trainer.train(branch)
+        if not distributed.first():
+            continue
         write_table(path, rows, BRANCH_SCHEMA)
         write_json(
             manifest,
@@ -47,12 +58,17 @@ def train(branches: Iterable[Branch], plan: Plan, config: Config, skip_done: boo
                 **statistics,
                 "epochs": epochs(branch.run, trainer),
                 "numerics": trainer.numerics.describe(),
-                "text": text,
+                **inputs,
                 "sha256": sha256(path),
                 "machine": machine(),
                 "versions": versions(),
             },
         )
+
+
+def _inputs(manifest: dict[str, Any]) -> dict[str, Any]:
+    """What a finished branch was made from; manifests of old do not name weights."""
+    return {"text": manifest["text"], "weights": manifest.get("weights")}
 
 
 def open_trainer(plan: Plan, config: Config, corpora: Sequence[str] = ()) -> Trainer:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from cpt_dynamics import __version__
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.files import atomic, read_json
+from cpt_dynamics.training import distributed
 
 STATE = "state.safetensors"
 META = "checkpoint.json"
@@ -30,7 +31,13 @@ class Store:
         return (self.path(key) / META).exists()
 
     def save(self, key: str, step: int, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-        """Write the state after `step`, in place of an older checkpoint with the same key."""
+        """Write the state after `step`, in place of an older checkpoint with the same key.
+
+        All processes that train together call it, since each may hold a part; the first one writes.
+        """
+        state = _state(model, optimizer)
+        if not distributed.first():
+            return
         meta = {
             "key": key,
             "step": step,
@@ -40,7 +47,7 @@ class Store:
         }
         with atomic(self.path(key)) as folder:
             folder.mkdir()
-            save_file(_state(model, optimizer), folder / STATE)
+            save_file(state, folder / STATE)
             (folder / META).write_text(json.dumps(meta, indent=1) + "\n")
 
     def load(self, key: str, model: nn.Module, optimizer: torch.optim.Optimizer | None) -> int:
@@ -59,13 +66,15 @@ class Store:
 
 
 def _state(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """The whole state, on the CPU of the first process."""
     # named_parameters gives a tied weight once, which is what safetensors wants.
     state: dict[str, Tensor] = {}
     for name, parameter in model.named_parameters():
-        state[f"weight/{name}"] = parameter.detach()
-        for kind, value in optimizer.state[parameter].items():
-            state[f"{kind}/{name}"] = value
-    return {name: value.cpu().contiguous() for name, value in state.items()}
+        for kind, value in {"weight": parameter.detach(), **optimizer.state[parameter]}.items():
+            whole = distributed.gathered(value)
+            if distributed.first():
+                state[f"{kind}/{name}"] = whole.cpu().contiguous()
+    return state
 
 
 def _restore(state: dict[str, Tensor], model: nn.Module, optimizer: torch.optim.Optimizer | None, folder: Path) -> None:
@@ -74,10 +83,10 @@ def _restore(state: dict[str, Tensor], model: nn.Module, optimizer: torch.optim.
         if saved is None or saved.shape != parameter.shape:
             raise UserError(f"{folder} does not fit the model ({name}): it is a checkpoint of another model")
         with torch.no_grad():
-            parameter.copy_(saved)
+            parameter.copy_(distributed.laid_out(saved, parameter))
         if optimizer is None:
             continue
         kinds = [key.split("/", 1)[0] for key in state if key.endswith(f"/{name}")]
         optimizer.state[parameter] = {
-            kind: state[f"{kind}/{name}"].to(parameter.device) for kind in kinds if kind != "weight"
+            kind: distributed.laid_out(state[f"{kind}/{name}"], parameter) for kind in kinds if kind != "weight"
         }

@@ -3,7 +3,7 @@
 import os
 import shutil
 import sysconfig
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -21,24 +21,29 @@ class Numerics:
     precision: str
     compile: bool
     threads: int
+    processes: int = 1
+    sharding: str = "auto"
+    micro_batch: int | None = None
 
     def describe(self) -> dict[str, Any]:
         """What a manifest records, and what a checkpoint's key covers."""
         name = torch.cuda.get_device_name() if self.device == "cuda" else "cpu"
+        shared = {"processes": self.processes, "sharding": self.sharding, "micro_batch": self.micro_batch}
+        usual = {field.name: field.default for field in fields(self)}
         return {
             "device": name,
             "precision": self.precision,
             "compile": self.compile,
             "threads": self.threads,
             "torch": torch.__version__,
+            # Only where they are set, so that checkpoints of processes on their own keep their keys.
+            **{key: value for key, value in shared.items() if value != usual[key]},
         }
 
 
 def resolve(device: Device) -> Numerics:
     """Settle every `auto` of the configuration on this machine and say what could not be had."""
-    if device.name == "cuda" and not torch.cuda.is_available():
-        raise UserError("device.name is cuda, but torch finds no CUDA GPU here: set it to auto or cpu")
-    name = "cuda" if torch.cuda.is_available() and device.name != "cpu" else "cpu"
+    name = name_of(device)
     precision = device.precision
     if precision == "auto":
         precision = "bfloat16" if name == "cuda" else "float32"
@@ -47,7 +52,15 @@ def resolve(device: Device) -> Numerics:
         raise UserError(f"device.compile is on, but {missing}: install it or set device.compile to auto")
     if device.compile == "auto" and missing:
         print(f"training runs eagerly, without torch.compile: {missing}", flush=True)
-    return Numerics(name, precision, device.compile != "off" and not missing, device.threads)
+    compiled = device.compile != "off" and not missing
+    return Numerics(name, precision, compiled, device.threads, device.processes, device.sharding, device.micro_batch)
+
+
+def name_of(device: Device) -> str:
+    """`cuda` or `cpu`, for the `auto` of the configuration too."""
+    if device.name == "cuda" and not torch.cuda.is_available():
+        raise UserError("device.name is cuda, but torch finds no CUDA GPU here: set it to auto or cpu")
+    return "cuda" if torch.cuda.is_available() and device.name != "cpu" else "cpu"
 
 
 def missing_for_compilation() -> str | None:

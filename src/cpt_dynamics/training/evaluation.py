@@ -1,4 +1,4 @@
-"""In-loop validation: which steps are evaluated, and the losses on every validation set."""
+"""In-loop validation: the losses on every validation set."""
 
 import math
 from collections.abc import Callable
@@ -12,22 +12,7 @@ from torch import Tensor
 from cpt_dynamics.config import Config
 from cpt_dynamics.corpora.tokens import Tokens
 from cpt_dynamics.errors import UserError
-from cpt_dynamics.experiments import Run
-
-
-def steps_to_evaluate(run: Run, config: Config) -> set[int]:
-    """Steps after which losses are measured: powers of two after a phase starts, a grid, and the phase's end.
-
-    The grid counts from the start of the phase, so a run and another that leaves it midway are measured at the
-    same steps wherever they agree.
-    """
-    spec = config.evaluation
-    dense = {2**k for k in range(spec.dense.bit_length()) if 2**k <= spec.dense}
-    steps: set[int] = set()
-    for first, phase in run.stretches:
-        within = {*dense, *range(spec.every, phase.steps, spec.every), phase.steps}
-        steps |= {first - 1 + step for step in within if step <= phase.steps}
-    return steps
+from cpt_dynamics.training import distributed
 
 
 @dataclass(frozen=True)
@@ -64,7 +49,18 @@ class ValidationSet:
 
 
 @torch.no_grad()
-def evaluate(token_loss: Callable[[Tensor], Tensor], sets: list[ValidationSet]) -> dict[str, float]:
-    """Mean cross-entropy (nats/token) on each validation set; all batches have one size, so means average."""
-    losses = {s.name: torch.stack([token_loss(batch) for batch in s.batches]).double().mean() for s in sets}
-    return {name: float(loss) for name, loss in losses.items()}
+def evaluate(
+    token_loss: Callable[[Tensor], Tensor], sets: list[ValidationSet], micro_batch: int | None = None
+) -> dict[str, float]:
+    """Mean cross-entropy (nats/token) on each validation set; all batches have one size, so means average.
+
+    Processes that train together share every batch as they do in training, and all get the same losses.
+    """
+    losses = {s.name: torch.stack([_loss(token_loss, batch, micro_batch) for batch in s.batches]) for s in sets}
+    return {name: float(distributed.mean(each).mean()) for name, each in losses.items()}
+
+
+def _loss(token_loss: Callable[[Tensor], Tensor], batch: Tensor, micro_batch: int | None) -> Tensor:
+    """Mean over the rows of a batch that this process takes."""
+    parts = distributed.micro_batches(distributed.share(batch), micro_batch)
+    return torch.stack([token_loss(part).double() * weight for part, weight in parts]).sum()

@@ -2,7 +2,6 @@
 
 import math
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,19 +11,22 @@ import pandas as pd
 import torch
 from torch import Tensor
 from tqdm import tqdm
-from transformers import LlamaForCausalLM
+from transformers import PreTrainedModel
 
 from cpt_dynamics.config import Config
 from cpt_dynamics.corpora import batches
 from cpt_dynamics.corpora.tokens import Tokens
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments import Branch, Plan, Run
-from cpt_dynamics.experiments.branches import data_stretches, prefix_digest
+from cpt_dynamics.experiments.branches import data_stretches, prefix_digest, saved_steps
+from cpt_dynamics.experiments.models import weights_digest
+from cpt_dynamics.experiments.runs import steps_to_evaluate
 from cpt_dynamics.files import read_json, write_json
+from cpt_dynamics.training import distributed
 from cpt_dynamics.training.checkpoints import Store
 from cpt_dynamics.training.device import Numerics
-from cpt_dynamics.training.evaluation import ValidationSet, evaluate, steps_to_evaluate
-from cpt_dynamics.training.model import TokenLoss, adamw, build, non_embedding_parameters, set_rope
+from cpt_dynamics.training.evaluation import ValidationSet, evaluate
+from cpt_dynamics.training.model import TokenLoss, adamw, initial, made_here, non_embedding_parameters, set_rope
 
 CHECK_EVERY = 20  # steps between looks at the losses for a non-finite one; a look makes a GPU wait
 
@@ -32,29 +34,35 @@ CHECK_EVERY = 20  # steps between looks at the losses for a non-finite one; a lo
 class Step:
     """One step of optimisation: loss, gradient, clipping, AdamW."""
 
-    def __init__(self, model: LlamaForCausalLM, config: Config, numerics: Numerics, compiled: bool) -> None:
+    def __init__(self, model: PreTrainedModel, config: Config, numerics: Numerics, compiled: bool) -> None:
         self.model = model
-        self.model.to(torch.device(numerics.device))  # type: ignore[arg-type]
+        self.token_loss = distributed.place(TokenLoss(model, numerics.precision), numerics, compiled)
         self.optimizer = adamw(model, config.optimizer)
         self.clip = config.optimizer.clip
-        module = TokenLoss(model, numerics.precision)
-        self.token_loss: Callable[[Tensor], Tensor] = module
-        if compiled:
-            self.token_loss = torch.compile(module, dynamic=False)
+        self.micro_batch = numerics.micro_batch
         self.losses = torch.zeros(CHECK_EVERY, device=numerics.device)
 
     def __call__(self, batch: Tensor, lr: float, step: int) -> None:
         for group in self.optimizer.param_groups:
             group["lr"] = lr
-        loss = self.token_loss(batch)
-        loss.backward()
+        parts = distributed.micro_batches(batch, self.micro_batch)
+        mean = torch.zeros((), device=batch.device)
+        for number, (part, weight) in enumerate(parts, 1):
+            with distributed.accumulating(self.token_loss, more=number < len(parts)):
+                loss = self.token_loss(part) * weight
+                loss.backward()
+            mean += loss.detach()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.clip)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
-        self.losses[step % CHECK_EVERY] = loss.detach()
+        self.losses[step % CHECK_EVERY] = mean
+
+    def evaluate(self, sets: list[ValidationSet]) -> dict[str, float]:
+        return evaluate(self.token_loss, sets, self.micro_batch)
 
     def not_finite(self, step: int) -> int | None:
         """The first of the last `CHECK_EVERY` steps up to `step` whose training loss is not finite."""
+        self.losses = distributed.mean(self.losses)
         seen = self.losses.tolist()
         recent = range(max(1, step - CHECK_EVERY + 1), step + 1)
         return next((s for s in recent if not math.isfinite(seen[s % CHECK_EVERY])), None)
@@ -84,7 +92,10 @@ class Trainer:
         """Name of the checkpoint of a run after a step."""
         used = {corpus for _, data in data_stretches(run, step) for corpus, _ in data[0]}
         text = {name: self.streams[name].index["sha256"] for name in sorted(used)}
-        return prefix_digest(run, step, self.config, [self.numerics.describe(), text, self.vocabulary])
+        more = [self.numerics.describe(), text, self.vocabulary]
+        if weights := weights_digest(self.config.models[run.model]):
+            more.append(weights)
+        return prefix_digest(run, step, self.config, more)
 
     def train(self, branch: Branch) -> tuple[pd.DataFrame, dict[str, Any]]:
         """Train one branch.
@@ -92,18 +103,26 @@ class Trainer:
         Returns its rows (step, lr, tokens, validation, loss, bits_per_byte) and statistics for its manifest.
         """
         run, config, sets = branch.run, self.config, self.sets_of(branch.run)
-        model = build(config.models[run.model], self.vocabulary, run.phases[0].batch, run.seed)
+        model = initial(config, run, self.vocabulary)
         one = Step(model, config, self.numerics, self.numerics.compile)
+        # A curve table has no step 0, so these go into the manifest; they are measured anew by a job that resumes.
+        before = {} if branch.first or made_here(model) else one.evaluate(sets)
         partial = Rows(self.folder / "checkpoints" / f"{branch.id}.rows.json")
         start = self._resume(branch, one, partial)
         # The parent may not have been evaluated at the very step where this branch leaves it.
         measured = {s for s in steps_to_evaluate(run, config) if s > branch.first} | {branch.first}
-        saved = self._saved_steps(branch)
+        saved = saved_steps(branch, config)
         base = run.at(max(start, 1))[0].batch.rope_base
         started, began, used = datetime.now(UTC), time.perf_counter(), time.process_time()
         if 0 < start == branch.first:
-            partial.add(run, start, evaluate(one.token_loss, sets), sets)
-        bar = tqdm(range(start + 1, branch.last + 1), desc=branch.id, mininterval=5, unit="step")
+            partial.add(run, start, one.evaluate(sets), sets)
+        bar = tqdm(
+            range(start + 1, branch.last + 1),
+            desc=branch.id,
+            mininterval=5,
+            unit="step",
+            disable=not distributed.first(),
+        )
         for step in bar:
             phase, _ = run.at(step)
             if phase.batch.rope_base != base:
@@ -115,16 +134,17 @@ class Trainer:
                 bar.set_postfix(loss=f"{float(one.losses[step % CHECK_EVERY]):.3f}", refresh=False)
                 bar.set_description(f"{branch.id} {_rate(run, start, step, began)} tokens/s", refresh=False)
             if step in measured:
-                partial.add(run, step, evaluate(one.token_loss, sets), sets)
+                partial.add(run, step, one.evaluate(sets), sets)
             if step in saved:
                 partial.write(step)
                 self.store.save(self.key(run, step), step, model, one.optimizer)
         rows = partial.table()
-        partial.path.unlink(missing_ok=True)
+        partial.remove()
         tokens = run.tokens(branch.last) - run.tokens(start)
         wall = time.perf_counter() - began
         return rows, {
             "parameters": non_embedding_parameters(model),
+            **({"initial_losses": before} if before else {}),
             "started_from_step": start,
             "steps_trained": branch.last - start,
             "started": started.isoformat(timespec="seconds"),
@@ -138,36 +158,29 @@ class Trainer:
         phase, _ = run.at(step)
         mixture = dict(phase.mixture)
         rows = batches.batch(self.streams, mixture, step, phase.batch.sequences, phase.batch.length, run.seed)
-        return torch.from_numpy(rows).to(self.numerics.device, non_blocking=True)
-
-    def _saved_steps(self, branch: Branch) -> set[int]:
-        every = self.config.checkpoint_every
-        grid = range(every * (branch.first // every + 1), branch.last, every)
-        return {*grid, *branch.forks, branch.last}
+        return distributed.share(torch.from_numpy(rows)).to(self.numerics.device, non_blocking=True)
 
     def _resume(self, branch: Branch, one: Step, partial: "Rows") -> int:
         """Load the latest checkpoint on the branch's path up to which its rows are known; return its step."""
         run = branch.run
-        ancestors = [self.plan.branches[name] for name, _ in self.plan.chains[run.name]]
-        steps = {branch.first}.union(*(self._saved_steps(ancestor) for ancestor in ancestors))
-        recorded = partial.read()
-        for step in sorted((s for s in steps if 0 < s <= branch.last), reverse=True):
-            if step > branch.first and step > recorded:
-                continue
-            key = self.key(run, step)
-            if self.store.has(key):
-                self.store.load(key, one.model, one.optimizer)
-                set_rope(one.model, run.at(step)[0].batch.rope_base)
-                partial.keep(step)
-                return step
-        partial.keep(0)
-        return 0
+        step = distributed.agreed(self._latest(branch, partial.read()))
+        if step:
+            self.store.load(self.key(run, step), one.model, one.optimizer)
+            set_rope(one.model, run.at(step)[0].batch.rope_base)
+        partial.keep(step)
+        return step
+
+    def _latest(self, branch: Branch, recorded: int) -> int:
+        ancestors = [self.plan.branches[name] for name, _ in self.plan.chains[branch.run.name]]
+        steps = {branch.first}.union(*(saved_steps(ancestor, self.config) for ancestor in ancestors))
+        useful = (s for s in sorted(steps, reverse=True) if 0 < s <= max(branch.first, min(recorded, branch.last)))
+        return next((s for s in useful if self.store.has(self.key(branch.run, s))), 0)
 
     def _check(self, one: Step, step: int, branch: Branch) -> None:
         bad = one.not_finite(step)
         if bad is None:
             return
-        keys = {s: self.key(branch.run, s) for s in sorted(self._saved_steps(branch)) if s < bad}
+        keys = {s: self.key(branch.run, s) for s in sorted(saved_steps(branch, self.config)) if s < bad}
         good = [s for s, key in keys.items() if self.store.has(key)]
         last = "there is no checkpoint before it"
         if good:
@@ -197,7 +210,12 @@ class Rows:
             )
 
     def write(self, step: int) -> None:
-        write_json(self.path, {"upto": step, "rows": self.rows})
+        if distributed.first():
+            write_json(self.path, {"upto": step, "rows": self.rows})
+
+    def remove(self) -> None:
+        if distributed.first():
+            self.path.unlink(missing_ok=True)
 
     def read(self) -> int:
         """Load what a former process recorded; returns the step up to which it is complete."""
