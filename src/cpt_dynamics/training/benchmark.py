@@ -17,7 +17,7 @@ from cpt_dynamics.corpora import batches
 from cpt_dynamics.corpora.tokens import Tokens
 from cpt_dynamics.training import device
 from cpt_dynamics.training.loop import Step
-from cpt_dynamics.training.model import build
+from cpt_dynamics.training.model import starting
 
 SKIPPED = 10  # steps of each round that warm up: compilation, allocation, caches
 
@@ -36,7 +36,7 @@ def compare(config: Config, model: str, steps: int, rounds: int) -> dict[str, An
     device.prepare(numerics)
     tokens = config.batch.sequences * config.batch.length
     vocabulary = config.tokenizer.vocabulary
-    ids = np.random.default_rng(0).integers(1, vocabulary, 200_000, dtype=np.uint16)
+    ids = np.random.default_rng(0).integers(1, vocabulary, 200_000, dtype=np.uint32)
     streams = {"random": Tokens(ids, {"sha256": "", "vocabulary": vocabulary})}
     sides: dict[str, Callable[[], float]] = {
         "kit": lambda: _kit(config, model, streams, vocabulary, numerics, numerics.compile, steps),
@@ -71,7 +71,7 @@ def _kit(
     steps: int,
 ) -> float:
     """Seconds of the median step of the kit's loop."""
-    step = Step(build(config.models[model], vocabulary, config.batch, 0), config, numerics, compiled)
+    step = Step(starting(config, model, vocabulary, config.batch, 0), config, numerics, compiled)
     size = (config.batch.sequences, config.batch.length)
 
     def one(number: int) -> None:
@@ -141,7 +141,7 @@ def _trainer(
             **options,
         )
         HuggingFaceTrainer(
-            model=build(config.models[model], vocabulary, config.batch, 0),
+            model=starting(config, model, vocabulary, config.batch, 0),
             args=arguments,
             train_dataset=_Sequences(ids, config.batch.length),
             callbacks=[clock],

@@ -1,12 +1,30 @@
-"""The LLaMA-like model of transformers, its optimizer, and the loss that is trained and validated."""
+"""The model that is trained, its optimizer, and the loss that is trained and validated."""
+
+from typing import TypeGuard
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
 from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding
 
-from cpt_dynamics.config import Batch, Model, Optimizer
+from cpt_dynamics.config import Batch, Config, Model, Optimizer, PretrainedModel
+from cpt_dynamics.experiments import Run
+from cpt_dynamics.training import pretrained
+
+
+def initial(config: Config, run: Run, vocabulary: int) -> PreTrainedModel:
+    """The model before the first step of a run; `UserError` where a pretrained one does not fit text or run."""
+    model, spec = starting(config, run.model, vocabulary, run.phases[0].batch, run.seed), config.models[run.model]
+    if isinstance(spec, PretrainedModel):
+        pretrained.check(model, run.model, spec, config, run, vocabulary)
+    return model
+
+
+def starting(config: Config, name: str, vocabulary: int, batch: Batch, seed: int) -> PreTrainedModel:
+    """The model `models.<name>`: freshly initialised, or loaded."""
+    spec = config.models[name]
+    return build(spec, vocabulary, batch, seed) if isinstance(spec, Model) else pretrained.load(name, spec)
 
 
 def build(spec: Model, vocabulary: int, batch: Batch, seed: int) -> LlamaForCausalLM:
@@ -34,12 +52,19 @@ def _config(spec: Model, vocabulary: int, batch: Batch) -> LlamaConfig:
     )
 
 
-def set_rope(model: LlamaForCausalLM, base: float) -> None:
-    """Give the rotary encoding another base, keeping the weights.
+def made_here(model: PreTrainedModel) -> TypeGuard[LlamaForCausalLM]:
+    """Whether the kit has initialised a model; one that was loaded remembers from where."""
+    return isinstance(model, LlamaForCausalLM) and not model.name_or_path
+
+
+def set_rope(model: PreTrainedModel, base: float) -> None:
+    """Give the rotary encoding another base, keeping the weights; a pretrained model keeps the encoding it has.
 
     The frequencies are computed when the module is constructed and an attribute set later is ignored, so they
     come from a fresh module and are checked.
     """
+    if not made_here(model):
+        return
     rotary = model.model.rotary_emb
     config = model.config
     config.rope_parameters = {"rope_type": "default", "rope_theta": base}
@@ -51,10 +76,11 @@ def set_rope(model: LlamaForCausalLM, base: float) -> None:
         raise RuntimeError("this version of transformers ignored the base of the rotary encoding")
 
 
-def non_embedding_parameters(model: LlamaForCausalLM) -> int:
-    """N of Eq. 7: every parameter but the (tied) embedding."""
-    embedding = model.model.embed_tokens.weight
-    return sum(p.numel() for p in model.parameters() if p is not embedding)
+def non_embedding_parameters(model: PreTrainedModel) -> int:
+    """N of Eq. 7: every parameter but the input and output embeddings, be they tied or not."""
+    layers = [layer for layer in (model.get_input_embeddings(), model.get_output_embeddings()) if layer is not None]
+    embeddings = {id(weight) for layer in layers for weight in layer.parameters()}
+    return sum(p.numel() for p in model.parameters() if id(p) not in embeddings)
 
 
 def adamw(model: nn.Module, spec: Optimizer) -> torch.optim.AdamW:
@@ -71,7 +97,7 @@ def adamw(model: nn.Module, spec: Optimizer) -> torch.optim.AdamW:
 class TokenLoss(nn.Module):
     """Mean cross-entropy (nats/token) of a batch of [sequences, length + 1] token numbers."""
 
-    def __init__(self, model: LlamaForCausalLM, precision: str) -> None:
+    def __init__(self, model: PreTrainedModel, precision: str) -> None:
         super().__init__()
         self.model = model
         self.autocast = precision == "bfloat16"
@@ -79,6 +105,12 @@ class TokenLoss(nn.Module):
     def forward(self, batch: Tensor) -> Tensor:
         inputs, targets = batch[:, :-1], batch[:, 1:]
         with torch.autocast(batch.device.type, torch.bfloat16, enabled=self.autocast):
-            hidden = self.model.model(input_ids=inputs, use_cache=False).last_hidden_state
-            logits = self.model.lm_head(hidden)
+            logits = self._logits(inputs)
         return functional.cross_entropy(logits.float().flatten(0, 1), targets.flatten())
+
+    def _logits(self, inputs: Tensor) -> Tensor:
+        if made_here(self.model):  # kept apart, since the compiled code decides the last bits of a loss
+            hidden = self.model.model(input_ids=inputs, use_cache=False).last_hidden_state
+            return self.model.lm_head(hidden)
+        logits: Tensor = self.model(input_ids=inputs, use_cache=False).logits
+        return logits
