@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 import zstandard
 
-from cpt_dynamics.config import Local
+from cpt_dynamics.config import Local, Split
 from cpt_dynamics.corpora import documents, local
 from cpt_dynamics.errors import UserError
 
@@ -185,3 +185,20 @@ def test_source_says_where_from(tmp_path: Path) -> None:
     assert source["from"] == spec.paths
     assert source["licence"] == "CC0-1.0"
     assert source["files"][0]["path"] == str(tmp_path / "a.jsonl")
+
+
+def test_files_to_hold_out_and_environment_variables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, numbers in {"train": range(40), "val": range(30, 45)}.items():  # ten texts are in both
+        lines = "".join(json.dumps({"text": f"Text number {n}."}) + "\n" for n in numbers)
+        (tmp_path / f"{name}.jsonl").write_text(lines)
+    spec = Local(source="local", paths=["${TEXTS}/train.jsonl"], validation=["$TEXTS/val.jsonl"])
+    monkeypatch.delenv("TEXTS", raising=False)
+    with pytest.raises(UserError, match=r"\$TEXTS/val.jsonl: the environment variable TEXTS is not set"):
+        documents.write("own", spec, tmp_path / "own")
+    monkeypatch.setenv("TEXTS", str(tmp_path))
+    source = documents.write("own", spec, tmp_path / "own")
+    assert (source["documents"], source["held_out"], source["duplicates"]) == (45, 15, 10)
+    documents.split("own", tmp_path / "own", [], Split(validation_share=0.5), tmp_path / "text")
+    held_out = set(documents.texts(tmp_path / "text/validation.parquet"))
+    assert held_out == {f"Text number {n}." for n in range(30, 45)}
+    assert set(documents.texts(tmp_path / "text/train.parquet")) == {f"Text number {n}." for n in range(30)}

@@ -46,7 +46,13 @@ class Local(Section):
     source: Literal["local"]
     paths: list[str] = Field(
         min_length=1,
-        description="files or globs: .txt (one document a file), .jsonl, .parquet, each plain or with .gz or .zst",
+        description="files or globs: .txt (one document a file), .jsonl, .parquet, each plain or with .gz or .zst;"
+        " environment variables such as `${HOME}` are filled in",
+    )
+    validation: list[str] = Field(
+        [],
+        exclude_if=lambda value: not value,
+        description="files whose documents are all held out, instead of `split.validation_share` of those in `paths`",
     )
     text: str = Field("text", description="key or column that holds the text of a document")
     licence: str = Field("not stated", description="shown in the report")
@@ -418,7 +424,7 @@ def explain(error: Any, name: str) -> str:
 def read_yaml(path: str | Path) -> dict[str, Any]:
     """A YAML mapping; a missing or damaged file raises `UserError`."""
     try:
-        loaded = yaml.safe_load(Path(path).read_text())
+        loaded = yaml.load(Path(path).read_text(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except FileNotFoundError:
         raise UserError(f"{path} does not exist") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:

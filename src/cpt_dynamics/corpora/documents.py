@@ -45,6 +45,8 @@ def write(name: str, spec: Corpus, folder: str | Path) -> dict[str, Any]:
     record: dict[str, Any] = {}
     found = _read(spec, record)
     counts = {"documents": 0, "bytes": 0, "duplicates": 0, "empty": 0}
+    if isinstance(spec, Local) and spec.validation:
+        counts["held_out"] = 0
     digest = hashlib.sha256()
 
     def distinct() -> Iterator[tuple[str, str]]:
@@ -62,6 +64,8 @@ def write(name: str, spec: Corpus, folder: str | Path) -> dict[str, Any]:
             digest.update(key.digest())
             counts["documents"] += 1
             counts["bytes"] += len(raw)
+            if "holding_out" in record:
+                counts["held_out"] += record["holding_out"]
             yield key.hexdigest()[:16], text
 
     with files.atomic(folder / "documents.parquet") as temporary:
@@ -83,7 +87,7 @@ def write(name: str, spec: Corpus, folder: str | Path) -> dict[str, Any]:
         **({"kind": spec.kind} if isinstance(spec, Installed) else {"text": spec.text}),
         "description": spec.description,
         "licence": spec.licence or record.pop("licence", "not stated"),
-        **{key: value for key, value in record.items() if key not in ("warnings", "files")},
+        **{key: value for key, value in record.items() if key not in ("warnings", "files", "holding_out")},
         **counts,
         "sha256": digest.hexdigest(),
         "expected_sha256": expected,
@@ -124,7 +128,8 @@ def _read(spec: Installed | Local | HuggingFace | Http, record: dict[str, Any]) 
     """The texts of a source, in its order.
 
     `record` receives `from`, `files` and `warnings`, and what else the source knows of itself, such as `licence` or
-    `revision`, for source.json. It is complete once the last text is read.
+    `revision`, for source.json. It is complete once the last text is read. `holding_out` says whether the text just
+    read is one to hold out, where the source knows that; such texts come first.
     """
     match spec:
         case Installed():
@@ -176,7 +181,12 @@ class Division(NamedTuple):
 
 
 def divide(
-    hashes: np.ndarray, sizes: np.ndarray, earlier: np.ndarray, split: Split, validation_only: bool = False
+    hashes: np.ndarray,
+    sizes: np.ndarray,
+    earlier: np.ndarray,
+    split: Split,
+    validation_only: bool = False,
+    first: int | None = None,
 ) -> Division:
     """Which documents are for training and which for validation: a function of the texts, not of their order.
 
@@ -187,6 +197,7 @@ def divide(
     earlier : uint64 array, hashes of the texts of earlier corpora, which are left out
     split : its share of validation and the size beyond which documents are left out
     validation_only : everything is held out
+    first : number of texts, from the first, that are held out, instead of a share; of duplicates the first is kept
 
     Returns
     -------
@@ -204,6 +215,8 @@ def divide(
     # order is by the upper bits, so the lower ones are free to tell training from validation
     lower = distinct & np.uint64(0xFFFFFFFF)
     held_out = lower < np.uint64(round(split.validation_share * 2**32))
+    if first is not None:
+        held_out = rows < first
     if validation_only:
         held_out[:] = True
     return Division(rows[~held_out], rows[held_out], duplicates, elsewhere, beyond)
@@ -219,8 +232,8 @@ def split(
 ) -> dict[str, Any]:
     """Split the corpus in `folder` into `train.parquet`, `validation.parquet` and `split.json` in `out`.
 
-    Documents are in order of their hash, so any stretch of a file is a random sample of the corpus. Texts of
-    the corpora in the folders `earlier` are left out, so that no text is in two corpora. With
+    Documents are in order of their hash, so any stretch of a file is a random sample of the corpus. Where source.json
+    has `held_out`, so many documents, from the first, are those for validation. Texts of the corpora in the folders `earlier` are left out, so that no text is in two corpora. With
     `validation_only` every document is for validation and `train.parquet` is empty. A corpus without a
     document for either raises `UserError`.
     """
@@ -228,7 +241,9 @@ def split(
     path = Path(folder) / "documents.parquet"
     hashes, sizes = _hashes(path)
     others = [_hashes(Path(other) / "documents.parquet")[0] for other in earlier]
-    division = divide(hashes, sizes, np.concatenate(others) if others else hashes[:0], split, validation_only)
+    elsewhere = np.concatenate(others) if others else hashes[:0]
+    first = files.read_json(Path(folder) / "source.json").get("held_out")
+    division = divide(hashes, sizes, elsewhere, split, validation_only, first)
     if not len(division.validation) or not (len(division.train) or validation_only):
         part = "training" if len(division.validation) else "validation"
         raise UserError(

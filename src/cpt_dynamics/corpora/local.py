@@ -3,6 +3,8 @@
 import glob
 import gzip
 import json
+import os
+import re
 import tempfile
 import zlib
 from collections.abc import Iterator
@@ -24,13 +26,16 @@ LONGEST_WINDOW = 2**31  # what `zstd --long=31` writes; the library's own limit 
 
 
 def read(spec: Local, record: dict[str, Any]) -> Iterator[str]:
-    """Yield the documents of `spec`, file by file in order of name.
+    """Yield the documents of `spec`, those to hold out first, file by file in order of name.
 
     `record` receives `from` (the paths as given), `files` (path, bytes and sha256 of every file) and
     `warnings`. A missing, empty, truncated or undecodable file raises `UserError`.
     """
-    record.update({"from": list(spec.paths), "files": [], "warnings": []})
-    for path in find(spec.paths):
+    record.update({"from": [*spec.validation, *spec.paths], "files": [], "warnings": []})
+    held_out = find(spec.validation)
+    for path in find([*spec.validation, *spec.paths]):
+        if held_out:
+            record["holding_out"] = path in held_out
         size = path.stat().st_size
         if size == 0:
             raise UserError(f"{path} is empty: remove it from the paths of the corpus")
@@ -41,7 +46,10 @@ def read(spec: Local, record: dict[str, Any]) -> Iterator[str]:
 def find(paths: list[str]) -> list[Path]:
     """The files that paths and globs name, each once; those of one glob in order of name."""
     found: dict[Path, None] = {}
-    for given in paths:
+    for stated in paths:
+        given = os.path.expandvars(stated)
+        if unset := re.search(r"\$\{?(\w+)", given):
+            raise UserError(f"{stated}: the environment variable {unset[1]} is not set: set it, or correct the path")
         path = Path(given).expanduser()
         if path.is_dir():
             raise UserError(f"{given} is a folder: write {given.rstrip('/')}/*.jsonl or the like")
