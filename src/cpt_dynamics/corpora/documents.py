@@ -233,9 +233,9 @@ def split(
     """Split the corpus in `folder` into `train.parquet`, `validation.parquet` and `split.json` in `out`.
 
     Documents are in order of their hash, so any stretch of a file is a random sample of the corpus. Where source.json
-    has `held_out`, so many documents, from the first, are those for validation. Texts of the corpora in the folders `earlier` are left out, so that no text is in two corpora. With
-    `validation_only` every document is for validation and `train.parquet` is empty. A corpus without a
-    document for either raises `UserError`.
+    has `held_out`, so many documents, from the first, are those for validation. Texts of the corpora in the folders
+    `earlier` are left out, so that no text is in two corpora. With `validation_only` every document is for validation
+    and `train.parquet` is empty. A corpus without a document for either raises `UserError`.
     """
     out = Path(out)
     path = Path(folder) / "documents.parquet"
