@@ -1,29 +1,64 @@
-"""train: one branch (the workflow's rule) or every branch of a plan in one process."""
+"""train: one branch (the workflow's rule) or every branch of a plan, in one process or several."""
 
 import argparse
+import sys
 
 from cpt_dynamics import experiments
 from cpt_dynamics.cli.options import add_config, load_config
+from cpt_dynamics.config import Config
 from cpt_dynamics.errors import UserError
-from cpt_dynamics.training import branch
+from cpt_dynamics.experiments import Branch, Plan
+from cpt_dynamics.training import work, workers
 
 
 def add_train(parser: argparse.ArgumentParser) -> None:
     add_config(parser)
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--branch", help="a branch as `cpt-dynamics plan` names it")
-    what.add_argument("--plan", action="store_true", help="all branches that are not done yet, parents first")
+    what.add_argument(
+        "--plan", action="store_true", help="all branches that are not done yet, parents first; in a bundle, its work"
+    )
     parser.add_argument("--figure", action="append", metavar="FIGURE", help="with --plan: only the runs of this figure")
+    parser.add_argument(
+        "--processes",
+        type=int,
+        metavar="N",
+        help="with --plan: processes that each train one branch at a time (default: one a GPU; one on a CPU)",
+    )
 
 
-def run_train(options: argparse.Namespace) -> None:
+def run_train(options: argparse.Namespace) -> int:
     config = load_config(options)
     all_runs = experiments.load(config)
     plan = experiments.plan(all_runs.runs.values(), config)
     if options.plan:
-        branches = plan.needed(all_runs.chosen(options.figure))
-    elif options.branch in plan.branches:
-        branches = [plan.branches[options.branch]]
-    else:
+        wanted = work.wanted(plan.branches)
+        branches = [branch for branch in plan.needed(all_runs.chosen(options.figure)) if branch.id in wanted]
+        return _train_plan(branches, plan, config, options.processes)
+    if options.processes is not None:
+        raise UserError("--processes goes with --plan: a branch is trained by device.processes processes")
+    if options.branch not in plan.branches:
         raise UserError(f"there is no branch {options.branch!r} in this configuration: see `cpt-dynamics plan`")
-    branch.train(branches, plan, config, skip_done=options.plan)
+    _train_here([plan.branches[options.branch]], plan, config, skip_done=False)
+    return 0
+
+
+def _train_plan(branches: list[Branch], plan: Plan, config: Config, processes: int | None) -> int:
+    if processes is not None and processes < 1:
+        raise UserError(f"--processes is {processes}: give 1 or more")
+    if processes is not None and config.device.processes > 1:
+        raise UserError("device.processes trains each branch in several processes already: leave out --processes")
+    devices = workers.gpus(config) if config.device.processes == 1 else []
+    if not devices and processes in (None, 1):
+        _train_here(branches, plan, config, skip_done=True)
+        return 0
+    failures = workers.train(branches, plan, config, processes or len(devices), devices)
+    for line in failures:
+        print(f"error: {line}", file=sys.stderr)
+    return 1 if failures else 0
+
+
+def _train_here(branches: list[Branch], plan: Plan, config: Config, skip_done: bool) -> None:
+    from cpt_dynamics.training import branch  # torch takes seconds, which the parent of workers can do without
+
+    branch.train(branches, plan, config, skip_done=skip_done)
