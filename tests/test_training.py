@@ -26,6 +26,7 @@ from cpt_dynamics.files import read_json
 from cpt_dynamics.layout import Layout
 from cpt_dynamics.training import branch as training
 from cpt_dynamics.training import device
+from cpt_dynamics.training.checkpoints import Store
 
 
 def planned(config: Config, only: list[str] | None = None) -> tuple[dict[str, Run], Plan]:
@@ -76,6 +77,25 @@ def test_a_shared_run_is_bitwise_the_unshared_one(tiny: Config) -> None:
         check_exact=True,
     )
     assert same(weights(tiny, plan, runs["fork"], 26), weights(alone, unshared, single["fork"], 26))
+
+
+def test_a_branch_cut_between_its_losses_and_its_first_checkpoint_measures_nothing_twice(
+    tiny: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, plan = planned(tiny)
+    trunk, fork = plan.branches.values()
+    training.train([trunk], plan, tiny)
+
+    def cut(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Store, "save", cut)
+        training.train([fork], plan, tiny)
+    training.train([fork], plan, tiny)
+    rows = pd.read_parquet(Layout(tiny).branch(fork.id))
+    assert rows["step"].min() == fork.first
+    assert not rows.duplicated(["step", "validation"]).any()
 
 
 @pytest.mark.slow

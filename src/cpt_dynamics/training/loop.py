@@ -167,7 +167,7 @@ class Trainer:
         if step:
             self.store.load(self.key(run, step), one.model, one.optimizer)
             set_rope(one.model, run.at(step)[0].batch.rope_base)
-        partial.keep(step)
+        partial.keep(step if step > branch.first else 0)  # the losses after `branch.first` are measured anew
         return step
 
     def _latest(self, branch: Branch, recorded: int) -> int:
