@@ -48,6 +48,15 @@ class Layout:
         """Losses measured on a branch; its manifest lies beside it as .json."""
         return self.root / "branches" / f"{branch}.parquet"
 
+    @property
+    def campaign(self) -> Path:
+        """Folder of the stages of a campaign and of its ledger."""
+        return self.root / "campaign"
+
+    def instances(self, branch: str) -> list[Path]:
+        """Losses of further trainings of a branch, from which others started that came home with them."""
+        return sorted((self.root / "instances").glob(f"{branch}.*.parquet"))
+
     def curves(self, figure: str) -> Path:
         return self.root / "curves" / f"{figure}.parquet"
 
@@ -62,6 +71,11 @@ class Layout:
 
     def table(self, table: str, suffix: str = "csv") -> Path:
         return self.root / "tables" / f"{table}.{suffix}"
+
+    @property
+    def release(self) -> Path:
+        """Folder of released curves, which `curves: released` reads."""
+        return Path(self.config.released) / self.config.scale
 
     @property
     def report(self) -> Path:

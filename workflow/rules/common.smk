@@ -11,7 +11,9 @@ from cpt_dynamics import experiments
 from cpt_dynamics.closure import import_closure
 from cpt_dynamics.corpora import local
 from cpt_dynamics.curves import recommended as of_recommended
+from cpt_dynamics.curves.released import Release
 from cpt_dynamics.errors import UserError
+from cpt_dynamics.experiments.models import model_files
 from cpt_dynamics.files import canonical
 from cpt_dynamics.layout import Layout
 
@@ -24,22 +26,30 @@ def checked(call, *arguments):
         sys.exit(f"error: {error}")
 
 
-CONFIG = checked(configuration.parse, dict(config), "configuration")
+# Snakemake puts the keys of --configfile before those of the default, but the first model of all is the default's.
+STATED = configuration.merge(checked(configuration.read_yaml, configuration.DEFAULT), dict(config))
+CONFIG = checked(configuration.parse, STATED, "configuration")
 LAYOUT = Layout(CONFIG)
 EXPERIMENTS = checked(experiments.load, CONFIG)
 PLAN = experiments.plan(EXPERIMENTS.runs.values(), CONFIG)
 FIGURES = EXPERIMENTS.shown
 TRAINED = [figure for figure, entry in EXPERIMENTS.figures.items() if entry.curves == "runs"]
 HAS_TEX = bool(shutil.which("latexmk") or shutil.which("tectonic"))
+RELEASED = CONFIG.curves == "released"
 HAS_GPU = bool(CONFIG.device.name != "cpu" and (shutil.which("nvidia-smi") or CONFIG.device.name == "cuda"))
 
 # Commands read the configuration from a file. It is no input of any rule: a changed seed must not rebuild the corpora,
 # so each rule names the sections it depends on as parameters.
 CONFIGFILE = LAYOUT.root / "config.yaml"
-MERGED = yaml.safe_dump(dict(config), sort_keys=False)
+MERGED = yaml.safe_dump(STATED, sort_keys=False)
 if not CONFIGFILE.exists() or CONFIGFILE.read_text() != MERGED:
     CONFIGFILE.parent.mkdir(parents=True, exist_ok=True)
     CONFIGFILE.write_text(MERGED)
+
+
+if RELEASED:  # a mistake is said before anything runs
+    RELEASE = checked(Release.open, LAYOUT.release)
+    checked(RELEASE.check, [EXPERIMENTS.runs[name] for name in EXPERIMENTS.chosen(None)], CONFIG)
 
 
 def settings(*sections):
@@ -57,7 +67,7 @@ def code(*modules):
 
 def local_files(wildcards):
     spec = CONFIG.corpora[wildcards.corpus]
-    return checked(local.find, spec.paths) if spec.source == "local" else []
+    return checked(local.find, [*spec.validation, *spec.paths]) if spec.source == "local" else []
 
 
 def earlier(wildcards):
@@ -82,10 +92,9 @@ def parent(wildcards):
     return LAYOUT.branch(name) if name else []
 
 
-def steps_below(branch):
-    """Steps of a branch and of the longest way on from it, which is trained first."""
-    children = [other.id for other in PLAN.branches.values() if other.parent == branch]
-    return PLAN.branches[branch].steps + max(map(steps_below, children), default=0)
+def released(*names):
+    """Files of the released curves, and the file that has the sha256 of each."""
+    return [RELEASE.path(name) for name in names] + [LAYOUT.release / "release.json"]
 
 
 def branches(wildcards):

@@ -18,6 +18,7 @@ rule plot:
         table=LAYOUT.root / "figures/{figure}.csv",
     log:
         LAYOUT.root / "logs/plot/{figure}.log",
+    localrule: True
     conda:
         "../../environment.yml"
     params:

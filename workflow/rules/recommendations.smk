@@ -24,6 +24,34 @@ if RECOMMENDS:
         shell:
             "cpt-dynamics recommendations --configfile {params.config:q} > {log:q} 2>&1"
 
+
+if RECOMMENDS and RELEASED:
+
+    rule recommended:
+        input:
+            plan=of_recommended.plan_path(CONFIG),
+            released=released("curves.parquet", "schedules.parquet", "plan.json", "recommended.json"),
+            code=code("cli.recommended"),
+        output:
+            curves=of_recommended.folder(CONFIG) / "{knob}.parquet",
+            schedules=of_recommended.folder(CONFIG) / "{knob}.schedules.parquet",
+        log:
+            LAYOUT.root / "logs/recommended/{knob}.log",
+        wildcard_constraints:
+            knob="|".join(of_recommended.KNOBS),
+        localrule: True
+        conda:
+            "../../environment.yml"
+        params:
+            config=CONFIGFILE,
+        message:
+            "taking what is recommended for {wildcards.knob} from {input.released[0]}"
+        shell:
+            "cpt-dynamics recommended --knob {wildcards.knob} --configfile {params.config:q} > {log:q} 2>&1"
+
+
+if RECOMMENDS and not RELEASED:
+
     rule recommended:
         input:
             plan=of_recommended.plan_path(CONFIG),
@@ -43,16 +71,19 @@ if RECOMMENDS:
             LAYOUT.root / "logs/recommended/{knob}.log",
         wildcard_constraints:
             knob="|".join(of_recommended.KNOBS),
-        retries: 1  # a killed job goes on from its last checkpoint
+        retries: RETRIES
         conda:
             "../../environment.yml"
-        threads: CONFIG.device.threads
+        threads: THREADS
         resources:
-            gpu=int(HAS_GPU),
-            mem_mb=2000,
+            gpu=GPUS,
+            mem_mb=MEMORY_MB,
+            nodes=1,
+            runtime=lambda wildcards, attempt: requested(recommended_minutes(), attempt),
         params:
             config=CONFIGFILE,
+            launch=LAUNCH,
         message:
             "training what is recommended for {wildcards.knob}"
         shell:
-            "cpt-dynamics recommended --knob {wildcards.knob} --configfile {params.config:q} > {log:q} 2>&1"
+            "{params.launch} recommended --knob {wildcards.knob} --configfile {params.config:q} > {log:q} 2>&1"

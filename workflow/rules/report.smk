@@ -5,6 +5,8 @@ from cpt_dynamics.reporting import document
 TABLES = reporting.available(EXPERIMENTS)
 SOURCES = checked(reporting.sources, CONFIG, EXPERIMENTS)
 MANIFESTS = [LAYOUT.branch(branch.id).with_suffix(".json") for branch in PLAN.needed(EXPERIMENTS.chosen(None))]
+if RELEASED:
+    MANIFESTS = released("manifests.json")
 if not HAS_TEX:
     print(document.NO_TEX, file=sys.stderr)
 

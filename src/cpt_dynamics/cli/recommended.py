@@ -1,4 +1,4 @@
-"""recommended: train the runs that were recommended for one knob, and put their curves together."""
+"""recommended: the curves of the runs that were recommended for one knob, trained or released."""
 
 import argparse
 import tempfile
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import yaml
 
 from cpt_dynamics import curves, experiments
@@ -13,11 +14,11 @@ from cpt_dynamics.cli.options import add_config, load_config
 from cpt_dynamics.config import Config
 from cpt_dynamics.curves import recommended
 from cpt_dynamics.curves.assemble import assemble
+from cpt_dynamics.curves.released import Release
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments import Experiments
 from cpt_dynamics.files import read_json
 from cpt_dynamics.layout import Layout
-from cpt_dynamics.training import branch
 
 
 def add_recommended(parser: argparse.ArgumentParser) -> None:
@@ -29,13 +30,42 @@ def run_recommended(options: argparse.Namespace) -> None:
     config = load_config(options)
     wanted = planned(config, options.knob)
     everything = extended(config, wanted)
-    plan = experiments.plan(everything.runs.values(), config)
-    # The branches that the other runs share with these are done and stay as they are.
-    branch.train(plan.needed(wanted), plan, config, skip_done=True)
-    table, schedules = assemble([everything.runs[name] for name in wanted], plan, Layout(config))
+    made = _released if config.curves == "released" else _trained
+    table, schedules = made(options.knob, wanted, everything, config)
     curves.write_schedules(recommended.schedules_path(config, options.knob), schedules)
     curves.write(recommended.curves_path(config, options.knob), table)
     print(f"{options.knob}: {', '.join(wanted)} in {recommended.curves_path(config, options.knob)}")
+
+
+def _trained(
+    knob: str, wanted: Mapping[str, Any], everything: Experiments, config: Config
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    from cpt_dynamics.training import branch  # torch takes seconds, and released curves do without it
+
+    plan = experiments.plan(everything.runs.values(), config)
+    # The branches that the other runs share with these are done and stay as they are.
+    branch.train(plan.needed(wanted), plan, config, skip_done=True)
+    return assemble([everything.runs[name] for name in wanted], plan, Layout(config))
+
+
+def _released(
+    knob: str, wanted: Mapping[str, Any], everything: Experiments, config: Config
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    release = Release.open(Layout(config).release)
+    if not wanted.keys() <= release.runs.keys():
+        released = release.path("recommended.json")
+        raise UserError(
+            f"{knob}: the fits recommend {_values(recommended.plan_path(config), knob)}, but the runs of"
+            f" {release.folder} tried {_values(released, knob)}: undo what changes the fits (such as the section"
+            " `law`), or train what they recommend with `curves: trained`"
+        )
+    return release.curves([everything.runs[name] for name in wanted], config)
+
+
+def _values(plan: Path, knob: str) -> str:
+    """The values that a file of recommendations states for a knob."""
+    found = read_json(plan)["knobs"][knob]["recommendations"]
+    return ", ".join(f"{one['value']:g} (w1 = {one['weight']:g})" for one in found)
 
 
 def planned(config: Config, knob: str) -> dict[str, Any]:

@@ -24,15 +24,13 @@ WARMUP = {
     "true-in-both": "counts as it was",
 }
 PAPER_SMALLEST = 106e6  # non-embedding parameters
-PACKAGES = {
-    "cpt_dynamics": "Kit",
+TRAINED_WITH = {
+    "cpt_dynamics": "TrainedKit",
     "python": "Python",
     "torch": "Torch",
     "transformers": "Transformers",
-    "numpy": "Numpy",
-    "scipy": "Scipy",
-    "snakemake": "Snakemake",
 }
+FITTED_WITH = {"cpt_dynamics": "Kit", "numpy": "Numpy", "scipy": "Scipy", "snakemake": "Snakemake"}
 
 
 def words(figure: str) -> str:
@@ -155,6 +153,18 @@ def recorded(material: Material) -> str:
     return "The text of every corpus is the recorded one."
 
 
+def curves_rule(material: Material) -> str:
+    """Whether the curves are of this machine or released ones."""
+    if material.release is None:
+        return "All curves are from models that were trained for this report."
+    machines = "; ".join(f"{m['processor']}, {m['system']}" for m in material.machines())
+    return (
+        r"\textbf{The curves are released ones}, which were trained before, from "
+        f"{clock(material.started)} to {clock(material.finished)} on a machine with {escape(machines)}; "
+        "for this report they were fitted and drawn, and nothing was trained."
+    )
+
+
 def clock(time: str) -> str:
     """An ISO 8601 time as day and minute in UTC."""
     return datetime.fromisoformat(time).astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
@@ -175,8 +185,9 @@ def provenance(material: Material) -> dict[str, str]:
         for d in material.devices()
     ]
     machines = [f"{m['processor']}, {m['cores']} cores, {m['system']}" for m in material.machines()]
-    versions = material.versions()
+    packages = [(TRAINED_WITH, material.versions()), (FITTED_WITH, material.fitted_with())]
     return {
+        "CurvesRule": curves_rule(material),
         "Machines": escape("; ".join(machines)),
         "Started": clock(material.started),
         "Finished": clock(material.finished),
@@ -186,7 +197,8 @@ def provenance(material: Material) -> dict[str, str]:
         "Devices": escape("; ".join(devices)),
         **{
             f"{name}Version": escape(" and ".join(versions.get(package, ["not recorded"])))
-            for package, name in PACKAGES.items()
+            for names, versions in packages
+            for package, name in names.items()
         },
     }
 

@@ -9,10 +9,13 @@ from cpt_dynamics import experiments
 from cpt_dynamics.analysis import findings
 from cpt_dynamics.analysis.findings import Finding
 from cpt_dynamics.config import Config, Model, PretrainedModel, read_yaml
+from cpt_dynamics.corpora.facts import facts, paths
+from cpt_dynamics.curves.released import Release
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments import Experiments, Plan
 from cpt_dynamics.files import canonical, digest, read_json
 from cpt_dynamics.layout import Layout
+from cpt_dynamics.versions import versions
 
 PUBLISHED = Path("data/published/coefficients.yaml")
 ROLES = {"general": "D_pt", "strong": "D_cpt", "weak": "D_cpt (weak shift)"}
@@ -81,17 +84,26 @@ class Material:
         return pick(self.result(figure), self.layout.fit(figure), *keys)
 
     @cached_property
+    def release(self) -> Release | None:
+        """The released curves that everything is made from; None where the curves are trained here."""
+        return Release.open(self.layout.release) if self.config.curves == "released" else None
+
+    @cached_property
     def manifests(self) -> dict[str, dict[str, Any]]:
         """Manifest of every branch that the figures need."""
+        if self.release:
+            runs = [self.experiments.runs[name] for name in self.experiments.chosen(None)]
+            return self.release.manifests(runs, self.config)
         needed = self.plan.needed(self.experiments.chosen(None))
         return {b.id: read_json(self.layout.branch(b.id).with_suffix(".json")) for b in needed}
 
     def of_manifests(self, *keys: str) -> list[Any]:
         """One value of every manifest, in the order of the branches."""
-        return [
-            pick(manifest, self.layout.branch(name).with_suffix(".json"), *keys)
-            for name, manifest in self.manifests.items()
-        ]
+        return [pick(manifest, self._manifest(name), *keys) for name, manifest in self.manifests.items()]
+
+    def _manifest(self, branch: str) -> Path:
+        """The file that has the manifest of a branch."""
+        return self.release.path("manifests.json") if self.release else self.layout.branch(branch).with_suffix(".json")
 
     @property
     def started(self) -> str:
@@ -103,11 +115,18 @@ class Material:
         """When the last branch was done."""
         return max(self.of_manifests("finished"))
 
+    def fitted_with(self) -> dict[str, list[str]]:
+        """Versions of each package that fits, figures and report are made with: those of training, unless its curves
+        are released ones."""
+        if self.release is None:
+            return self.versions()
+        return {name: [str(version or "not installed")] for name, version in versions().items()}
+
     def versions(self) -> dict[str, list[str]]:
         """Versions of each package that branches were trained with (one, unless it changed between branches)."""
         found: dict[str, set[str]] = {}
-        for versions in self.of_manifests("versions"):
-            for name, version in versions.items():
+        for recorded in self.of_manifests("versions"):
+            for name, version in recorded.items():
                 found.setdefault(name, set()).add(str(version) if version is not None else "not installed")
         return {name: sorted(several) for name, several in found.items()}
 
@@ -124,25 +143,23 @@ class Material:
         return [self._corpus(name) for name in self.config.validations()]
 
     def _corpus(self, name: str) -> dict[str, Any]:
-        layout = self.layout
-        path = layout.documents(name) / "source.json"
-        source, split = read_json(path), read_json(layout.text(name) / "split.json")
+        if self.release:
+            file = self.release.path("corpora.json")
+            known, files = pick(self.release.corpora(), file, name), dict.fromkeys(paths(name, self.config), file)
+        else:
+            known, files = facts(name, self.config), paths(name, self.config)
+        source = known["source"]
         roles = [role for role in ROLES if getattr(self.config.roles, role) == name]
-        counts = layout.text(name) / "split.json"
         return {
             "name": name,
             "role": ", ".join(roles) or "out_of_domain",
             "source": self.config.corpora[name].source,
             "kind": source.get("kind"),
             "description": self.config.corpora[name].description or source.get("description", ""),
-            "licence": pick(source, path, "licence"),
-            "documents": pick(split, counts, "documents"),
-            "bytes": pick(split, counts, "bytes"),
-            "tokens": {
-                part: pick(read_json(index), index, "count")
-                for part in ("train", "validation")
-                for index in [layout.tokens(name, part).with_suffix(".json")]
-            },
+            "licence": pick(source, files["source"], "licence"),
+            "documents": pick(known["split"], files["split"], "documents"),
+            "bytes": pick(known["split"], files["split"], "bytes"),
+            "tokens": {part: pick(known[part], files[part], "count") for part in ("train", "validation")},
             "sha256": source.get("sha256"),
             "expected_sha256": source.get("expected_sha256"),
             "matches": source.get("matches"),

@@ -23,6 +23,8 @@ def summary(material: Material) -> dict[str, Any]:
     """Everything of a scale in one mapping; a missing input raises `UserError`.
 
     schema; scale; seed.
+    released : name, kit and sha256 of the released curves that everything is made from; null where the curves were
+        trained here. Then what is said of training below is said of theirs.
     started, finished : of training, from the manifests of the branches (ISO 8601, UTC).
     wall_seconds : from the earliest start of a branch to the latest end of one. Branches trained side by side
         count once; a break between two calls of the workflow counts too.
@@ -56,6 +58,7 @@ def summary(material: Material) -> dict[str, Any]:
         "schema": SCHEMA,
         "scale": material.config.scale,
         "seed": material.config.seed,
+        "released": released(material),
         "started": material.started,
         "finished": material.finished,
         "wall_seconds": _seconds(material.started, material.finished),
@@ -89,6 +92,13 @@ def summary(material: Material) -> dict[str, Any]:
         "versions": material.versions(),
         "corpora": [{key: corpus[key] for key in CORPUS_KEYS} for corpus in material.corpora()],
     }
+
+
+def released(material: Material) -> dict[str, str] | None:
+    """Which released curves the scale is made from."""
+    if material.release is None:
+        return None
+    return {key: str(material.release.contents[key]) for key in ("name", "kit", "sha256")}
 
 
 CORPUS_KEYS = (

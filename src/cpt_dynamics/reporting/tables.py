@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cpt_dynamics.config import Config, Model, PretrainedModel
+from cpt_dynamics.corpora import facts
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments import Experiments
 from cpt_dynamics.experiments.estimates import size_of
@@ -59,13 +60,10 @@ class Recipe:
         files = [layout.fit(figure) for figure in experiments.shown if figure in wanted]
         if self.published or self.figures is None:
             files.append(PUBLISHED)
-        for corpus in config.validations() if self.corpora else []:
-            files += [
-                layout.documents(corpus) / "source.json",
-                layout.text(corpus) / "split.json",
-                layout.tokens(corpus, "train").with_suffix(".json"),
-                layout.tokens(corpus, "validation").with_suffix(".json"),
-            ]
+        if self.corpora and config.curves == "released":
+            files.append(layout.release / "corpora.json")
+        elif self.corpora:
+            files += [path for name in config.validations() for path in facts.paths(name, config).values()]
         return files
 
 

@@ -1,0 +1,144 @@
+"""Released curves: a folder from which fits, figures and report are made without training anything.
+
+`releasing` writes it, docs/released-curves.md describes every file.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from cpt_dynamics.config import Config
+from cpt_dynamics.curves import table
+from cpt_dynamics.errors import UserError
+from cpt_dynamics.experiments import Run
+from cpt_dynamics.experiments.branches import branch_digest
+from cpt_dynamics.files import digest, read_json, sha256
+
+SCHEMA = "cpt-dynamics/release/1"
+CONTENTS = "release.json"
+SAME_LR = 1e-9  # of the highest: cosines of another machine differ in the last bit
+SHOWN = 3  # names in a message
+
+
+@dataclass(frozen=True)
+class Release:
+    """A folder of released curves whose files are as they were written."""
+
+    folder: Path
+    contents: dict[str, Any]
+
+    @classmethod
+    def open(cls, folder: str | Path) -> "Release":
+        """Read `release.json` and check size and sha256 of every file; what is wrong raises `UserError`."""
+        folder = Path(folder)
+        path = folder / CONTENTS
+        if not path.exists():
+            raise UserError(
+                f"{path} does not exist: there are no released curves of this scale; use `curves: trained`, or set"
+                " `released` to the folder that they are in"
+            )
+        contents = read_json(path)
+        found = contents.get("schema") if isinstance(contents, dict) else None
+        if found != SCHEMA:
+            raise UserError(f"{path} has schema {found!r}, this kit reads {SCHEMA!r}: use the kit that it was made for")
+        if contents.get("sha256") != seal(contents):
+            raise UserError(f"{path} is damaged: fetch the released curves again")
+        for name, stated in contents["files"].items():
+            file = folder / name
+            if not file.is_file():
+                raise UserError(f"{file} is missing: fetch the released curves again")
+            if file.stat().st_size != stated["bytes"] or sha256(file) != stated["sha256"]:
+                raise UserError(f"{file} is not as it was released: fetch the released curves again")
+        return cls(folder, contents)
+
+    def path(self, name: str) -> Path:
+        """One of the files; a release without it raises `UserError`."""
+        if name not in self.contents["files"]:
+            raise UserError(f"{self.folder} has no {name}: use released curves that do, or `curves: trained`")
+        return self.folder / name
+
+    @cached_property
+    def runs(self) -> dict[str, Any]:
+        """Run -> its identity, and the branches that it is made of."""
+        return dict(read_json(self.path("plan.json"))["runs"])
+
+    def corpora(self) -> dict[str, Any]:
+        """Corpus -> what is known of it (see `corpora.facts`)."""
+        return dict(read_json(self.path("corpora.json")))
+
+    def check(self, runs: Iterable[Run], config: Config) -> None:
+        """Raise `UserError` naming the runs unless all are released, with the settings of `config`."""
+        runs = list(runs)
+        missing = [run.name for run in runs if run.name not in self.runs]
+        if missing:
+            raise UserError(
+                f"{self.folder} has no curves of {listed(missing)}: use `curves: trained`, or figures without them"
+            )
+        other = [run.name for run in runs if self.runs[run.name]["identity"] != identity(run, config)]
+        if other:
+            raise self._other(other)
+
+    def curves(self, runs: Iterable[Run], config: Config) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Curve table and schedules of runs, as `assemble` gives them where they were trained.
+
+        Runs that are not released, or with other settings or another LR than those of `config`, raise `UserError`.
+        """
+        runs = list(runs)
+        self.check(runs, config)
+        names = [run.name for run in runs]
+        schedules = _of_runs(self._schedules, names)
+        lr = {str(name): rows.to_numpy() for name, rows in schedules.groupby("run")["lr"]}
+        if other := [run.name for run in runs if not _same(run.lr, lr[run.name])]:
+            raise self._other(other)
+        return _of_runs(self._curves, names), schedules
+
+    def manifests(self, runs: Iterable[Run], config: Config) -> dict[str, dict[str, Any]]:
+        """Manifest of every branch that these runs are made of, parents first."""
+        runs = list(runs)
+        self.check(runs, config)
+        needed = {branch for run in runs for branch, _ in self.runs[run.name]["chain"]}
+        return {name: one for name, one in read_json(self.path("manifests.json")).items() if name in needed}
+
+    @cached_property
+    def _curves(self) -> pd.DataFrame:
+        return table.read(self.path("curves.parquet"), self._schedules)
+
+    @cached_property
+    def _schedules(self) -> pd.DataFrame:
+        return table.read_schedules(self.path("schedules.parquet"))
+
+    def _other(self, names: Sequence[str]) -> UserError:
+        return UserError(
+            f"the configuration's {listed(names)} are not those of {self.folder}, which were trained with other"
+            f" settings: compare with {self.folder / 'config.yaml'}, or train them with `curves: trained`"
+        )
+
+
+def seal(contents: dict[str, Any]) -> str:
+    """Digest of `release.json` but for the digest itself."""
+    return digest({key: value for key, value in contents.items() if key != "sha256"})
+
+
+def identity(run: Run, config: Config) -> str:
+    """Digest of all that decides the losses of a run but its LR, which is compared as numbers."""
+    without = replace(run, phases=tuple(replace(phase, lr=np.zeros(phase.steps)) for phase in run.phases))
+    return branch_digest(without, 0, config)
+
+
+def listed(names: Sequence[str]) -> str:
+    """The first names, and how many there are."""
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return f"run{'s' if len(names) > 1 else ''} {', '.join(names[:SHOWN])}{more}"
+
+
+def _same(a: np.ndarray, b: np.ndarray) -> bool:
+    return len(a) == len(b) and bool(np.abs(a - b).max() <= SAME_LR * b.max())
+
+
+def _of_runs(rows: pd.DataFrame, names: list[str]) -> pd.DataFrame:
+    return rows[rows["run"].isin(names)].reset_index(drop=True)
