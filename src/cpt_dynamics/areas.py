@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 from typing import Literal, get_args
 
 import numpy as np
@@ -11,6 +12,7 @@ from cpt_dynamics.errors import UserError
 
 Array = NDArray[np.float64]
 Warmup = Literal["peak", "true-in-S1", "true-in-both"]
+SHORT = 10_000  # steps up to which a loop takes less time than the import of SciPy's filter, with the same result
 
 
 @dataclass(frozen=True)
@@ -139,17 +141,11 @@ def areas(
 
 def areas_of(found: History, lambda_: float = 0.999, carry_over: bool = True, lr_power: float = 0.0) -> Areas:
     """`areas` of a history."""
-    if not 0 <= lambda_ < 1:
-        raise UserError(f"lambda is {lambda_}: it must be at least 0 and below 1")
-    switch, drops = found.pretraining_steps, found.drops
-    if carry_over:
-        momentum = _momentum(drops, lambda_)
-    else:
-        momentum = np.concatenate([_momentum(part, lambda_) for part in (drops[:switch], drops[switch:])])
+    momentum = _momentum_of(found, lambda_, carry_over)
     if lr_power:
         momentum = momentum * found.annealed**lr_power
-    s1pt, s1cpt = _sums(found.forward, switch)
-    s2pt, s2cpt = _sums(momentum, switch)
+    s1pt, s1cpt = _sums(found.forward, found.pretraining_steps)
+    s2pt, s2cpt = _sums(momentum, found.pretraining_steps)
     return Areas(s1pt, s2pt, s1cpt, s2cpt)
 
 
@@ -160,10 +156,16 @@ def area_columns(
 
     s2pt_lr and s2cpt_lr are weighted by a power of the LR (Eq. 9), the others are those of `areas_of`.
     """
-    plain, weighted = areas_of(found, lambda_, carry_over), areas_of(found, lambda_, carry_over, lr_power)
-    columns = {name: getattr(plain, name) for name in ("s1pt", "s2pt", "s1cpt", "s2cpt")}
-    columns |= {"s2pt_lr": weighted.s2pt, "s2cpt_lr": weighted.s2cpt}
-    return {name: area[at - 1] for name, area in columns.items()}
+    momentum = _momentum_of(found, lambda_, carry_over)
+    weighted = momentum * found.annealed**lr_power if lr_power else momentum
+    columns = {}
+    for first, second, values in (
+        ("s1pt", "s1cpt", found.forward),
+        ("s2pt", "s2cpt", momentum),
+        ("s2pt_lr", "s2cpt_lr", weighted),
+    ):
+        columns[first], columns[second] = _sums_at(values, found.pretraining_steps, at)
+    return columns
 
 
 def warmup_length(lr: ArrayLike) -> int:
@@ -176,10 +178,23 @@ def warmup_length(lr: ArrayLike) -> int:
     return int(np.argmax(stretch)) + 1
 
 
-def _momentum(drops: Array, lambda_: float) -> Array:
-    from scipy.signal import lfilter  # takes a second to import, so only where it is used
+def _momentum_of(found: History, lambda_: float, carry_over: bool) -> Array:
+    """The momentum after every step of a history, [steps]."""
+    if not 0 <= lambda_ < 1:
+        raise UserError(f"lambda is {lambda_}: it must be at least 0 and below 1")
+    switch, drops = found.pretraining_steps, found.drops
+    if carry_over:
+        return _momentum(drops, lambda_)
+    return np.concatenate([_momentum(part, lambda_) for part in (drops[:switch], drops[switch:])])
 
-    return np.asarray(lfilter([1.0], [1.0, -lambda_], drops), dtype=np.float64) if len(drops) else drops
+
+def _momentum(drops: Array, lambda_: float) -> Array:
+    if len(drops) <= SHORT:
+        passed = accumulate(drops.tolist(), lambda momentum, drop: lambda_ * momentum + drop, initial=0.0)
+        return np.fromiter(passed, dtype=np.float64)[1:]
+    from scipy.signal import lfilter
+
+    return np.asarray(lfilter([1.0], [1.0, -lambda_], drops), dtype=np.float64)
 
 
 def _sums(values: Array, switch: int) -> tuple[Array, Array]:
@@ -190,6 +205,12 @@ def _sums(values: Array, switch: int) -> tuple[Array, Array]:
     after[:switch] = 0.0
     np.cumsum(values[switch:], out=after[switch:])
     return before, after
+
+
+def _sums_at(values: Array, switch: int, at: NDArray[np.int64]) -> tuple[Array, Array]:
+    """What `_sums` holds after the steps `at` (from 1), each [len(at)]."""
+    before, after = (np.concatenate([[0.0], np.cumsum(part)]) for part in (values[:switch], values[switch:]))
+    return before[np.minimum(at, switch)], after[np.maximum(at - switch, 0)]
 
 
 def _check(rates: Array, pretraining_steps: int, warmup: str) -> None:

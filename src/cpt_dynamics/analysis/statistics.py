@@ -4,9 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from statsmodels.regression.linear_model import OLS
-from statsmodels.stats.weightstats import DescrStatsW
-from statsmodels.tools import add_constant
 
 LEVEL = 0.1  # of the interval whose ends, both inside a margin, make equivalence at the 5 % level (TOST)
 
@@ -21,6 +18,8 @@ def mean_test(values: Sequence[float], unit: str) -> dict[str, Any]:
     result: dict[str, Any] = {"mean": float(found.mean()) if len(found) else None, "n": len(found), "unit": unit}
     if len(found) < 2 or np.ptp(found) == 0:
         return {**result, "low": None, "high": None, "p": None}
+    from statsmodels.stats.weightstats import DescrStatsW  # takes a second to import, so only where it is used
+
     described = DescrStatsW(found)
     low, high = described.tconfint_mean(alpha=LEVEL)
     _, p, _ = described.ttest_mean(0.0, alternative="smaller")
@@ -34,6 +33,9 @@ def slope_test(x: Sequence[float], y: Sequence[float], unit: str) -> dict[str, A
     """
     if len(x) < 2 or np.ptp(x) == 0:
         return {"slope": None, "low": None, "high": None, "n": len(x), "unit": unit}
+    from statsmodels.regression.linear_model import OLS
+    from statsmodels.tools import add_constant
+
     found = OLS(np.asarray(y, dtype=np.float64), add_constant(np.asarray(x, dtype=np.float64))).fit()
     result = {"slope": float(found.params[1]), "low": None, "high": None, "n": len(x), "unit": unit}
     if len(x) > 2:

@@ -117,9 +117,13 @@ class Problem:
 
     def objective(self, residual: Array) -> float:
         """Sum over rows of the Huber function."""
-        size = np.abs(residual)
+        return float(self.objectives(residual))
+
+    def objectives(self, residuals: Array) -> Array:
+        """`objective` of several predictions, [...], from their residuals [..., n]."""
+        size = np.abs(residuals)
         inside = np.minimum(size, self.delta)
-        return float(np.sum(inside * (size - inside / 2)))
+        return np.asarray(np.sum(inside * (size - inside / 2), axis=-1))
 
     def agreeing(self, values: list[float], tolerance: float = 0.01) -> int:
         """How many objectives are within `tolerance` of the smallest one (or as good as exact)."""
@@ -130,11 +134,11 @@ class Problem:
         """Derivative of the Huber function, [n]."""
         return np.clip(residual, -self.delta, self.delta)
 
-    def evaluate(self, v: Array) -> tuple[Array, Array]:
-        """Residuals [n] and minus their Jacobian with respect to v, [n, p]."""
+    def evaluate(self, v: Array, columns: Columns | None = None) -> tuple[Array, Array]:
+        """Residuals [n] and minus their Jacobian with respect to v, [n, p]; `columns`: those at v, where known."""
         q = self.n_linear
         c, u = v[:q], v[q:]
-        columns = self.columns(u)
+        columns = self.columns(u) if columns is None else columns
         residual, factor = self.residuals(columns.predict(c))
         jacobian = np.zeros((len(residual), len(v)))
         jacobian[:, :q] = columns.basis

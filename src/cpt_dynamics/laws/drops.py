@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -43,8 +45,10 @@ class Drops(Term):
         rate, exponent = (shape[p.name] for p in self.shape[:2])
         for rows, since, events in self._blocks(x):
             size = events.drop * self.weight(shape, events)[0]
-            grown = rate * self.speed(shape, events)[0] * since
-            result[rows] += -np.expm1(-exponent * np.log1p(grown)) @ size
+            since *= rate * self.speed(shape, events)[0]
+            np.log1p(since, out=since)
+            since *= -exponent
+            result[rows] -= np.expm1(since, out=since) @ size
         return result
 
     def slopes(self, shape: Parameters, x: Mapping[str, Array]) -> dict[str, Array]:
@@ -55,14 +59,17 @@ class Drops(Term):
             weight, weight_slopes = self.weight(shape, events)
             speed, speed_slopes = self.speed(shape, events)
             size = events.drop * weight
-            grown = rate * speed * since
-            logs = np.log1p(grown)
-            left = np.exp(-exponent * logs)
-            pace = exponent * left * grown / (1 + grown)  # derivative by log(rate * speed)
-            result[names[0]][rows] += pace @ size / rate
-            result[names[1]][rows] += (logs * left) @ size
+            since *= rate * speed
+            logs = np.log1p(since)
+            left = logs * -exponent
+            np.exp(left, out=left)
+            logs *= left
+            result[names[1]][rows] += logs @ size
+            pace = np.divide(since, 1 + since, out=since)  # derivative by log(rate * speed), over the exponent
+            pace *= left
+            result[names[0]][rows] += pace @ size * (exponent / rate)
             for name, slope in speed_slopes.items():
-                result[name][rows] += pace @ (size * slope)
+                result[name][rows] += pace @ (size * slope) * exponent
             for name, slope in weight_slopes.items():
                 result[name][rows] += (1 - left) @ (events.drop * slope)
         return result
@@ -78,22 +85,26 @@ class Drops(Term):
             rows = np.array(found, dtype=np.intp)
             rows = rows[np.argsort(steps[rows], kind="stable")]
             for phase in self.phases:
-                events = history.events[phase]
-                events = _select(events, self.chosen(events))
-                yield from _parts(rows, steps, history, events)
+                for part, spent, known in _parts(history, phase, self, steps[rows].tobytes()):
+                    # of a change after the row's own step no LR is spent yet
+                    since = spent[:, None] - known.before
+                    yield rows[part], np.maximum(since, 0.0, out=since), known
 
 
-def _parts(
-    rows: NDArray[np.intp], steps: NDArray[np.int64], history: History, events: Events
-) -> Iterator[tuple[NDArray[np.intp], Array, Events]]:
-    """Blocks of rows, which are in order of step, each with the changes up to its last step alone."""
-    begun = np.searchsorted(events.step, steps[rows], side="right")
+@lru_cache(maxsize=256)
+def _parts(history: History, phase: int, term: Drops, steps: bytes) -> list[tuple[slice, Array, Events]]:
+    """Blocks of rows in order of step: which rows, their sums of the LR, and the changes up to the last one's step.
+
+    steps: those of all rows, int64. The same for every shape, so kept between calls.
+    """
+    at = np.frombuffer(steps, dtype=np.int64)
+    events = history.events[phase]
+    events = _select(events, term.chosen(events))
+    begun = np.searchsorted(events.step, at, side="right")
     borders = np.flatnonzero(np.diff(np.cumsum(begun) // CHUNK)) + 1
-    for part, counts in zip(np.split(rows, borders), np.split(begun, borders), strict=True):
-        known = _select(events, slice(int(counts[-1])))
-        since = history.sums[steps[part] - 1][:, None] - known.before
-        # of a change after the row's own step no LR is spent yet
-        yield part, np.maximum(since, 0.0), known
+    ends = [0, *borders.tolist(), len(at)]
+    parts = [slice(first, last) for first, last in pairwise(ends)]
+    return [(part, history.sums[at[part] - 1], _select(events, slice(int(begun[part][-1])))) for part in parts]
 
 
 def _select(events: Events, rows: NDArray[np.bool_] | slice) -> Events:

@@ -40,6 +40,7 @@ class _Lengths:
     laws: dict[str, Predictor]
     scenario: Scenario
     known: dict[int, Array] = field(default_factory=dict)
+    beyond: dict[tuple[str, int], Array | None] = field(default_factory=dict)
 
     def rises(self, steps: int) -> Array:
         """Of each law, [laws] (nats/token)."""
@@ -47,6 +48,12 @@ class _Lengths:
             outcome = self.scenario.with_knob("steps", steps).outcome(self.laws)
             self.known[steps] = np.array([after - before for before, after in outcome.values()])
         return self.known[steps]
+
+    def rise_beyond(self, name: str, steps: int) -> Array | None:
+        """`_rise_beyond` of a law after CPT of so many steps; each computed once."""
+        if (name, steps) not in self.beyond:
+            self.beyond[name, steps] = _rise_beyond(self.scenario.with_knob("steps", steps), self.laws[name])
+        return self.beyond[name, steps]
 
 
 def critical_point(general: Predictor, replay: float = 0.0, params: float = math.nan) -> float:
@@ -158,22 +165,25 @@ def _never(lengths: _Lengths, mix: Array) -> bool:
     area the loss is evaluated for every larger forward area on a logarithmic grid and without end: a lower bound
     of the losses, as long as a larger annealing area lowers them, so that a positive one proves the statement.
     """
-    last = max(lengths.known)
-    scenario = lengths.scenario.with_knob("steps", last)
-    total = 0.0
-    for law, share in zip(lengths.laws.values(), mix, strict=True):
-        if not share:
-            continue
-        s1pt, s2pt, s1cpt, s2cpt, limit = _ends(scenario, law)
-        if not s1cpt > 0:
-            return False
-        areas = np.append(s1cpt * np.logspace(0, 60, 601), np.inf)
-        with np.errstate(over="ignore"):
-            values = _limit(law, s1pt, s2pt, max(limit, s2cpt), areas, scenario.replay, scenario.params)
-        if values is None:
-            return False
-        total = total + share * (values - scenario.ends(law)[0])
-    return bool(np.all(np.asarray(total) > 0))
+    total = np.zeros(1)
+    for name, share in zip(lengths.laws, mix, strict=True):
+        if share:
+            rise = lengths.rise_beyond(name, max(lengths.known))
+            if rise is None:
+                return False
+            total = total + share * rise
+    return bool(np.all(total > 0))
+
+
+def _rise_beyond(scenario: Scenario, law: Predictor) -> Array | None:
+    """A lower bound of the rise above the start at every larger forward area; None if the law has none."""
+    s1pt, s2pt, s1cpt, s2cpt, limit = _ends(scenario, law)
+    if not s1cpt > 0:
+        return None
+    areas = np.append(s1cpt * np.logspace(0, 60, 601), np.inf)
+    with np.errstate(over="ignore"):
+        values = _limit(law, s1pt, s2pt, max(limit, s2cpt), areas, scenario.replay, scenario.params)
+    return None if values is None else values - scenario.ends(law)[0]
 
 
 def _ends(scenario: Scenario, law: Predictor) -> tuple[float, float, float, float, float]:

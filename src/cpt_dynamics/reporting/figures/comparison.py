@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from cpt_dynamics.plots.all_laws import LABELS
+from cpt_dynamics.analysis.law_labels import LABELS
 from cpt_dynamics.reporting.checks import PLAIN, SETS, Check, Claims
 from cpt_dynamics.reporting.latex import escape, fixed, number, percent
 from cpt_dynamics.reporting.material import Material
