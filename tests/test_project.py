@@ -37,10 +37,11 @@ lock = _module("scripts/lock.py")
 PINS: dict[str, str] = lock.read_lock()
 EXTRAS = {
     name: [Requirement(r) for r in PROJECT["optional-dependencies"][name]]
-    for name in ("train", "workflow", "dev", "docs")
+    for name in ("train", "workflow", "cluster", "dev", "docs")
 }
 CORE = [Requirement(r) for r in PROJECT["dependencies"]]
 RUNTIME = [*CORE, *EXTRAS["train"], *EXTRAS["workflow"]]
+DIRECT = [*CORE, *(requirement for extra in EXTRAS.values() for requirement in extra)]
 
 
 def read_yaml(path: str) -> Any:
@@ -67,7 +68,7 @@ def test_the_lock_pins_each_distribution_once_exactly_and_for_every_platform() -
     assert [name for name in names if lock.LEFT_OUT.match(name)] == []
 
 
-@pytest.mark.parametrize("requirement", [*RUNTIME, *EXTRAS["dev"], *EXTRAS["docs"]], ids=lambda r: r.name)
+@pytest.mark.parametrize("requirement", DIRECT, ids=lambda r: r.name)
 def test_ranges_admit_the_locked_version(requirement: Requirement) -> None:
     assert PINS[lock.normalized(requirement.name)] in requirement.specifier
 

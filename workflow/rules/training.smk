@@ -6,6 +6,7 @@ rule train:
         tokens=rules.data.input,
         more_tokens=own_tokens,
         tokenizer=LAYOUT.tokenizer,
+        model=lambda wildcards: model_files(CONFIG.models[PLAN.branches[wildcards.branch].run.model]),
         parent=parent,
         code=code("cli.train"),
     output:
@@ -13,20 +14,24 @@ rule train:
         manifest=LAYOUT.root / "branches/{branch}.json",
     log:
         LAYOUT.root / "logs/train/{branch}.log",
-    priority: lambda wildcards: steps_below(wildcards.branch)
-    retries: 1  # a killed job goes on from its last checkpoint
+    priority: lambda wildcards: PLAN.steps_below(wildcards.branch)
+    retries: RETRIES
     conda:
         "../../environment.yml"
-    threads: CONFIG.device.threads
+    threads: THREADS  # of all processes: torchrun starts them within one task
     resources:
-        gpu=int(HAS_GPU),
-        mem_mb=2000,
+        gpu=GPUS,
+        mem_mb=MEMORY_MB,
+        nodes=1,  # GPUs alone could be given on several
+        runtime=lambda wildcards, attempt: requested(estimated(wildcards.branch).minutes, attempt),
     params:
         config=CONFIGFILE,
+        launch=LAUNCH,
     message:
-        "training {wildcards.branch}"
+        "training {wildcards.branch}: {STATED:{wildcards.branch}}; asks for {resources.runtime} minutes, "
+        "{THREADS} CPUs, {resources.gpu} GPUs, {resources.mem_mb} MB"
     shell:
-        "cpt-dynamics train --branch {wildcards.branch} --configfile {params.config:q} > {log:q} 2>&1"
+        "{params.launch} train --branch {wildcards.branch} --configfile {params.config:q} > {log:q} 2>&1"
 
 
 rule runs:
