@@ -89,9 +89,10 @@ def test_a_branch_cut_between_its_losses_and_its_first_checkpoint_measures_nothi
     def cut(*_: object) -> None:
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch:
         patch.setattr(Store, "save", cut)
-        training.train([fork], plan, tiny)
+        with pytest.raises(KeyboardInterrupt):
+            training.train([fork], plan, tiny)
     training.train([fork], plan, tiny)
     rows = pd.read_parquet(Layout(tiny).branch(fork.id))
     assert rows["step"].min() == fork.first
