@@ -20,6 +20,7 @@ COMMANDS = {
     "train": ("train", "train one branch, or every branch of the plan"),
     "bundle": ("bundle", "pack the plan and its tokens for a machine without a network, or the curves trained there"),
     "unbundle": ("bundle", "take curves that were trained elsewhere as done work"),
+    "campaign": ("campaign", "train the plan in short slots on a machine that may start empty and has no network"),
     "export": ("export", "write a checkpoint of a run as a Hugging Face model folder"),
     "curves": ("curves", "put the loss curves of a figure's runs together"),
     "analyse": ("analyse", "fit and test what a figure shows"),

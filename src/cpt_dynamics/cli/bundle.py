@@ -67,8 +67,13 @@ def add_unbundle(parser: argparse.ArgumentParser) -> None:
 def run_unbundle(options: argparse.Namespace) -> None:
     config = load_config(options)
     plan = experiments.plan(experiments.load(config).runs.values(), config)
-    names, new = bundle.take_results(options.bundle, plan, config)
-    _forget([path for name in names for path in bundle.result_of(name, config)], options.configfile)
+    say_taken(bundle.take_results(options.bundle, plan, config), plan, config, options.configfile)
+
+
+def say_taken(taken: bundle.Taken, plan: Plan, config: Config, configfile: list[str]) -> None:
+    """Let Snakemake know of branches that were taken as done, and say how many are."""
+    names, new, _ = taken
+    _forget([path for name in names for path in bundle.result_of(name, config)], configfile)
     done = sum(bundle.finished(branch, config) for branch in plan.branches.values())
     before = f", {len(names) - len(new)} were here before" if len(names) > len(new) else ""
     print(f"{len(new)} branches taken as done{before}; {done} of {len(plan.branches)} are done")

@@ -8,6 +8,7 @@ import pandas as pd
 from cpt_dynamics.experiments import Plan, Run
 from cpt_dynamics.files import read_json, read_table
 from cpt_dynamics.layout import BRANCH_SCHEMA, Layout
+from cpt_dynamics.training.instances import trained_together
 
 
 def assemble(runs: Iterable[Run], plan: Plan, layout: Layout) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -26,13 +27,14 @@ def assemble(runs: Iterable[Run], plan: Plan, layout: Layout) -> tuple[pd.DataFr
 
 def _curve(run: Run, plan: Plan, layout: Layout) -> pd.DataFrame:
     parts, before = [], 0
-    for branch, last in plan.chains[run.name]:
-        rows = read_table(layout.branch(branch), BRANCH_SCHEMA)
+    chain = plan.chains[run.name]
+    for (_, last), path in zip(chain, trained_together([branch for branch, _ in chain], layout), strict=True):
+        rows = read_table(path, BRANCH_SCHEMA)
         parts.append(rows[(rows["step"] >= before) & (rows["step"] <= last)])
         before = last
     # Where a branch leaves its parent both were evaluated, in the same state.
     curve = pd.concat(parts).drop_duplicates(["step", "validation"]).sort_values(["validation", "step"])
-    parameters = read_json(layout.branch(plan.chains[run.name][-1][0]).with_suffix(".json"))["parameters"]
+    parameters = read_json(layout.branch(chain[-1][0]).with_suffix(".json"))["parameters"]
     pretraining = sum(phase.steps for phase in run.phases if phase.phase == "pretraining")
     continual = curve["step"] > pretraining
     return curve.assign(

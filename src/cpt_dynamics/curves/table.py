@@ -134,6 +134,7 @@ def features(
     (arXiv 2505.07796, section on open-source models). `warmup_steps` states, by run, where the warm-up
     ends if the schedule does not show it. The choices are kept in the table's `attrs` and so in a fit.
     """
+    schedules = schedules[schedules["run"].isin(curves["run"].unique())]
     check_pair(curves, schedules)
     values = {column: np.zeros(len(curves)) for column in (*AREA_COLUMNS, *WEIGHTED_COLUMNS)}
     histories = np.empty(len(curves), dtype=object)

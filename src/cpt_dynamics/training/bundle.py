@@ -13,7 +13,7 @@ import tarfile
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO, Literal, NamedTuple
 
 import yaml
 
@@ -22,7 +22,7 @@ from cpt_dynamics.config import Config, PretrainedModel
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments import Branch, Plan
 from cpt_dynamics.experiments.models import weights_digest
-from cpt_dynamics.files import atomic, read_json, read_table, sha256, sync_folder
+from cpt_dynamics.files import atomic, digest, read_json, read_table, sha256, sync_folder
 from cpt_dynamics.layout import BRANCH_SCHEMA, Layout
 from cpt_dynamics.training import work as unpacked
 from cpt_dynamics.training.work import CONTENTS, Contents, Member
@@ -57,12 +57,18 @@ At home, in the folder of the checkout: `cpt-dynamics unbundle {scale}-results.t
 
 
 def pack_work(
-    out: Path, branches: list[Branch], plan: Plan, config: Config, wheels: Path | None, checkpoints: bool
+    out: Path,
+    branches: list[Branch],
+    plan: Plan,
+    config: Config,
+    wheels: Path | None,
+    checkpoints: bool,
+    more: dict[str, Path] | None = None,
 ) -> dict[str, Why]:
     """Write the bundle from which those of the branches that are not done can be trained elsewhere.
 
     wheels: folder of packages to pack as well. checkpoints: pack those that new branches start from, where the parent
-    is done here. Returns the work, branch -> why.
+    is done here. more: path in the bundle -> further file. Returns the work, branch -> why.
     """
     work = work_left(branches, plan, config)
     if not work:
@@ -70,7 +76,7 @@ def pack_work(
     chosen = [plan.branches[name] for name in work]
     with atomic(out) as temporary, tempfile.TemporaryDirectory(dir=temporary.parent) as folder:
         made = Path(folder)
-        members = {**_text(chosen, config), **_settings(config, made), **_models(chosen, config)}
+        members = {**_text(chosen, config), **_settings(config, made), **_models(chosen, config), **(more or {})}
         if checkpoints:
             members |= _checkpoints(work, plan, config, made)
         members |= _software(wheels, made)
@@ -206,6 +212,7 @@ def _checkpoints(work: dict[str, Why], plan: Plan, config: Config, made: Path) -
         rows = Rows(made / f"{name}.rows.json")
         table = read_table(Layout(config).branch(name), BRANCH_SCHEMA)
         rows.rows = [{str(key): value for key, value in row.items()} for row in table.to_dict("records")]
+        rows.started_from = read_json(result_of(name, config)[-1]).get("started_from")
         rows.write(branch.last)
         members[str(there / rows.path.name)] = rows.path
     return members
@@ -258,58 +265,118 @@ def kit_wheel(root: Path, folder: Path) -> Path:
 # --- the results -------------------------------------------------------------------------------------------------
 
 
-def pack_results(out: Path, plan: Plan, config: Config) -> list[str]:
-    """Write the bundle of all branches that are done here; returns their names.
+def pack_results(
+    out: Path,
+    plan: Plan,
+    config: Config,
+    names: Iterable[str] | None = None,
+    records: dict[str, dict[str, Any]] | None = None,
+) -> list[str]:
+    """Write the bundle of the branches `names`, or of all that are done here; returns their names.
 
-    In an unpacked bundle, branches that were trained again because others start from them stay here.
+    In an unpacked bundle, those that were trained again since others start from them are not among the latter. All
+    that they start from is packed besides, so that it is known there which training of it that was. records: branch ->
+    what to say of its training besides its manifest.
     """
-    asked = unpacked.here()
-    again = {name for name, why in asked.work.items() if why == "again"} if asked else set()
-    done = [branch for branch in plan.branches.values() if branch.id not in again and finished(branch, config)]
+    done = list(names) if names is not None else _done_here(plan, config)
     if not done:
         raise UserError("no branch is done here: `cpt-dynamics train --plan` trains them")
+    above = {parent for name in done for parent in _ancestors(name, plan)} - set(done)
+    instances = [name for name in plan.branches if name in above and finished(plan.branches[name], config)]
     members: dict[str, Path] = {}
-    for branch in done:
-        losses, manifest = result_of(branch.id, config)
+    for name in [*done, *instances]:
+        losses, manifest = result_of(name, config)
         if read_json(manifest)["sha256"] != sha256(losses):
             raise UserError(f"{losses} is not what its manifest states: delete it and train it again")
         members |= {f"branches/{file.name}": file for file in (losses, manifest)}
-    names = [branch.id for branch in done]
-    contents = Contents(kit=__version__, kind="results", scale=config.scale, branches=names)
+    said = {name: record for name, record in (records or {}).items() if name in done}
+    contents = Contents(
+        kit=__version__, kind="results", scale=config.scale, branches=done, instances=instances, records=said
+    )
     with atomic(out) as temporary:
         _write(temporary, f"{config.scale}-results", contents, members)
-    return names
+    return done
 
 
-def take_results(bundle: Path, plan: Plan, config: Config) -> tuple[list[str], list[str]]:
+def trained_again() -> set[str]:
+    """Branches that the bundle in the working folder has trained although they are done at home."""
+    asked = unpacked.here()
+    return {name for name, why in asked.work.items() if why == "again"} if asked else set()
+
+
+def _done_here(plan: Plan, config: Config) -> list[str]:
+    again = trained_again()
+    return [branch.id for branch in plan.branches.values() if branch.id not in again and finished(branch, config)]
+
+
+class Taken(NamedTuple):
+    """What a bundle of results held: its branches, those that were not done here, and what it says of them."""
+
+    names: list[str]
+    new: list[str]
+    records: dict[str, dict[str, Any]]
+
+
+def take_results(bundle: Path, plan: Plan, config: Config, keep_others: bool = False) -> Taken:
     """Put the branches of a bundle of results in their places, as done work.
-
-    Returns the names of its branches, and of those that were not done here.
 
     Everything is checked before anything is put in place: sizes and digests, that each branch is one of the plan and
     was trained from the text that is here, that what it starts from is done, and that none is here with other losses.
     Branches are dated anew, parents first, since Snakemake takes for done what is no older than what it is made from.
+
+    What they started from is kept beside that which is here (`Layout.instances`) if its checkpoints are others, for
+    their curves; it takes its place if there is none. keep_others: the same goes for branches that are here with other
+    losses, instead of an error.
     """
     layout = Layout(config)
     folder = layout.branch("").parent
     _made(layout.tokenizer)
     folder.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".unbundle.", dir=folder) as staging:
-        names = _unpack(bundle, Path(staging), plan, config)
-        for name in names:
-            _check_result(bundle, Path(staging), plan.branches[name], config)
+        contents = _unpack(bundle, Path(staging), plan, config)
+        held = [*contents.branches, *contents.instances] if keep_others else contents.instances
+        here = [name for name in held if _is_other(Path(staging) / f"{name}.parquet", plan.branches[name], config)]
+        lacking = [name for name in contents.instances if not finished(plan.branches[name], config)]
+        names = [name for name in plan.branches if name in {*contents.branches, *lacking} - set(here)]
+        for name in [*names, *here]:
+            _check_result(bundle, Path(staging), plan.branches[name], config, other=name in here)
         _check_parents(bundle, names, plan, config)
         new = [name for name in names if not finished(plan.branches[name], config)]
-        for name in (name for name in plan.branches if name in names):
+        for name in here:
+            _keep_instance(Path(staging) / f"{name}.parquet", folder.with_name("instances"))
+        for name in names:
             for file in result_of(name, config):
                 if name in new:
                     os.replace(Path(staging) / file.name, file)
                 os.utime(file)
         sync_folder(folder)
-    return names, new
+    return Taken(names, new, contents.records)
 
 
-def _unpack(bundle: Path, staging: Path, plan: Plan, config: Config) -> list[str]:
+def _is_other(losses: Path, branch: Branch, config: Config) -> bool:
+    """Whether a branch is done here by another training, which wrote other checkpoints."""
+    if not finished(branch, config):
+        return False
+    path, manifest = result_of(branch.id, config)
+    here, there = (read_json(file).get("checkpoints", {}) for file in (manifest, losses.with_suffix(".json")))
+    if steps := here.keys() & there.keys():
+        return any(here[step] != there[step] for step in steps)
+    return sha256(path) != sha256(losses)
+
+
+def _keep_instance(losses: Path, folder: Path) -> None:
+    """Keep another training of a branch, named by its checkpoints; one that does not state them is of no use."""
+    checkpoints = read_json(losses.with_suffix(".json")).get("checkpoints")
+    if not checkpoints:
+        return
+    folder.mkdir(exist_ok=True)
+    name = f"{losses.stem}.{digest(checkpoints)[:12]}"
+    os.replace(losses.with_suffix(".json"), folder / f"{name}.json")
+    os.replace(losses, folder / f"{name}.parquet")
+    sync_folder(folder)
+
+
+def _unpack(bundle: Path, staging: Path, plan: Plan, config: Config) -> Contents:
     """Write the files of a bundle of results, which must be as `bundle.json` states them, into a folder."""
     try:
         with tarfile.open(bundle, "r:") as tar:
@@ -334,7 +401,7 @@ def _unpack(bundle: Path, staging: Path, plan: Plan, config: Config) -> list[str
         raise UserError(f"{bundle} is cut, damaged or no bundle ({error}): copy it again") from None
     if left:
         raise UserError(f"{bundle} is cut or damaged: {next(iter(left))} is missing: copy it again")
-    return contents.branches
+    return contents
 
 
 def _read(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
@@ -353,29 +420,33 @@ def _contents(bundle: Path, text: bytes, plan: Plan, config: Config) -> Contents
             f"{bundle} has results of the scale {contents.scale!r}, the configuration is of {config.scale!r}:"
             " give the --configfile that its work was packed with"
         )
-    if foreign := [name for name in contents.branches if name not in plan.branches]:
+    if foreign := [name for name in [*contents.branches, *contents.instances] if name not in plan.branches]:
         raise UserError(
             f"{bundle}: {foreign[0]} is no branch of this configuration ({len(foreign)} of {len(contents.branches)} are"
             " not): its work was packed with another one, see `cpt-dynamics plan`"
         )
-    expected = {f"branches/{name}{suffix}" for name in contents.branches for suffix in RESULT}
+    held = [*contents.branches, *contents.instances]
+    expected = {f"branches/{name}{suffix}" for name in held for suffix in RESULT}
     if {member.path for member in contents.members} != expected:
         raise UserError(f"{bundle}: its {CONTENTS} does not state the files of its branches: pack it again")
     return contents
 
 
-def _check_result(bundle: Path, staging: Path, branch: Branch, config: Config) -> None:
-    """Raise `UserError` unless a branch's files belong together, to it, and to what is here."""
+def _check_result(bundle: Path, staging: Path, branch: Branch, config: Config, other: bool) -> None:
+    """Raise `UserError` unless a branch's files belong together, to it, and to what is here.
+
+    other: losses may be others than those that are here.
+    """
     path = staging / f"{branch.id}.parquet"
     manifest = read_json(path.with_suffix(".json"))
-    digest = sha256(path)
+    stated = sha256(path)
     read_table(path, BRANCH_SCHEMA)
-    if manifest.get("branch") != branch.id or manifest.get("sha256") != digest:
+    if manifest.get("branch") != branch.id or manifest.get("sha256") != stated:
         raise UserError(f"{bundle}: the manifest of {branch.id} is of other losses: pack it again")
-    if other := other_input(manifest, branch, config):
-        raise UserError(f"{bundle}: {branch.id} was not trained from {other} as it is now: pack the work anew")
+    if changed := other_input(manifest, branch, config):
+        raise UserError(f"{bundle}: {branch.id} was not trained from {changed} as it is now: pack the work anew")
     here = result_of(branch.id, config)
-    if all(file.exists() for file in here) and sha256(here[0]) != digest:
+    if not other and all(file.exists() for file in here) and sha256(here[0]) != stated:
         raise UserError(f"{here[0]} is there already with other losses: delete it to take those of {bundle}")
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from cpt_dynamics import __version__
 from cpt_dynamics.errors import UserError
-from cpt_dynamics.files import atomic, read_json
+from cpt_dynamics.files import atomic, read_json, sha256
 from cpt_dynamics.training import distributed
 
 STATE = "state.safetensors"
@@ -48,7 +48,13 @@ class Store:
         with atomic(self.path(key)) as folder:
             folder.mkdir()
             save_file(state, folder / STATE)
+            meta["sha256"] = sha256(folder / STATE)
             (folder / META).write_text(json.dumps(meta, indent=1) + "\n")
+
+    def digest(self, key: str) -> str:
+        """sha256 of a checkpoint's weights and optimizer state, as it was written."""
+        stated = read_json(self.path(key) / META).get("sha256")  # checkpoints of old do not state it
+        return str(stated or sha256(self.path(key) / STATE))
 
     def load(self, key: str, model: nn.Module, optimizer: torch.optim.Optimizer | None) -> int:
         """Put a checkpoint's state into a model and its optimizer and return its step."""

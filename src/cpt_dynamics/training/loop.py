@@ -109,6 +109,8 @@ class Trainer:
         before = {} if branch.first or made_here(model) else one.evaluate(sets)
         partial = Rows(self.folder / "checkpoints" / f"{branch.id}.rows.json")
         start = self._resume(branch, one, partial)
+        if start <= branch.first:  # else what it once started from is in the record
+            partial.started_from = {"step": start, "sha256": self.store.digest(self.key(run, start))} if start else None
         # The parent may not have been evaluated at the very step where this branch leaves it.
         measured = {s for s in steps_to_evaluate(run, config) if s > branch.first} | {branch.first}
         saved = saved_steps(branch, config)
@@ -138,7 +140,7 @@ class Trainer:
             if step in saved:
                 partial.write(step)
                 self.store.save(self.key(run, step), step, model, one.optimizer)
-        rows = partial.table()
+        rows, started_from = partial.table(), partial.started_from
         partial.remove()
         tokens = run.tokens(branch.last) - run.tokens(start)
         wall = time.perf_counter() - began
@@ -146,6 +148,8 @@ class Trainer:
             "parameters": non_embedding_parameters(model),
             **({"initial_losses": before} if before else {}),
             "started_from_step": start,
+            "started_from": started_from,
+            "checkpoints": self._written(branch),
             "steps_trained": branch.last - start,
             "started": started.isoformat(timespec="seconds"),
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -153,6 +157,13 @@ class Trainer:
             "cpu_seconds": round(time.process_time() - used, 3),
             "tokens_per_second": round(tokens / wall, 1) if wall > 0 else None,
         }
+
+    def _written(self, branch: Branch) -> dict[str, str]:
+        """Step -> sha256 of each checkpoint of a branch that is there; the process that writes the manifest asks."""
+        if not distributed.first():
+            return {}
+        keys = {step: self.key(branch.run, step) for step in sorted(saved_steps(branch, self.config))}
+        return {str(step): self.store.digest(key) for step, key in keys.items() if self.store.has(key)}
 
     def _batch(self, run: Run, step: int) -> Tensor:
         phase, _ = run.at(step)
@@ -194,6 +205,7 @@ class Rows:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.rows: list[dict[str, Any]] = []
+        self.started_from: dict[str, Any] | None = None  # step and sha256 of the checkpoint, where it was one
 
     def add(self, run: Run, step: int, losses: dict[str, float], sets: list[ValidationSet]) -> None:
         known = {s.name: s for s in sets}
@@ -211,7 +223,7 @@ class Rows:
 
     def write(self, step: int) -> None:
         if distributed.first():
-            write_json(self.path, {"upto": step, "rows": self.rows})
+            write_json(self.path, {"upto": step, "started_from": self.started_from, "rows": self.rows})
 
     def remove(self) -> None:
         if distributed.first():
@@ -222,7 +234,7 @@ class Rows:
         if not self.path.exists():
             return 0
         saved = read_json(self.path)
-        self.rows = saved["rows"]
+        self.rows, self.started_from = saved["rows"], saved.get("started_from")
         return int(saved["upto"])
 
     def keep(self, step: int) -> None:

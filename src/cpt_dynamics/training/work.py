@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ValidationError
 
@@ -24,7 +24,8 @@ class Member(BaseModel):
 class Contents(BaseModel):
     """`bundle.json`: what a bundle is for, and every other file in it.
 
-    work: branches to train, each with the reason; branches: those whose results it holds.
+    work: branches to train, each with the reason; branches: those whose results it holds; instances: those that were
+    trained again since others start from them; records: what is known of a training besides its manifest.
     """
 
     version: Literal[1] = 1
@@ -33,6 +34,8 @@ class Contents(BaseModel):
     scale: str
     work: dict[str, Literal["new", "again"]] = {}
     branches: list[str] = []
+    instances: list[str] = []
+    records: dict[str, dict[str, Any]] = {}
     members: list[Member] = []
 
     @classmethod

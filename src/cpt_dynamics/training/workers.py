@@ -14,7 +14,7 @@ from multiprocessing import connection
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from cpt_dynamics.config import Config
 from cpt_dynamics.errors import UserError
@@ -36,17 +36,38 @@ def gpus(config: Config) -> list[str]:
     return named.split(",")[:count] if named else [str(number) for number in range(count)]
 
 
-def train(branches: Iterable[Branch], plan: Plan, config: Config, processes: int, devices: list[str]) -> list[str]:
+class Watch(Protocol):
+    """Who limits the time of a training, and is told how it goes."""
+
+    until: float  # of `time.monotonic`, when branches that are not done are ended
+
+    def allows(self, branch: str) -> bool:
+        """Whether a branch that could start now should."""
+
+    def started(self, branch: str) -> None: ...
+
+    def ended(self, branch: str, done: bool) -> None: ...
+
+
+def train(
+    branches: Iterable[Branch],
+    plan: Plan,
+    config: Config,
+    processes: int,
+    devices: list[str],
+    watch: Watch | None = None,
+) -> list[str]:
     """Train branches in `processes` processes; the n-th is pinned to the n-th device, counted round and round.
 
     A branch starts when its parent is done; of those that can start, the one with the longest way below it comes
     first. A branch that fails keeps back what starts from it and nothing else. What a branch prints is in
-    `logs/train/<branch>.log`. Returns one line for every branch that could not be trained.
+    `logs/train/<branch>.log`. Returns one line for every branch that could not be trained; one that was ended or not
+    begun for want of time is not among them.
     """
     left = {branch.id: branch for branch in branches}
     slots = [devices[number % len(devices)] if devices else None for number in range(min(processes, len(left)))]
     with _running(slots, plan, config) as workers:
-        return _Schedule(left, plan, Layout(config)).run(workers)
+        return _Schedule(left, plan, Layout(config), watch).run(workers)
 
 
 @dataclass
@@ -56,6 +77,7 @@ class _Schedule:
     waiting: dict[str, Branch]
     plan: Plan
     layout: Layout
+    watch: Watch | None = None
     done: int = 0
     failed: dict[str, str] = field(default_factory=dict)
 
@@ -65,10 +87,16 @@ class _Schedule:
             for worker in workers:
                 if worker.branch is None and (branch := self._next(workers)):
                     worker.start(branch)
+                    if self.watch:
+                        self.watch.started(branch)
             busy = {worker.connection: worker for worker in workers if worker.branch is not None}
             if not busy:
                 return [f"{name}: {reason}" for name, reason in self.failed.items()]
-            for ready in connection.wait(list(busy)):
+            limit = max(0.0, self.watch.until - time.monotonic()) if self.watch else None
+            answers = connection.wait(list(busy), limit)
+            if not answers:
+                return [f"{name}: {reason}" for name, reason in self.failed.items()]  # the time is over
+            for ready in answers:
                 worker = busy[ready]  # type: ignore[index]
                 name, error = worker.result()
                 if error is None:
@@ -76,11 +104,15 @@ class _Schedule:
                     print(f"{name}: done ({self.done} of {total}, {worker.seconds:,.0f} s)", flush=True)
                 else:
                     self._fail(name, error)
+                if self.watch:
+                    self.watch.ended(name, done=error is None)
 
     def _next(self, workers: list["_Worker"]) -> str | None:
         """Take the branch to train next, if the parent of any that waits is done."""
         missing = {*self.waiting, *(worker.branch for worker in workers if worker.branch)}
         ready = [name for name, branch in self.waiting.items() if branch.parent not in missing]
+        if self.watch:
+            ready = [name for name in ready if self.watch.allows(name)]
         if not ready:
             return None
         name = max(ready, key=self.plan.steps_below)

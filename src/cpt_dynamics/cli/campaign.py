@@ -1,0 +1,239 @@
+"""campaign: train a plan in short slots on a machine that may start empty and has no network."""
+
+import argparse
+import contextlib
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from cpt_dynamics import experiments
+from cpt_dynamics.cli import text
+from cpt_dynamics.cli.bundle import say_taken
+from cpt_dynamics.cli.options import add_config, load_config
+from cpt_dynamics.config import Config
+from cpt_dynamics.errors import UserError
+from cpt_dynamics.experiments import Plan
+from cpt_dynamics.experiments.estimates import scaled
+from cpt_dynamics.experiments.stages import Stage, grouped, with_ancestors
+from cpt_dynamics.files import read_json
+from cpt_dynamics.training import bundle, campaign, parts
+
+MINUTES = 9.0
+MIB = 2**20
+
+
+def add_campaign(parser: argparse.ArgumentParser) -> None:
+    what = parser.add_subparsers(dest="what", required=True, metavar="WHAT")
+    listed = what.add_parser("plan", help="list the stages and the time that each is expected to take; writes nothing")
+    packed = what.add_parser(
+        "pack", help="write what the other machine needs, in parts that travel one after the other"
+    )
+    receive = what.add_parser(
+        "receive", help="on the other machine: take parts that came, and unpack them when all did"
+    )
+    run = what.add_parser("run", help="on the other machine: train what a stage misses, and pack its results")
+    merge = what.add_parser("merge", help="take results that came home as done work, and enter them into the ledger")
+    status = what.add_parser("status", help="say what is done, and which stage comes next")
+    for part in (listed, packed, merge, status):
+        add_config(part)
+    for part in (listed, packed, status):
+        part.add_argument(
+            "--groups",
+            type=Path,
+            default=Path("config/campaign.yaml"),
+            metavar="FILE",
+            help="what is trained first (default: %(default)s; without that file, figure after figure)",
+        )
+        part.add_argument(
+            "--anew", action="store_true", help="cut again what is not done, from the speeds measured by now"
+        )
+    for part in (listed, packed, run, status):
+        part.add_argument(
+            "--minutes", type=float, default=MINUTES, help="length of a slot, with the start (default: %(default)g)"
+        )
+    packed.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="folder for the parts")
+    packed.add_argument(
+        "--limit-mib", type=float, default=56.0, metavar="MIB", help="largest size of a part (default: %(default)g)"
+    )
+    packed.add_argument(
+        "--wheels", type=Path, metavar="FOLDER", help="packages that the other machine lacks (see `pip download`)"
+    )
+    receive.add_argument("folder", type=Path, metavar="FOLDER", help="folder with the parts that came")
+    receive.add_argument("--to", type=Path, required=True, metavar="WORK", help="folder that lasts between slots")
+    run.add_argument("stage", type=int, metavar="STAGE", help="number of a stage")
+    run.add_argument("--work", type=Path, required=True, metavar="WORK", help="folder that `receive` filled")
+    run.add_argument("--out", type=Path, required=True, metavar="OUT", help="folder for the results")
+    run.add_argument("--processes", type=int, metavar="N", help="branches trained at once (default: one a GPU)")
+    run.add_argument("--done", type=Path, metavar="FILE", help="ledger of what is home already")
+    merge.add_argument("files", type=Path, nargs="+", metavar="FILE", help="results that `run` wrote")
+
+
+def run_campaign(options: argparse.Namespace) -> int:
+    kinds: dict[str, Callable[[argparse.Namespace], int]] = {
+        "plan": _plan,
+        "pack": _pack,
+        "receive": _receive,
+        "run": _run,
+        "merge": _merge,
+        "status": _status,
+    }
+    return kinds[options.what](options)
+
+
+# --- at home -----------------------------------------------------------------------------------------------------
+
+
+def _stages(options: argparse.Namespace) -> tuple[list[Stage], Plan, Config]:
+    config = load_config(options)
+    if options.minutes <= 0:
+        raise UserError(f"--minutes is {options.minutes:g}: give more than 0")
+    everything = experiments.load(config)
+    plan = experiments.plan(everything.runs.values(), config)
+    groups = grouped(everything, plan, options.groups)
+    return campaign.stages(groups, plan, config, options.minutes, options.anew), plan, config
+
+
+def _plan(options: argparse.Namespace) -> int:
+    stages, plan, config = _stages(options)
+    done, times = campaign.finished(plan, config), campaign.times(plan, config)
+    rows = []
+    for stage in stages:
+        needed = with_ancestors(stage.branches, plan)
+        left = [name for name in stage.branches if name not in done]
+        rows.append(
+            (
+                str(stage.number),
+                f"{len(stage.branches)} / {len(needed) - len(stage.branches)}",
+                f"{_steps(needed, plan):,}",
+                scaled(_tokens(needed, plan)),
+                f"{times.of(needed, plan) / 60:.1f}",
+                "done" if not left else f"{len(left)} missing" if len(left) < len(stage.branches) else "missing",
+                ", ".join(stage.groups),
+            )
+        )
+    head = ("stage", "new / again", "steps", "tokens", "minutes", "", "groups ")
+    print("\n".join(text.table(head, rows)))
+    missing = [stage for stage in stages if not done.issuperset(stage.branches)]
+    again = [name for stage in missing for name in with_ancestors(stage.branches, plan)]
+    minutes = sum(times.of(with_ancestors(stage.branches, plan), plan) for stage in missing) / 60
+    print(
+        f"\n{len(stages)} stages, {len(missing)} of them not done: {_steps(again, plan):,} steps, "
+        f"{scaled(_tokens(again, plan))} tokens, {minutes:,.0f} minutes on one device"
+    )
+    for line in _assumptions(stages, plan, config, options.minutes):
+        print(line)
+    return 0
+
+
+def _steps(branches: Iterable[str], plan: Plan) -> int:
+    return sum(plan.branches[name].steps for name in branches)
+
+
+def _tokens(branches: Iterable[str], plan: Plan) -> int:
+    chosen = [plan.branches[name] for name in branches]
+    return sum(branch.run.tokens(branch.last) - branch.run.tokens(branch.first) for branch in chosen)
+
+
+def _assumptions(stages: list[Stage], plan: Plan, config: Config, minutes: float) -> list[str]:
+    """Where the times are from, and which stages are longer than a slot."""
+    measured, times = campaign.speeds(plan, config), campaign.times(plan, config)
+    models = dict.fromkeys(branch.run.model for branch in plan.branches.values())
+    lines = [f"measured: {model}, {speed:,.0f} tokens/s" for model, speed in measured.items()]
+    if guessed := [model for model in models if model not in measured]:
+        lines.append(f"estimated at {config.estimates.teraflops:g} Tflop/s, not measured: {', '.join(guessed)}")
+    done = campaign.finished(plan, config)
+    long = [
+        str(stage.number)
+        for stage in stages
+        if not done.issuperset(stage.branches) and times.of(with_ancestors(stage.branches, plan), plan) > 60 * minutes
+    ]
+    if long:
+        lines.append(
+            f"longer than {minutes:g} minutes: {', '.join(long)}; such a stage goes on in the next slot from its"
+            " checkpoints, if the working folder is still there"
+        )
+    return lines
+
+
+def _pack(options: argparse.Namespace) -> int:
+    stages, plan, config = _stages(options)
+    if options.limit_mib <= 0:
+        raise UserError(f"--limit-mib is {options.limit_mib:g}: give more than 0")
+    options.out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=options.out.resolve().parent) as folder:
+        made = Path(folder) / "work.tar"
+        work = campaign.pack(made, stages, plan, config, options.wheels)
+        index = parts.write(made, options.out, config.scale, int(options.limit_mib * MIB))
+    for part in [*index.wheels, *index.parts]:
+        print(f"{options.out / part.name}: {part.size / MIB:.1f} MiB")
+    again = sum(why == "again" for why in work.values())
+    print(
+        f"{options.out / parts.INDEX} goes with each of them: {len(work)} branches in {len(stages)} stages"
+        + (f", {again} of them done here and trained again there, since others start from them" if again else "")
+    )
+    return 0
+
+
+def _merge(options: argparse.Namespace) -> int:
+    config = load_config(options)
+    plan = experiments.plan(experiments.load(config).runs.values(), config)
+    taken = bundle.Taken([], [], {})
+    for file in sorted(options.files, key=lambda path: path.name):
+        names, new, known = bundle.take_results(file, plan, config, keep_others=True)
+        rows = campaign.enter({name: known.get(name, {}) for name in names}, plan, config)
+        taken = bundle.Taken([*taken.names, *names], [*taken.new, *new], {**taken.records, **rows})
+    say_taken(taken, plan, config, options.configfile)
+    for name, row in taken.records.items():
+        if row["parent"] not in (plan.branches[name].parent, None):
+            print(f"{name} started from another training of its parent, whose losses came with it: {row['parent']}")
+    print(f"ledger: {campaign.ledger_path(config)}")
+    return 0
+
+
+def _status(options: argparse.Namespace) -> int:
+    stages, plan, config = _stages(options)
+    done = campaign.finished(plan, config)
+    known = campaign.ledger(config)
+    for group in dict.fromkeys(group for stage in stages for group in stage.groups):
+        of_group = [stage for stage in stages if group in stage.groups]
+        ready = sum(done.issuperset(stage.branches) for stage in of_group)
+        print(f"{group}: {ready} of {len(of_group)} stages done")
+    seconds = sum(row["seconds"] for row in known.values())
+    print(
+        f"{len(done)} of {len(plan.branches)} branches done, {len(known)} in the ledger ({seconds / 60:,.1f} minutes)"
+    )
+    following = next((stage for stage in stages if not done.issuperset(stage.branches)), None)
+    print(f"next: stage {following.number} ({', '.join(following.groups)})" if following else "all stages are done")
+    return 0
+
+
+# --- on the other machine ----------------------------------------------------------------------------------------
+
+
+def _receive(options: argparse.Namespace) -> int:
+    options.to.mkdir(parents=True, exist_ok=True)
+    missing = parts.receive(options.folder, options.to)
+    if missing:
+        print(f"still missing: {', '.join(missing)}")
+    else:
+        print(f"all parts are here and unpacked: {parts.unpacked(options.to)}")
+    return 0
+
+
+def _run(options: argparse.Namespace) -> int:
+    until = time.monotonic() + 60 * options.minutes
+    if options.minutes <= 0 or (options.processes is not None and options.processes < 1):
+        raise UserError("--minutes and --processes must be more than 0")
+    out = options.out.resolve()
+    elsewhere = {row["branch"] for row in read_json(options.done)["branches"]} if options.done else set()
+    with contextlib.chdir(parts.unpacked(options.work)):
+        config = load_config(argparse.Namespace(configfile=[]))
+        plan = experiments.plan(experiments.load(config).runs.values(), config)
+        done, left, failures = campaign.run(options.stage, out, until, options.processes, elsewhere, plan, config)
+    for line in failures:
+        print(f"failed: {line}")
+    print(f"stage {options.stage}: {len(done)} branches done, {len(left)} left; results in {out}")
+    if left and not failures:
+        print("the time is over: the same command goes on where this one ended")
+    return 1 if failures else 0

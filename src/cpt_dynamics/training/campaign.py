@@ -1,0 +1,276 @@
+"""A campaign: the branches of a plan trained stage by stage, in short slots on machines that may start empty."""
+
+import statistics
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from cpt_dynamics.config import Config
+from cpt_dynamics.errors import UserError
+from cpt_dynamics.experiments import Plan, estimates
+from cpt_dynamics.experiments.stages import Stage, Times, cut, with_ancestors
+from cpt_dynamics.files import read_json, write_json
+from cpt_dynamics.layout import Layout
+from cpt_dynamics.training import bundle, workers
+from cpt_dynamics.training import work as unpacked
+from cpt_dynamics.training.instances import parent_of
+
+RESULT_LIMIT = 16 * 2**20  # bytes that a file of results stays below
+MEMBER = 2048  # bytes that a file in a bundle takes besides its content, at most
+Records = dict[str, dict[str, Any]]
+
+
+# --- how long training takes --------------------------------------------------------------------------------------
+
+
+def times(plan: Plan, config: Config, stated: dict[str, float] | None = None) -> Times:
+    """Seconds of every branch: by the measured speed of its model; else as `stated`, or as estimated."""
+    measured = speeds(plan, config)
+    seconds = {}
+    for branch in plan.branches.values():
+        tokens = branch.run.tokens(branch.last) - branch.run.tokens(branch.first)
+        if branch.run.model in measured:
+            seconds[branch.id] = tokens / measured[branch.run.model]
+        elif stated and branch.id in stated:
+            seconds[branch.id] = stated[branch.id]
+        else:
+            seconds[branch.id] = 3600 * estimates.estimate(branch, config).device_hours
+    return Times(seconds, 60 * config.estimates.start_minutes)
+
+
+def speeds(plan: Plan, config: Config) -> dict[str, float]:
+    """Model -> tokens a second of the device that was used last: the median of its branches that are done here.
+
+    Of branches that shared a device it is what the device did, where the record of their training says so.
+    """
+    known = ledger(config) | records(config)
+    found: dict[str, dict[str, list[float]]] = {}
+    latest = ("", "")
+    for branch in plan.branches.values():
+        path = bundle.result_of(branch.id, config)[-1]
+        manifest = read_json(path) if path.exists() else {}
+        if not manifest.get("tokens_per_second") or not manifest.get("steps_trained"):
+            continue
+        device = manifest["numerics"]["device"]
+        latest = max(latest, (manifest["finished"], device))
+        shared = manifest["wall_seconds"] / known.get(branch.id, {}).get("device_seconds", manifest["wall_seconds"])
+        found.setdefault(device, {}).setdefault(branch.run.model, []).append(manifest["tokens_per_second"] * shared)
+    return {model: statistics.median(values) for model, values in found.get(latest[1], {}).items()}
+
+
+# --- the stages ---------------------------------------------------------------------------------------------------
+
+
+def stages(groups: dict[str, list[str]], plan: Plan, config: Config, minutes: float, anew: bool) -> list[Stage]:
+    """The stages of the campaign: those that were packed before, and further ones for what these do not have.
+
+    anew: only stages that are wholly done stay; what is left of the others is cut again, from the speeds known now.
+    """
+    done = finished(plan, config)
+    former = packed(plan, config)
+    if anew:
+        former = [stage for stage in former if done.issuperset(stage.branches)]
+    first = 1 + max([stage.number for stage in packed(plan, config)], default=0)
+    there = done | {name for stage in former for name in stage.branches}
+    left = {group: [name for name in members if name not in there] for group, members in groups.items()}
+    return former + cut(left, plan, times(plan, config), 60 * minutes, first)
+
+
+def packed(plan: Plan, config: Config) -> list[Stage]:
+    """The stages as they were packed, without branches that the configuration no longer has."""
+    path = _stages_path(config)
+    rows = read_json(path)["stages"] if path.exists() else []
+    known = [
+        Stage(row["number"], tuple(row["groups"]), tuple(name for name in row["branches"] if name in plan.branches))
+        for row in rows
+    ]
+    return [stage for stage in known if stage.branches]
+
+
+def _stages_path(config: Config) -> Path:
+    return Layout(config).campaign / "stages.json"
+
+
+def finished(plan: Plan, config: Config) -> set[str]:
+    return {branch.id for branch in plan.branches.values() if bundle.finished(branch, config)}
+
+
+def pack(out: Path, chosen: list[Stage], plan: Plan, config: Config, wheels: Path | None) -> dict[str, bundle.Why]:
+    """Write the bundle of what the stages miss, with the stages in it; returns the work, branch -> why."""
+    path = _stages_path(config)
+    expected = times(plan, config).branches
+    write_json(path, {"seconds": expected, "stages": [asdict(stage) for stage in chosen]})
+    there = Path("results") / config.scale / path.relative_to(Layout(config).root)
+    branches = [plan.branches[name] for stage in chosen for name in stage.branches]
+    return bundle.pack_work(out, branches, plan, config, wheels, checkpoints=False, more={str(there): path})
+
+
+# --- a stage, on the other machine --------------------------------------------------------------------------------
+
+
+@dataclass
+class Slot:
+    """A time in which branches are trained, and what each of them took of the device (a `workers.Watch`)."""
+
+    until: float
+    expected: Times
+    done: Callable[[str, float], None]
+    used: dict[str, float] = field(default_factory=dict)
+    clock: float = 0.0
+    begun: bool = False
+
+    def allows(self, branch: str) -> bool:
+        """Whether a branch is expected to end in time, sharing the device with those that run.
+
+        The first one may start in any case: what does not fit into one slot goes on in the next from a checkpoint.
+        """
+        self._tick()
+        seconds = self.expected.branches
+        left = sum(max(0.0, seconds[name] - used) for name, used in self.used.items())
+        return not self.begun or self.clock + left + seconds[branch] <= self.until
+
+    def started(self, branch: str) -> None:
+        self._tick()
+        self.begun = True
+        self.used[branch] = 0.0
+
+    def ended(self, branch: str, done: bool) -> None:
+        self._tick()
+        used = self.used.pop(branch)
+        if done:
+            self.done(branch, used)
+
+    def _tick(self) -> None:
+        """Divide the time since the last look among the branches that ran."""
+        now = time.monotonic()
+        for name in self.used:
+            self.used[name] += (now - self.clock) / len(self.used)
+        self.clock = now
+
+
+class Outcome(NamedTuple):
+    """What a stage has come to: its branches done, those left, and what failed."""
+
+    done: list[str]
+    left: list[str]
+    failures: list[str]
+
+
+def run(
+    number: int, out: Path, until: float, processes: int | None, elsewhere: set[str], plan: Plan, config: Config
+) -> Outcome:
+    """Train what a stage misses, in the folder of an unpacked bundle, and pack its branches after each that ends.
+
+    until: of `time.monotonic`. elsewhere: branches whose results are home already.
+    """
+    asked = unpacked.wanted(plan.branches)
+    if config.device.processes > 1:
+        raise UserError("device.processes trains a branch in several processes: a campaign trains several branches")
+    stage = _stage(number, plan, config)
+    wanted = [name for name in stage.branches if name in asked - bundle.trained_again() - elsewhere]
+    out.mkdir(parents=True, exist_ok=True)
+    here = finished(plan, config)
+    _pack_results(out, stage, here.intersection(wanted), plan, config)
+    missing = [name for name in with_ancestors(set(wanted) - here, plan) if name not in here]
+    failures: list[str] = []
+    if missing:
+
+        def done(branch: str, seconds: float) -> None:
+            write_json(_records_path(config), {**records(config), branch: {"device_seconds": round(seconds, 3)}})
+            _pack_results(out, stage, finished(plan, config).intersection(wanted), plan, config)
+
+        devices = workers.gpus(config)
+        stated = read_json(_stages_path(config))["seconds"]
+        slot = Slot(until, times(plan, config, stated), done, clock=time.monotonic())
+        branches = [plan.branches[name] for name in missing]
+        failures = workers.train(branches, plan, config, processes or max(1, len(devices)), devices, slot)
+        here = finished(plan, config)
+    left = [name for name in wanted if name not in here]
+    return Outcome([name for name in wanted if name in here], left, failures)
+
+
+def _stage(number: int, plan: Plan, config: Config) -> Stage:
+    known = {stage.number: stage for stage in packed(plan, config)}
+    if number not in known:
+        raise UserError(f"there is no stage {number}: choose one of {', '.join(map(str, known))}")
+    return known[number]
+
+
+def _records_path(config: Config) -> Path:
+    return Layout(config).campaign / "records.json"
+
+
+def records(config: Config) -> Records:
+    """Branch -> what this machine knows of its training besides the manifest."""
+    path = _records_path(config)
+    return dict(read_json(path)) if path.exists() else {}
+
+
+def _pack_results(out: Path, stage: Stage, names: Iterable[str], plan: Plan, config: Config) -> None:
+    """Write the results of a stage's branches as files below the limit.
+
+    They are in the order in which they ended, so that no branch moves from one file to another with those that follow.
+    """
+    ended = {name: bundle.result_of(name, config)[-1].stat().st_mtime_ns for name in names}
+    known = records(config)
+    said = {name: {"stage": stage.number, **known.get(name, {})} for name in stage.branches}
+    for number, part in enumerate(_divided(sorted(ended, key=ended.__getitem__), plan, config), 1):
+        path = out / f"{config.scale}-stage{stage.number:02d}-{number}.tar"
+        bundle.pack_results(path, plan, config, part, said)
+
+
+def _divided(names: list[str], plan: Plan, config: Config) -> list[list[str]]:
+    files: list[list[str]] = []
+    for name in names:
+        if files and _bytes([*files[-1], name], plan, config) < RESULT_LIMIT:
+            files[-1].append(name)
+        else:
+            files.append([name])
+    return files
+
+
+def _bytes(names: list[str], plan: Plan, config: Config) -> int:
+    """Bytes of a bundle of results, at most: with all that the branches start from."""
+    files = [file for name in with_ancestors(names, plan) for file in bundle.result_of(name, config) if file.exists()]
+    return 10240 + sum(file.stat().st_size + MEMBER for file in files)
+
+
+# --- the ledger, at home ------------------------------------------------------------------------------------------
+
+
+def ledger(config: Config) -> Records:
+    """Branch -> in which stage, when, on what and how fast it was trained, and from which training of its parent."""
+    path = ledger_path(config)
+    return {row["branch"]: row for row in read_json(path)["branches"]} if path.exists() else {}
+
+
+def ledger_path(config: Config) -> Path:
+    return Layout(config).campaign / "ledger.json"
+
+
+def enter(taken: Records, plan: Plan, config: Config) -> Records:
+    """Enter branches that came home, with what is known of their training, into the ledger; returns their rows."""
+    rows = {}
+    for name in (name for name in plan.branches if name in taken):
+        losses, path = bundle.result_of(name, config)
+        manifest = read_json(path)
+        rows[name] = {
+            "branch": name,
+            **taken[name],
+            "finished": manifest["finished"],
+            "device": manifest["numerics"]["device"],
+            "seconds": manifest["wall_seconds"],
+            "tokens_per_second": manifest["tokens_per_second"],
+            "started_from": manifest.get("started_from"),
+            "parent": _training_of_parent(losses, plan.branches[name].parent, config),
+        }
+    known = {**ledger(config), **rows}
+    write_json(ledger_path(config), {"branches": [known[name] for name in plan.branches if name in known]})
+    return rows
+
+
+def _training_of_parent(losses: Path, parent: str | None, config: Config) -> str | None:
+    """Name of the training that a branch started from: the parent's own, or one that came home beside it."""
+    return parent_of(losses, parent, Layout(config)).stem if parent else None

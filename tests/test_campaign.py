@@ -1,0 +1,633 @@
+"""Campaigns: stages that fit into a slot, parts that travel, stages that are killed, and results that come home."""
+
+import json
+import multiprocessing
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+import zstandard
+from conftest import CONSTANT, EXPERIMENTS, REPOSITORY, TINY, WORDS
+from test_bundle import flipped, planned, small_disk, wheel  # noqa: F401
+from test_workflow import copy_parts, snakemake
+
+from cpt_dynamics import config as configuration
+from cpt_dynamics import experiments
+from cpt_dynamics.cli import main
+from cpt_dynamics.config import Config, Local, Model
+from cpt_dynamics.curves.assemble import assemble
+from cpt_dynamics.errors import UserError
+from cpt_dynamics.experiments import Branch, Plan, estimates, stages
+from cpt_dynamics.files import read_json, read_table, sha256, write_json, write_table
+from cpt_dynamics.layout import BRANCH_SCHEMA, Layout
+from cpt_dynamics.training import branch as training
+from cpt_dynamics.training import bundle, campaign, parts, workers
+
+GPU = "config/scales/gpu.yaml"
+
+
+def continual(at: int, data: str) -> dict[str, Any]:
+    phase = {"phase": "continual", "data": {data: 1}, "steps": "continual", "schedule": CONSTANT}
+    return {"after": "trunk", "at": at, "phases": [phase]}
+
+
+RUNS = {
+    **EXPERIMENTS["runs"],
+    "weak": continual(14, "weak"),
+    "late": continual(20, "strong"),
+    "cosine": {"phases": [{**EXPERIMENTS["runs"]["trunk"]["phases"][0], "schedule": {"shape": "cosine"}}]},
+}
+FIGURES = {
+    "fig02": {"title": "Shift", "runs": ["trunk", "fork"]},
+    "fig06": {"title": "More", "runs": ["weak", "late", "cosine"]},
+}
+
+
+@pytest.fixture
+def home(tiny: Config, world: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of `tiny` with five branches, of which three leave one trunk."""
+    entries = {"runs": RUNS, "figures": FIGURES}
+    (world / "config/experiments.yaml").write_text(yaml.safe_dump(entries, sort_keys=False))
+    monkeypatch.setattr(bundle, "kit_wheel", wheel)
+    return world
+
+
+def ids(plan: Plan) -> dict[str, str]:
+    return {run: chain[-1][0] for run, chain in plan.chains.items()}
+
+
+def in_this_process(
+    branches: Iterable[Branch],
+    plan: Plan,
+    config: Config,
+    processes: int,
+    devices: list[str],
+    watch: workers.Watch,
+) -> list[str]:
+    """In place of `workers.train`, whose processes take seconds to start."""
+    for branch in branches:
+        if watch.allows(branch.id):
+            watch.started(branch.id)
+            training.train([branch], plan, config, skip_done=True)
+            watch.ended(branch.id, done=True)
+    return []
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "train", in_this_process)
+
+
+# --- stages ------------------------------------------------------------------------------------------------------
+
+
+def cut(plan: Plan, config: Config, seconds: float, each: float = 10.0) -> list[stages.Stage]:
+    groups = stages.grouped(experiments.load(config), plan, Path("config/campaign.yaml"))
+    return stages.cut(groups, plan, stages.Times(dict.fromkeys(plan.branches, each), 1.0), seconds)
+
+
+def test_stages_fit_into_their_time_with_all_that_they_start_from(home: Path) -> None:
+    config, plan = planned()
+    name = ids(plan)
+    assert [stage.branches for stage in cut(plan, config, 100)] == [tuple(plan.branches)]
+    made = cut(plan, config, 31)  # three branches of 10 s and a start
+    assert [stage.number for stage in made] == [1, 2]
+    assert made[0].branches == (name["trunk"], name["fork"], name["weak"])
+    assert made[0].groups == ("fig02", "fig06")
+    # The trunk is trained again for the branch that leaves it.
+    assert made[1].branches == (name["late"], name["cosine"])
+    assert stages.with_ancestors(made[1].branches, plan) == [name["trunk"], name["late"], name["cosine"]]
+    # One that fits nowhere has a stage of its own, and is no obstacle to the others.
+    assert [len(stage.branches) for stage in cut(plan, config, 5)] == [1, 1, 1, 1, 1]
+    assert cut(plan, config, 31) == made
+    covered = [branch for stage in made for branch in stage.branches]
+    assert sorted(covered) == sorted(plan.branches)
+
+
+def test_groups_leave_out_other_models_and_seeds_until_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.chdir(REPOSITORY)
+    config = configuration.load([GPU])
+    everything = experiments.load(config)
+    plan = experiments.plan(everything.runs.values(), config)
+    groups = stages.grouped(everything, plan, Path("config/campaign.yaml"))
+    assert next(iter(groups)) == "spine"
+    spine = [plan.branches[name].run for name in groups["spine"]]
+    assert {(run.model, run.seed) for run in spine} == {("small", config.seed)}
+    wanted = [name for figure in ("fig01", "fig02", "fig03", "fig10") for name in everything.runs_of(figure)]
+    assert {branch.id for branch in plan.needed(wanted)} == set(groups["spine"])
+    everywhere = [name for members in groups.values() for name in members]
+    assert sorted(everywhere) == sorted(branch.id for branch in plan.needed(everything.chosen(None)))
+    (tmp_path / "groups.yaml").write_text("groups: [{name: a, figure: [fig01]}]")
+    assert main(["campaign", "plan", "--configfile", GPU, "--groups", str(tmp_path / "groups.yaml")]) == 2
+    assert "groups.yaml: unknown key 'groups.0.figure'" in capsys.readouterr().err
+    (tmp_path / "groups.yaml").write_text("groups: [{name: a, figures: [fig99]}]")
+    assert main(["campaign", "plan", "--configfile", GPU, "--groups", str(tmp_path / "groups.yaml")]) == 2
+    assert "no figure 'fig99'" in capsys.readouterr().err
+
+
+def test_plan_prints_stages_and_writes_nothing(home: Path, capsys: Any) -> None:
+    before = sorted(home.rglob("*"))
+    short = 2.5 * next(iter(campaign.times(planned()[1], planned()[0]).branches.values())) / 60
+    (home / "more.yaml").write_text("estimates: {start_minutes: 0}\n")
+    assert main(["campaign", "plan", "--configfile", "more.yaml", "--minutes", str(short)]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].split() == ["stage", "new", "/", "again", "steps", "tokens", "minutes", "groups"]
+    assert len([line for line in said if "missing" in line]) > 1
+    assert any("estimated at 0.06 Tflop/s, not measured: small" in line for line in said)
+    assert sorted(path for path in home.rglob("*") if path.name != "more.yaml") == before
+    assert main(["campaign", "plan", "--minutes", "0"]) == 2
+    assert "--minutes is 0" in capsys.readouterr().err
+
+
+def test_measured_speeds_are_the_median_of_the_device_used_last(home: Path) -> None:
+    config, plan = planned()
+    layout = Layout(config)
+
+    def manifest(run: str, device: str, speed: float, day: int) -> str:
+        path = layout.branch(ids(plan)[run]).with_suffix(".json")
+        stated = {"tokens_per_second": speed, "steps_trained": 1, "wall_seconds": 8.0}
+        write_json(path, {**stated, "finished": f"2026-01-0{day}", "numerics": {"device": device}})
+        return path.stem
+
+    assert campaign.speeds(plan, config) == {}
+    manifest("trunk", "old", 1.0, 1)
+    for run, speed in (("fork", 100.0), ("weak", 900.0), ("late", 300.0)):
+        manifest(run, "new", speed, 2)
+    assert campaign.speeds(plan, config) == {"small": 300.0}
+    # Two branches that shared the device for all of their time.
+    write_json(layout.campaign / "records.json", {ids(plan)["late"]: {"device_seconds": 4.0}})
+    assert campaign.speeds(plan, config) == {"small": 600.0}
+    tokens = 12 * TINY["batch"]["sequences"] * TINY["batch"]["length"]
+    assert campaign.times(plan, config).branches[ids(plan)["fork"]] == tokens / 600
+
+
+def test_a_slot_hands_out_what_is_expected_to_end_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr("cpt_dynamics.training.campaign.time.monotonic", lambda: now)
+    done: dict[str, float] = {}
+    slot = campaign.Slot(100.0, stages.Times({"a": 300.0, "b": 40.0, "c": 50.0, "d": 30.0}, 0.0), done.__setitem__)
+    assert slot.allows("a")  # the first one, however long
+    slot.started("b")
+    assert not slot.allows("a")
+    assert slot.allows("c")
+    slot.started("c")
+    now = 20.0  # which the two have shared: 30 and 40 seconds are left of them
+    assert not slot.allows("d")
+    slot.ended("b", done=True)
+    assert done == {"b": 10.0}
+    now = 30.0
+    assert slot.allows("d")
+    slot.ended("c", done=False)
+    assert done == {"b": 10.0}
+
+
+class Stuck:
+    """A worker that does not come to an end."""
+
+    branch: str | None = None
+
+    def __init__(self) -> None:
+        self.connection, self.other = multiprocessing.Pipe()
+
+    def start(self, branch: str) -> None:
+        self.branch = branch
+
+
+def test_at_the_end_of_a_slot_branches_are_left(home: Path) -> None:
+    config, plan = planned()
+    times, done = campaign.times(plan, config), dict[str, float]()
+    slot = campaign.Slot(time.monotonic() + 0.2, times, done.__setitem__, clock=time.monotonic())
+    worker = Stuck()
+    assert workers._Schedule(dict(plan.branches), plan, Layout(config), slot).run([worker]) == []  # type: ignore[list-item]
+    assert worker.branch == ids(plan)["trunk"]
+    assert done == {}
+
+
+# --- parts -------------------------------------------------------------------------------------------------------
+
+
+def packed(folder: Path, limit: int = 8192) -> parts.Index:
+    assert main(["campaign", "pack", "--out", str(folder), "--limit-mib", str(limit / 2**20)]) == 0
+    return parts.Index.read(folder / "index.json")
+
+
+def test_parts_travel_one_by_one(home: Path, tmp_path: Path, capsys: Any) -> None:
+    index = packed(tmp_path / "out")
+    capsys.readouterr()
+    assert len(index.archives["text"]) >= 3
+    for part in [*index.parts, *index.wheels]:
+        path = tmp_path / "out" / part.name
+        assert (path.stat().st_size, sha256(path)) == (part.size, part.sha256)
+        assert part.size <= 8192
+    came, work = tmp_path / "came", tmp_path / "work"
+    came.mkdir()
+    assert main(["campaign", "receive", str(came), "--to", str(work)]) == 2
+    assert "has no index.json: send it with the first part" in capsys.readouterr().err
+    shutil.copy(tmp_path / "out/index.json", came)
+    names = [part.name for part in index.parts]
+    for number, name in enumerate(names):
+        shutil.copy(tmp_path / "out" / name, came)
+        for _ in range(2):  # a part that comes twice does nothing
+            assert main(["campaign", "receive", str(came), "--to", str(work)]) == 0
+            said = capsys.readouterr().out
+            if name != names[-1]:
+                assert said == f"still missing: {', '.join(names[number + 1 :])}\n"
+                with pytest.raises(UserError, match="is not unpacked"):
+                    parts.unpacked(work)
+        (came / name).unlink()
+    assert said == f"all parts are here and unpacked: {work / 'tiny-bundle'}\n"
+    for path in (home / "results/tiny/tokens").iterdir():
+        assert (work / "tiny-bundle/results/tiny/tokens" / path.name).read_bytes() == path.read_bytes()
+    # A file that was damaged after unpacking is put right; losses of earlier work stay.
+    tokens, losses = (
+        work / "tiny-bundle/results/tiny" / name for name in ("tokens/prose.train.bin", "branches/a.json")
+    )
+    whole = tokens.read_bytes()
+    tokens.write_bytes(flipped(whole, 5))
+    losses.parent.mkdir()
+    losses.write_text("{}")
+    assert main(["campaign", "receive", str(came), "--to", str(work)]) == 0
+    assert tokens.read_bytes() == whole
+    assert losses.exists()
+
+
+def test_a_damaged_part_is_named_and_the_others_are_taken(home: Path, tmp_path: Path, capsys: Any) -> None:
+    index = packed(tmp_path / "out")
+    second = tmp_path / "out" / index.archives["text"][1].name
+    whole = second.read_bytes()
+    for damaged in (whole[:-1], flipped(whole, 100), b""):
+        second.write_bytes(damaged)
+        assert main(["campaign", "receive", str(tmp_path / "out"), "--to", str(tmp_path / "work")]) == 2
+        assert f"error: {second.name} came over damaged" in capsys.readouterr().err
+        held = {path.name for path in (tmp_path / "work/parts").iterdir()}
+        assert held == {part.name for part in index.parts} - {second.name}
+    second.write_bytes(whole)
+    assert main(["campaign", "receive", str(tmp_path / "out"), "--to", str(tmp_path / "work")]) == 0
+    (tmp_path / "out/index.json").write_text("{}")
+    assert main(["campaign", "receive", str(tmp_path / "out"), "--to", str(tmp_path / "work")]) == 2
+    assert "index.json is damaged or of another version" in capsys.readouterr().err
+
+
+def test_a_full_disk_is_one_line_and_the_next_call_goes_on(
+    home: Path,
+    tmp_path: Path,
+    small_disk: Path,  # noqa: F811
+    capsys: Any,
+) -> None:
+    packed(tmp_path / "out")
+    capsys.readouterr()
+    assert main(["campaign", "receive", str(tmp_path / "out"), "--to", str(small_disk)]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: no space left for ")
+    assert said.count("\n") == 1
+    with pytest.raises(UserError, match="is not unpacked"):
+        parts.unpacked(small_disk)
+    subprocess.run(["mount", "-o", "remount,size=8m", str(small_disk)], check=True)
+    assert main(["campaign", "receive", str(tmp_path / "out"), "--to", str(small_disk)]) == 0
+
+
+def test_only_parts_that_changed_are_sent_again(home: Path, tmp_path: Path, capsys: Any) -> None:
+    first = packed(tmp_path / "out")
+    assert packed(tmp_path / "out") == first
+    (home / "config/experiments.yaml").write_text(yaml.safe_dump(EXPERIMENTS, sort_keys=False))
+    second = packed(tmp_path / "out")
+    assert second.archives["text"] == first.archives["text"]
+    assert second.archives["code"] != first.archives["code"]
+    assert packed(tmp_path / "out", 2**20).archives["text"] != first.archives["text"]
+    left = {path.name for path in (tmp_path / "out").iterdir() if path.is_file()}
+    assert left == {"index.json", "tiny-code-01.part", "tiny-text-01.part"}
+    capsys.readouterr()
+    assert main(["campaign", "pack", "--out", "text"]) == 2
+    assert "text holds something else than the parts of a campaign" in capsys.readouterr().err
+    assert main(["campaign", "pack", "--out", str(tmp_path / "small"), "--limit-mib", "0.00001"]) == 2
+    assert "is more than the limit" in capsys.readouterr().err
+
+
+# --- a stage, and the way home -----------------------------------------------------------------------------------
+
+
+def away(home: Path, tmp_path: Path, minutes: float = 9.0) -> Path:
+    """A working folder into which everything was received."""
+    out, work = str(tmp_path / "parts"), tmp_path / "work"
+    assert main(["campaign", "pack", "--out", out, "--minutes", str(minutes)]) == 0
+    assert main(["campaign", "receive", out, "--to", str(work)]) == 0
+    return work
+
+
+def stage(number: int, work: Path, out: Path, *options: str) -> int:
+    return main(["campaign", "run", str(number), "--work", str(work), "--out", str(out), *options])
+
+
+def two_stages(home: Path, monkeypatch: pytest.MonkeyPatch) -> float:
+    """Minutes of a slot in which three branches of this plan fit."""
+
+    def times(plan: Plan, config: Config, stated: dict[str, float] | None = None) -> stages.Times:
+        return stages.Times(dict.fromkeys(plan.branches, 10.0), 0.0)
+
+    monkeypatch.setattr(campaign, "times", times)
+    return 30 / 60
+
+
+def test_stages_come_home_with_the_losses_of_one_machine(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quick: None, capsys: Any
+) -> None:
+    config, plan = planned()
+    minutes = two_stages(home, monkeypatch)
+    training.train(plan.branches.values(), plan, config)
+    expected = {name: read_table(Layout(config).branch(name), BRANCH_SCHEMA) for name in plan.branches}
+    shutil.rmtree(home / "results/tiny/branches")
+    shutil.rmtree(home / "results/tiny/checkpoints")
+    work = away(home, tmp_path, minutes)
+    out = tmp_path / "came"
+    capsys.readouterr()
+    assert stage(1, work, out) == 0
+    assert "stage 1: 3 branches done, 0 left" in capsys.readouterr().out
+    assert stage(3, work, out) == 2
+    assert "there is no stage 3: choose one of 1, 2" in capsys.readouterr().err
+    assert main(["campaign", "merge", str(out / "tiny-stage01-1.tar")]) == 0
+    assert "3 branches taken as done; 3 of 5 are done" in capsys.readouterr().out
+    assert main(["campaign", "status"]) == 0
+    assert "next: stage 2 (fig06)" in capsys.readouterr().out
+    assert main(["campaign", "plan"]) == 0
+    assert [line.split()[-1] for line in capsys.readouterr().out.splitlines()[1:3]] == ["fig06", "fig06"]
+    # The working folder is lost, and the trunk trained again.
+    shutil.rmtree(work)
+    away(home, tmp_path, minutes)
+    assert stage(2, work, out) == 0
+    assert main(["campaign", "merge", *map(str, out.iterdir())]) == 0
+    assert "2 branches taken as done, 3 were here before; 5 of 5 are done" in capsys.readouterr().out
+    for name, table in expected.items():
+        pd.testing.assert_frame_equal(read_table(Layout(config).branch(name), BRANCH_SCHEMA), table, check_exact=True)
+    # On a CPU the second training of the trunk is the same, to the bit.
+    assert not (home / "results/tiny/instances").exists()
+    ledger = campaign.ledger(config)
+    assert {name: row["stage"] for name, row in ledger.items()} == {
+        ids(plan)[run]: number for run, number in {"trunk": 1, "fork": 1, "weak": 1, "late": 2, "cosine": 2}.items()
+    }
+    row = ledger[ids(plan)["late"]]
+    assert row["parent"] == ids(plan)["trunk"]
+    trunk = read_json(Layout(config).branch(ids(plan)["trunk"]).with_suffix(".json"))
+    assert row["started_from"] == {"step": 20, "sha256": trunk["checkpoints"]["20"]}
+    assert row["device"] == "cpu"
+    assert row["device_seconds"] > 0
+    assert main(["release", "--out", "released"]) == 0
+    assert read_json("released/ledger.json") == read_json(campaign.ledger_path(config))
+    assert "| `ledger.json` |" in Path("released/README.md").read_text()
+    assert main(["campaign", "status"]) == 0
+    assert "all stages are done" in capsys.readouterr().out
+
+
+def test_a_slot_that_is_too_short_goes_on_in_the_next(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quick: None, capsys: Any
+) -> None:
+    config, plan = planned()
+    two_stages(home, monkeypatch)
+    work = away(home, tmp_path)
+    out = tmp_path / "came"
+    for number in range(1, 6):
+        capsys.readouterr()
+        assert stage(1, work, out, "--minutes", "0.1") == 0  # less than a branch is expected to take
+        said = capsys.readouterr().out
+        assert f"stage 1: {number} branches done, {5 - number} left" in said
+        assert ("goes on where this one ended" in said) == (number < 5)
+        assert main(["campaign", "merge", str(out / "tiny-stage01-1.tar")]) == 0
+    assert len(campaign.ledger(config)) == 5
+    # What is home is neither trained nor packed again.
+    shutil.rmtree(work / "tiny-bundle/results/tiny/branches")
+    shutil.rmtree(out)
+    assert stage(1, work, out, "--done", str(campaign.ledger_path(config))) == 0
+    assert list(out.iterdir()) == []
+    assert set(campaign.ledger(config)) == set(plan.branches)
+
+
+def test_results_are_divided_into_files_below_the_limit(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quick: None, capsys: Any
+) -> None:
+    monkeypatch.setattr(campaign, "RESULT_LIMIT", 36_000)
+    work, out = away(home, tmp_path), tmp_path / "came"
+    assert stage(1, work, out) == 0
+    files = sorted(out.iterdir())
+    assert len(files) > 1
+    assert all(file.stat().st_size < 36_000 for file in files)
+    assert main(["campaign", "merge", *map(str, reversed(files))]) == 0
+    assert "5 of 5 are done" in capsys.readouterr().out
+
+
+def retrained(work: Path, name: str, out: Path, number: int) -> None:
+    """Give a branch in a working folder other checkpoints, as a GPU would, and pack what started from it."""
+    folder = work / "tiny-bundle/results/tiny/branches"
+    manifest = read_json(folder / f"{name}.json")
+    other = {step: digest[::-1] for step, digest in manifest["checkpoints"].items()}
+    table = read_table(folder / f"{name}.parquet", BRANCH_SCHEMA)
+    write_table(folder / f"{name}.parquet", table.assign(loss=table["loss"] + 1.0), BRANCH_SCHEMA)
+    write_json(
+        folder / f"{name}.json", {**manifest, "checkpoints": other, "sha256": sha256(folder / f"{name}.parquet")}
+    )
+    for path in folder.glob("*.json"):
+        child = read_json(path)
+        if child["started_from"]:
+            child["started_from"]["sha256"] = other[str(child["started_from"]["step"])]
+            write_json(path, child)
+    shutil.rmtree(out, ignore_errors=True)
+    assert stage(number, work, out) == 0
+
+
+def test_curves_do_not_join_two_trainings_of_a_trunk(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quick: None, capsys: Any
+) -> None:
+    config, plan = planned()
+    name = ids(plan)
+    minutes = two_stages(home, monkeypatch)
+    work, out = away(home, tmp_path, minutes), tmp_path / "came"
+    assert stage(1, work, out) == 0
+    assert main(["campaign", "merge", str(out / "tiny-stage01-1.tar")]) == 0
+    shutil.rmtree(work)
+    away(home, tmp_path, minutes)
+    assert stage(2, work, out) == 0
+    retrained(work, name["trunk"], out, 2)
+    capsys.readouterr()
+    assert main(["campaign", "merge", str(out / "tiny-stage02-1.tar")]) == 0
+    assert f"{name['late']} started from another training of its parent" in capsys.readouterr().out
+    (other,) = Layout(config).instances(name["trunk"])
+    ledger = campaign.ledger(config)
+    assert ledger[name["late"]]["parent"] == other.stem
+    assert ledger[name["fork"]]["parent"] == name["trunk"]
+    runs = experiments.load(config).runs
+    curves, _ = assemble([runs[run] for run in ("trunk", "fork", "late")], plan, Layout(config))
+    loss = {run: rows.set_index(["validation", "step"])["loss"] for run, rows in curves.groupby("run")}
+    common = loss["trunk"].index.intersection(loss["late"].index)
+    common = common[common.get_level_values("step") <= 20]
+    assert {step for _, step in common} == {1, 2, 4, 8, 12, 16, 20}
+    np.testing.assert_array_equal(loss["late"][common], loss["trunk"][common] + 1.0)
+    common = loss["fork"].index.intersection(loss["trunk"].index)
+    common = common[common.get_level_values("step") <= 14]
+    np.testing.assert_array_equal(loss["fork"][common], loss["trunk"][common])
+    # Without the training that it started from, its curve is refused.
+    for path in (other, other.with_suffix(".json")):
+        path.unlink()
+    with pytest.raises(UserError, match=f"did not start from the training of {name['trunk']} that is here"):
+        assemble([runs["late"]], plan, Layout(config))
+
+
+def test_manifests_state_the_checkpoints_from_which_branches_start(tiny: Config) -> None:
+    _, plan = planned()
+    fork = list(plan.branches.values())[1]
+    training.train(plan.branches.values(), plan, tiny)
+    of_trunk, of_fork = (read_json(Layout(tiny).branch(name).with_suffix(".json")) for name in plan.branches)
+    folder = Layout(tiny).checkpoints
+    written = {read_json(path)["step"]: path.with_name("state.safetensors") for path in folder.glob("*/*.json")}
+    assert list(of_trunk["checkpoints"]) == ["6", "12", "14", "18", "24"]
+    assert of_trunk["checkpoints"]["14"] == sha256(written[14])
+    assert of_trunk["started_from"] is None
+    assert of_fork["started_from"] == {"step": 14, "sha256": sha256(written[14])}
+    # Killed after its first checkpoint, the fork still states what it began with.
+    for suffix in (".parquet", ".json"):
+        Layout(tiny).branch(fork.id).with_suffix(suffix).unlink()
+    later = next(path for path in folder.glob("*/*.json") if read_json(path)["step"] == 26)
+    shutil.rmtree(later.parent)
+    rows = {"upto": 18, "started_from": of_fork["started_from"], "rows": []}
+    write_json(folder / f"{fork.id}.rows.json", rows)
+    training.train([fork], plan, tiny)
+    again = read_json(Layout(tiny).branch(fork.id).with_suffix(".json"))
+    assert (again["started_from_step"], again["started_from"]) == (18, of_fork["started_from"])
+    assert again["checkpoints"] == of_fork["checkpoints"]
+
+
+@pytest.mark.slow
+def test_a_killed_stage_loses_what_was_in_flight_and_nothing_else(home: Path, tmp_path: Path) -> None:
+    """With real processes, two at a time, killed twice."""
+    long = {"lengths": {**TINY["lengths"], "continual": 600}}
+    (home / "config/config.yaml").write_text(yaml.safe_dump({**TINY, **long}, sort_keys=False))
+    config, plan = planned()
+    work, out = away(home, tmp_path), tmp_path / "came"
+    command = [sys.executable, "-m", "cpt_dynamics", "campaign", "run", "1", "--work", str(work), "--out", str(out)]
+    for _ in range(2):
+        branches = work / "tiny-bundle/results/tiny/branches"
+        before = {path.stem for path in branches.glob("*.json")}
+        process = subprocess.Popen([*command, "--processes", "2"], start_new_session=True, stdout=subprocess.DEVNULL)
+        deadline = time.monotonic() + 120
+        while {path.stem for path in branches.glob("*.json")} == before:
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        assert read_tar(out) >= before  # what had ended before is packed
+    assert subprocess.run([*command, "--processes", "2"], check=False).returncode == 0
+    assert main(["campaign", "merge", *map(str, out.glob("*.tar"))]) == 0
+    there = {name: read_table(Layout(config).branch(name), BRANCH_SCHEMA) for name in plan.branches}
+    shutil.rmtree(home / "results/tiny/branches")
+    training.train(plan.branches.values(), plan, config)
+    for name, table in there.items():
+        pd.testing.assert_frame_equal(read_table(Layout(config).branch(name), BRANCH_SCHEMA), table, check_exact=True)
+
+
+def read_tar(folder: Path) -> set[str]:
+    """Branches in all files of results of a folder, each of which is whole."""
+    found: set[str] = set()
+    for path in folder.glob("*.tar"):
+        with tarfile.open(path) as tar:
+            first = tar.next()
+            assert first is not None
+            found |= set(json.load(tar.extractfile(first))["branches"])  # type: ignore[arg-type]
+    return found
+
+
+# --- the scale `gpu` ---------------------------------------------------------------------------------------------
+
+TOKENS = {"enwiki2015": 60_381_121, "plantsci": 25_373_783, "pypi_code": 24_360_706}  # of training text, as counted
+SIZES = {"small": 5e6, "medium": 20e6, "large": 60e6}
+
+
+@pytest.fixture
+def gpu(monkeypatch: pytest.MonkeyPatch) -> Config:
+    monkeypatch.chdir(REPOSITORY)
+    monkeypatch.delenv("CPT_DYNAMICS_TEXTS", raising=False)
+    return configuration.load([GPU])
+
+
+def test_sizes_of_the_gpu_scale(gpu: Config) -> None:
+    assert list(gpu.models) == list(SIZES)
+    for name, model in gpu.models.items():
+        assert isinstance(model, Model)
+        assert estimates.non_embedding_parameters(model) == pytest.approx(SIZES[name], rel=0.06)
+        assert model.width == 64 * model.heads
+    assert gpu.batch.sequences * gpu.batch.length == 32_768
+    total = gpu.lengths.pretraining + gpu.lengths.continual
+    assert gpu.lengths.pretraining == 2 * gpu.lengths.continual
+    assert gpu.law.lambda_ == pytest.approx(1 - 60 / total, abs=1e-4)
+    default = configuration.load([])
+    assert not set(default.corpora) & set(gpu.corpora)
+    assert list(gpu.models) == list(default.models)
+    assert gpu.experiments == default.experiments
+    assert "canada_law" in set(gpu.corpora) - set(gpu.validations())
+
+
+def test_no_run_of_the_gpu_scale_reads_a_corpus_more_than_four_times(gpu: Config) -> None:
+    for run in experiments.load(gpu).runs.values():
+        for use in estimates.corpora([run], gpu):
+            if use.tokens and not run.name.startswith("scratch"):
+                assert use.tokens < 4 * TOKENS[use.name], (run.name, use.name)
+
+
+def test_every_text_of_the_gpu_scale_is_named_with_its_licence(gpu: Config) -> None:
+    page = (REPOSITORY / "docs/gpu-scale.md").read_text()
+    for name, spec in gpu.corpora.items():
+        assert isinstance(spec, Local)
+        assert spec.licence != "not stated"
+        assert all(path.startswith("${CPT_DYNAMICS_TEXTS}/") for path in [*spec.paths, *spec.validation])
+        assert f"`{name}`" in page
+        if "github.com/" in spec.description:
+            repository, commit = spec.description.partition("github.com/")[2].split(" at ")
+            assert f"{repository}" in page
+            assert commit in page
+
+
+def test_the_gpu_scale_is_planned_without_its_text(
+    gpu: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    assert main(["plan", "--configfile", GPU]) == 0
+    assert "92 runs" in capsys.readouterr().out
+    assert main(["campaign", "plan", "--configfile", GPU]) == 0
+    assert "stages" in capsys.readouterr().out
+    (tmp_path / "elsewhere.yaml").write_text(f"data: {tmp_path / 'data'}\nresults: {tmp_path / 'results'}\n")
+    files = ["--configfile", GPU, str(tmp_path / "elsewhere.yaml")]
+    assert main(["documents", "enwiki2015", *files]) == 2
+    said = capsys.readouterr().err
+    assert "the environment variable CPT_DYNAMICS_TEXTS is not set: set it" in said
+    assert said.count("\n") == 1
+    monkeypatch.setenv("CPT_DYNAMICS_TEXTS", str(tmp_path / "texts"))
+    (tmp_path / "texts").mkdir()
+    for part in ("train-1", "train-2", "val"):
+        lines = "".join(json.dumps({"text": f"{word} {part}", "src": "made up"}) + "\n" for word in WORDS)
+        path = tmp_path / f"texts/enwiki2015.{part}.jsonl.zst"
+        path.write_bytes(zstandard.ZstdCompressor(write_checksum=True).compress(lines.encode()))
+    assert main(["documents", "enwiki2015", *files]) == 0
+    assert main(["split", "enwiki2015", *files]) == 0
+    counts = read_json(tmp_path / "results/gpu/text/enwiki2015/split.json")
+    distinct = len(set(WORDS))
+    assert counts["validation"]["documents"] == distinct
+    assert counts["train"]["documents"] == 2 * distinct
+
+
+@pytest.mark.slow
+def test_a_dry_run_of_released_curves_needs_no_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CPT_DYNAMICS_TEXTS", raising=False)
+    folder = tmp_path / "clone"
+    copy_parts(folder)
+    done = snakemake(folder, "-n", "--configfile", GPU, "--config", "curves=released")
+    assert "CPT_DYNAMICS_TEXTS" not in done.stdout + done.stderr
+    assert "there are no released curves of this scale" in done.stderr + done.stdout
