@@ -291,7 +291,7 @@ class Estimates(Section):
     )
     start_minutes: float = Field(0.2, ge=0, description="start and compilation of a training job")
     time_factor: float = Field(2.0, ge=1, description="time asked of a cluster, in units of the estimate")
-    memory_gigabytes: float = Field(2.0, gt=0, description="main memory that a training job asks for, for each of its processes")
+    memory_gigabytes: float = Field(2.0, gt=0, description="main memory that each process of a training job asks for")
 
 
 class Config(Section):
