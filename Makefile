@@ -5,7 +5,7 @@ SHELL := bash
 
 # Settings, e.g. `make reproduce CORES=8 ARGS="--configfile config/scales/smoke.yaml"`.
 CORES ?= all
-JOBS ?= 2
+JOBS ?= 3
 ARGS ?=
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 SNAKEFILES := Snakefile workflow

@@ -216,7 +216,8 @@ def kill(slurm: Commands, job: str) -> None:
     slurm("scancel", "--full", "--signal=KILL", job)
 
 
-@pytest.mark.parametrize("cut", [preempt, pytest.param(kill, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("cut", [preempt, kill])
 def test_a_job_that_is_cut_off_goes_on_from_its_checkpoint(
     cut: Callable[[Commands, str], None], slurm: Commands, long_run: Path, folder: Path
 ) -> None:

@@ -169,7 +169,7 @@ def test_a_fork_inside_a_finished_branch_starts_from_the_nearest_checkpoint(tiny
     pd.testing.assert_frame_equal(before, losses(tiny, grown, runs["trunk"]), check_exact=True)
 
 
-@pytest.mark.parametrize("chance", [1, 2])
+@pytest.mark.parametrize("chance", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_killed_branch_resumes_exactly(tiny: Config, world: Path, chance: int) -> None:
     """SIGKILL at random moments, then again until the branch is whole."""
     longer = {"lengths": {"pretraining": 400}, "checkpoint_every": 20, "results": "killed"}
