@@ -89,7 +89,8 @@ def test_two_processes_train_as_one(tiny: Config, settings: dict[str, Any]) -> N
     model = initial(two, run, trainer.vocabulary)
     optimizer = adamw(model, two.optimizer)
     assert trainer.store.load(trainer.key(run, 24), model, optimizer) == 24
-    found = evaluate(TokenLoss(model, "float32"), list(trainer.sets.values()))
+    losses_of = evaluate(TokenLoss(model, "float32"), list(trainer.sets.values()))
+    found = dict(zip(trainer.sets, losses_of.tolist(), strict=True))
     table = losses(two, plan, run)
     last = table[table["step"] == 24].set_index("validation")["loss"].to_dict()
     assert found == pytest.approx(last, rel=ROUNDING)

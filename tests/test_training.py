@@ -256,7 +256,7 @@ def test_an_exported_model_gives_the_measured_loss(tiny: Config) -> None:
     from cpt_dynamics.training.evaluation import evaluate
     from cpt_dynamics.training.model import TokenLoss
 
-    found = evaluate(TokenLoss(model, "float32"), list(trainer.sets.values()))
+    found = dict(zip(trainer.sets, evaluate(TokenLoss(model, "float32"), list(trainer.sets.values())), strict=True))
     table = losses(tiny, plan, runs["trunk"])
     measured = table[(table["step"] == 24) & (table["validation"] == "prose")]["loss"].item()
-    assert found["prose"] == pytest.approx(measured, abs=1e-6)
+    assert found["prose"].item() == pytest.approx(measured, abs=1e-6)

@@ -258,8 +258,10 @@ class Device(Section):
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="auto: bfloat16 on a GPU, float32 on a CPU"
     )
-    compile: Literal["auto", "on", "off"] = Field(
-        "auto", description="auto: torch.compile where a C++ compiler and Python's headers are found"
+    compile: Literal["auto", "on", "off", "graphs"] = Field(
+        "auto",
+        description="auto: torch.compile where a C++ compiler and Python's headers are found; graphs: with CUDA graphs,"
+        " too, for models so small that a GPU waits for the next kernel",
     )
     threads: int = Field(1, ge=1, description="CPU threads of one training process")
     # Keys below are part of a branch's identity only where they are set, so that earlier branches keep their names.

@@ -5,7 +5,7 @@ tokens, and continual pre-training with 100 % replay sees those of a pre-trainin
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from functools import lru_cache
 from math import floor
@@ -44,14 +44,26 @@ def batch(
     rows = np.empty((sequences, length + 1), np.int64)
     span = np.arange(length + 1)
     slot = 0
-    for name, count in counts(_shares(tuple(mixture.items())), step, sequences).items():
-        if not count:
-            continue
-        places = range((step - 1) * sequences + slot, (step - 1) * sequences + slot + count)
-        chosen = walk(name, _sequences(streams, name, length), places, length, seed)
-        rows[slot : slot + count] = streams[name].ids[chosen[:, None] * length + span]
-        slot += count
+    for name, numbers in chosen(streams, mixture, step, sequences, length, seed):
+        rows[slot : slot + len(numbers)] = streams[name].ids[numbers[:, None] * length + span]
+        slot += len(numbers)
     return rows
+
+
+def chosen(
+    streams: Mapping[str, Tokens],
+    mixture: Mapping[str, float],
+    step: int,
+    sequences: int,
+    length: int,
+    seed: int,
+) -> Iterator[tuple[str, np.ndarray]]:
+    """(corpus, numbers of its sequences as int64) in the order of the slots of `batch`, for corpora that have any."""
+    slot = (step - 1) * sequences
+    for name, count in counts(_shares(tuple(mixture.items())), step, sequences).items():
+        if count:
+            yield name, walk(name, _sequences(streams, name, length), range(slot, slot + count), length, seed)
+        slot += count
 
 
 def counts(shares: Mapping[str, Fraction], step: int, sequences: int) -> dict[str, int]:

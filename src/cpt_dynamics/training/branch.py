@@ -12,6 +12,7 @@ from cpt_dynamics.layout import BRANCH_SCHEMA, Layout
 from cpt_dynamics.training import device, distributed
 from cpt_dynamics.training.evaluation import ValidationSet
 from cpt_dynamics.training.loop import Trainer
+from cpt_dynamics.training.text import Text
 from cpt_dynamics.versions import machine, versions
 
 
@@ -90,7 +91,8 @@ def open_trainer(plan: Plan, config: Config, corpora: Sequence[str] = ()) -> Tra
         held_out = tokens.open(layout.tokens(name, "validation"))
         sets[name] = ValidationSet.open(name, held_out, lengths, size, config, numerics.device)
     vocabulary = int(next(iter(streams.values())).index["vocabulary"])
-    return Trainer(config, plan, numerics, streams, vocabulary, sets, layout.root)
+    text = Text(streams, numerics.device)
+    return Trainer(config, plan, numerics, streams, text, vocabulary, sets, layout.root)
 
 
 def epochs(run: Run, trainer: Trainer) -> dict[str, float]:

@@ -12,6 +12,8 @@ import torch
 from cpt_dynamics.config import Device
 from cpt_dynamics.errors import UserError
 
+GRAPHS = 256  # compiled for one process, at most
+
 
 @dataclass(frozen=True)
 class Numerics:
@@ -24,11 +26,12 @@ class Numerics:
     processes: int = 1
     sharding: str = "auto"
     micro_batch: int | None = None
+    graphs: bool = False
 
     def describe(self) -> dict[str, Any]:
         """What a manifest records, and what a checkpoint's key covers."""
         name = torch.cuda.get_device_name() if self.device == "cuda" else "cpu"
-        shared = {"processes": self.processes, "sharding": self.sharding, "micro_batch": self.micro_batch}
+        more = {name: getattr(self, name) for name in ("processes", "sharding", "micro_batch", "graphs")}
         usual = {field.name: field.default for field in fields(self)}
         return {
             "device": name,
@@ -37,7 +40,7 @@ class Numerics:
             "threads": self.threads,
             "torch": torch.__version__,
             # Only where they are set, so that checkpoints of processes on their own keep their keys.
-            **{key: value for key, value in shared.items() if value != usual[key]},
+            **{key: value for key, value in more.items() if value != usual[key]},
         }
 
 
@@ -48,12 +51,15 @@ def resolve(device: Device) -> Numerics:
     if precision == "auto":
         precision = "bfloat16" if name == "cuda" else "float32"
     missing = missing_for_compilation()
-    if device.compile == "on" and missing:
-        raise UserError(f"device.compile is on, but {missing}: install it or set device.compile to auto")
+    if device.compile in ("on", "graphs") and missing:
+        raise UserError(f"device.compile is {device.compile}, but {missing}: install it or set device.compile to auto")
+    if device.compile == "graphs" and name != "cuda":
+        raise UserError("device.compile is graphs, which needs a CUDA GPU: set it to auto")
     if device.compile == "auto" and missing:
         print(f"training runs eagerly, without torch.compile: {missing}", flush=True)
     compiled = device.compile != "off" and not missing
-    return Numerics(name, precision, compiled, device.threads, device.processes, device.sharding, device.micro_batch)
+    together = (device.processes, device.sharding, device.micro_batch)
+    return Numerics(name, precision, compiled, device.threads, *together, graphs=device.compile == "graphs")
 
 
 def name_of(device: Device) -> str:
@@ -78,9 +84,11 @@ def prepare(numerics: Numerics, cache: Path | None = None) -> None:
         # Set in any case: importing transformers has already settled on a folder for temporary files.
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(cache.resolve())
     torch.set_num_threads(numerics.threads)
-    if numerics.device == "cuda":
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        torch.set_float32_matmul_precision("high")
-    else:
+    if numerics.compile:
+        # Each shape of a batch and each size of a model is compiled by itself. After 8 of them torch would go on
+        # eagerly, slower and with other last bits: a loss would depend on what else its process had trained.
+        torch._dynamo.config.recompile_limit = GRAPHS
+        torch._dynamo.config.fail_on_recompile_limit_hit = True
+    if numerics.device == "cpu":
         torch.use_deterministic_algorithms(True)
         setattr(torch.utils.deterministic, "fill_uninitialized_memory", False)  # noqa: B010  # a debugging aid that costs every allocation

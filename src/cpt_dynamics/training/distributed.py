@@ -158,7 +158,8 @@ def place(module: TokenLoss, numerics: Numerics, compiled: bool) -> nn.Module:
         return _shard(module, numerics, compiled)
     whole: nn.Module = module.to(numerics.device)
     if compiled:
-        whole = torch.compile(whole, dynamic=False)  # type: ignore[assignment]
+        mode = "reduce-overhead" if numerics.graphs else None
+        whole = torch.compile(whole, dynamic=False, mode=mode)  # type: ignore[assignment]
     return DistributedDataParallel(whole, gradient_as_bucket_view=True) if world() > 1 else whole
 
 

@@ -51,13 +51,15 @@ class ValidationSet:
 @torch.no_grad()
 def evaluate(
     token_loss: Callable[[Tensor], Tensor], sets: list[ValidationSet], micro_batch: int | None = None
-) -> dict[str, float]:
-    """Mean cross-entropy (nats/token) on each validation set; all batches have one size, so means average.
+) -> Tensor:
+    """Mean cross-entropy (nats/token) on each validation set, float64 [sets].
 
-    Processes that train together share every batch as they do in training, and all get the same losses.
+    All batches have one size, so means average. The losses stay on the device, which may still be at work on them while
+    training goes on. Processes that train together share every batch as they do in training, and all get the same
+    losses.
     """
-    losses = {s.name: torch.stack([_loss(token_loss, batch, micro_batch) for batch in s.batches]) for s in sets}
-    return {name: float(distributed.mean(each).mean()) for name, each in losses.items()}
+    losses = [torch.stack([_loss(token_loss, batch, micro_batch) for batch in s.batches]) for s in sets]
+    return torch.stack([distributed.mean(each).mean() for each in losses])
 
 
 def _loss(token_loss: Callable[[Tensor], Tensor], batch: Tensor, micro_batch: int | None) -> Tensor:

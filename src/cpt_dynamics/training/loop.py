@@ -14,7 +14,6 @@ from tqdm import tqdm
 from transformers import PreTrainedModel
 
 from cpt_dynamics.config import Config
-from cpt_dynamics.corpora import batches
 from cpt_dynamics.corpora.tokens import Tokens
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments import Branch, Plan, Run
@@ -27,6 +26,7 @@ from cpt_dynamics.training.checkpoints import Store
 from cpt_dynamics.training.device import Numerics
 from cpt_dynamics.training.evaluation import ValidationSet, evaluate
 from cpt_dynamics.training.model import TokenLoss, adamw, initial, made_here, non_embedding_parameters, set_rope
+from cpt_dynamics.training.text import Text
 
 CHECK_EVERY = 20  # steps between looks at the losses for a non-finite one; a look makes a GPU wait
 
@@ -57,7 +57,7 @@ class Step:
         self.optimizer.zero_grad(set_to_none=True)
         self.losses[step % CHECK_EVERY] = mean
 
-    def evaluate(self, sets: list[ValidationSet]) -> dict[str, float]:
+    def evaluate(self, sets: list[ValidationSet]) -> Tensor:
         return evaluate(self.token_loss, sets, self.micro_batch)
 
     def not_finite(self, step: int) -> int | None:
@@ -70,12 +70,16 @@ class Step:
 
 @dataclass
 class Trainer:
-    """What all branches of a process share: text, validation sets, compiled functions, checkpoints."""
+    """What all branches of a process share: text, validation sets, compiled functions, checkpoints.
+
+    streams : the token files by corpus, from which the batches of `text` are
+    """
 
     config: Config
     plan: Plan
     numerics: Numerics
     streams: dict[str, Tokens]
+    text: Text
     vocabulary: int
     sets: dict[str, ValidationSet]
     folder: Path
@@ -106,7 +110,7 @@ class Trainer:
         model = initial(config, run, self.vocabulary)
         one = Step(model, config, self.numerics, self.numerics.compile)
         # A curve table has no step 0, so these go into the manifest; they are measured anew by a job that resumes.
-        before = {} if branch.first or made_here(model) else one.evaluate(sets)
+        before = None if branch.first or made_here(model) else one.evaluate(sets).tolist()
         partial = Rows(self.folder / "checkpoints" / f"{branch.id}.rows.json")
         start = self._resume(branch, one, partial)
         if start <= branch.first:  # else what it once started from is in the record
@@ -146,7 +150,7 @@ class Trainer:
         wall = time.perf_counter() - began
         return rows, {
             "parameters": non_embedding_parameters(model),
-            **({"initial_losses": before} if before else {}),
+            **({"initial_losses": dict(zip((s.name for s in sets), before, strict=True))} if before else {}),
             "started_from_step": start,
             "started_from": started_from,
             "checkpoints": self._written(branch),
@@ -167,9 +171,7 @@ class Trainer:
 
     def _batch(self, run: Run, step: int) -> Tensor:
         phase, _ = run.at(step)
-        mixture = dict(phase.mixture)
-        rows = batches.batch(self.streams, mixture, step, phase.batch.sequences, phase.batch.length, run.seed)
-        return distributed.share(torch.from_numpy(rows)).to(self.numerics.device, non_blocking=True)
+        return distributed.share(self.text.batch(dict(phase.mixture), step, phase.batch, run.seed))
 
     def _resume(self, branch: Branch, one: Step, partial: "Rows") -> int:
         """Load the latest checkpoint on the branch's path up to which its rows are known; return its step."""
@@ -206,22 +208,30 @@ class Rows:
         self.path = path
         self.rows: list[dict[str, Any]] = []
         self.started_from: dict[str, Any] | None = None  # step and sha256 of the checkpoint, where it was one
+        self._measured: list[tuple[Run, int, Tensor, list[ValidationSet]]] = []
 
-    def add(self, run: Run, step: int, losses: dict[str, float], sets: list[ValidationSet]) -> None:
-        known = {s.name: s for s in sets}
-        for name, loss in losses.items():
-            self.rows.append(
-                {
-                    "step": step,
-                    "lr": float(run.lr[step - 1]),
-                    "tokens": run.tokens(step),
-                    "validation": name,
-                    "loss": loss,
-                    "bits_per_byte": known[name].bits_per_byte(loss),
-                }
-            )
+    def add(self, run: Run, step: int, losses: Tensor, sets: list[ValidationSet]) -> None:
+        """Note losses without waiting for the device to have them."""
+        self._measured.append((run, step, losses, sets))
+
+    def _settle(self) -> None:
+        """Wait for the losses that were noted."""
+        for run, step, losses, sets in self._measured:
+            for one, loss in zip(sets, losses.tolist(), strict=True):
+                self.rows.append(
+                    {
+                        "step": step,
+                        "lr": float(run.lr[step - 1]),
+                        "tokens": run.tokens(step),
+                        "validation": one.name,
+                        "loss": loss,
+                        "bits_per_byte": one.bits_per_byte(loss),
+                    }
+                )
+        self._measured.clear()
 
     def write(self, step: int) -> None:
+        self._settle()
         if distributed.first():
             write_json(self.path, {"upto": step, "started_from": self.started_from, "rows": self.rows})
 
@@ -241,6 +251,7 @@ class Rows:
         self.rows = [row for row in self.rows if row["step"] <= step]
 
     def table(self) -> pd.DataFrame:
+        self._settle()
         columns = ["step", "lr", "tokens", "validation", "loss", "bits_per_byte"]
         return pd.DataFrame(self.rows, columns=columns)
 

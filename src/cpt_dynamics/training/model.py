@@ -5,12 +5,19 @@ from typing import TypeGuard
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
+from transformers import AttentionInterface, AttentionMaskInterface, LlamaConfig, LlamaForCausalLM, PreTrainedModel
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding
 
 from cpt_dynamics.config import Batch, Config, Model, Optimizer, PretrainedModel
 from cpt_dynamics.experiments import Run
 from cpt_dynamics.training import pretrained
+
+# Attention over sequences that have no padding and are never packed. When transformers compiles a model it makes a
+# mask even for these, and with a mask a GPU has no FlashAttention; without one torch is told that attention is causal.
+CAUSAL = "causal"
+AttentionInterface.register(CAUSAL, ALL_ATTENTION_FUNCTIONS["sdpa"])
+AttentionMaskInterface.register(CAUSAL, lambda *_, **__: None)
 
 
 def initial(config: Config, run: Run, vocabulary: int) -> PreTrainedModel:
@@ -47,6 +54,7 @@ def _config(spec: Model, vocabulary: int, batch: Batch) -> LlamaConfig:
         rope_parameters={"rope_type": "default", "rope_theta": batch.rope_base},
         tie_word_embeddings=True,
         use_cache=False,
+        attn_implementation=CAUSAL,
         bos_token_id=0,
         eos_token_id=0,
     )
