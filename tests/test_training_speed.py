@@ -138,7 +138,12 @@ def test_cuda_graphs_need_a_gpu() -> None:
 
 def test_cuda_graphs_are_asked_of_torch_and_named_in_manifests(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[dict[str, Any]] = []
-    monkeypatch.setattr(torch, "compile", lambda module, **options: asked.append(options) or module)
+
+    def record(module: TokenLoss, **options: Any) -> TokenLoss:
+        asked.append(options)
+        return module
+
+    monkeypatch.setattr(torch, "compile", record)
     numerics = device.Numerics("cpu", "float32", True, 1, graphs=True)
     assert numerics.describe()["graphs"] is True
     assert "graphs" not in device.Numerics("cpu", "float32", True, 1).describe()

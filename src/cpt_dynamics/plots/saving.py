@@ -39,7 +39,8 @@ def _freeze(figure: Figure) -> None:
 
     The layout's solver repeats itself only up to the last digit, which would show in the files.
     """
-    figure.draw_without_rendering()
+    if engine := figure.get_layout_engine():
+        engine.execute(figure)
     figure.set_layout_engine(None)  # with "none" the canvas would draw once more for a layout
     for ax in figure.axes:
         left, bottom, width, height = (round(float(value), 6) for value in ax.get_position().bounds)

@@ -54,7 +54,7 @@ def _config(spec: Model, vocabulary: int, batch: Batch) -> LlamaConfig:
         rope_parameters={"rope_type": "default", "rope_theta": batch.rope_base},
         tie_word_embeddings=True,
         use_cache=False,
-        attn_implementation=CAUSAL,
+        attn_implementation=CAUSAL,  # type: ignore[call-arg]  # goes to the configuration of any model
         bos_token_id=0,
         eos_token_id=0,
     )
