@@ -1,7 +1,9 @@
 """Files are whole or absent, also when the disk is full or the process stops halfway."""
 
 import os
+import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -88,6 +90,34 @@ def test_training_on_a_full_disk_is_one_line(
     assert not list((other / "checkpoints").glob(".*"))
     filler.unlink()
     assert main(["train", "--branch", next(iter(plan.branches))]) == 0
+
+
+WAITS = """
+import sys, time
+from pathlib import Path
+from cpt_dynamics import cli, files
+from cpt_dynamics.cli import laws
+
+def write(options):
+    with files.atomic(Path("folder")) as made:
+        made.mkdir()
+        (made / "part").write_text("half")
+        print("writing", flush=True)
+        time.sleep(60)
+
+laws.run_laws = write
+sys.argv = ["cpt-dynamics", "laws"]
+sys.exit(cli.main())
+"""
+
+
+def test_a_command_that_is_ended_leaves_nothing_half_written(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", WAITS], cwd=tmp_path, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "writing\n"
+        process.terminate()
+        assert process.wait(30) == 128 + signal.SIGTERM
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_damaged_files_are_said(tmp_path: Path) -> None:

@@ -2,8 +2,10 @@
 
 import argparse
 import importlib
+import signal
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from cpt_dynamics import __version__
 from cpt_dynamics.errors import UserError
@@ -47,6 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="cpt-dynamics", description="How continual pre-training behaves.")
     parser.add_argument("--version", action="version", version=f"cpt-dynamics {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    if arguments is None:  # as a program, not from within one
+        signal.signal(signal.SIGTERM, _leave)
     argv = list(sys.argv[1:] if arguments is None else arguments)
     chosen = next((word for word in argv if word in COMMANDS), None)
     for name, (module, line) in COMMANDS.items():
@@ -66,3 +70,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
+
+
+def _leave(number: int, _: Any) -> None:
+    signal.signal(number, signal.SIG_IGN)
+    raise SystemExit(128 + number)  # an exception, so that no temporary file is left behind
