@@ -480,7 +480,7 @@ def test_the_workflow_says_in_one_line_what_is_wrong_with_released_curves(tmp_pa
 
 
 @pytest.mark.slow
-def test_the_whole_report_is_made_without_torch(tmp_path: Path) -> None:
+def test_the_whole_report_is_made_without_torch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     repository(tmp_path)
     (tmp_path / "blocked/torch").mkdir(parents=True)
     (tmp_path / "blocked/torch/__init__.py").write_text("raise ImportError('torch is not needed here')\n")
@@ -495,3 +495,13 @@ def test_the_whole_report_is_made_without_torch(tmp_path: Path) -> None:
     assert not (tmp_path / "data/corpora").exists()
     again = snakemake(tmp_path, "-n")
     assert "Nothing to be done" in again.stdout + again.stderr
+    stated = json.loads((tmp_path / "data/released/cpu/results.json").read_text())
+    monkeypatch.chdir(tmp_path)
+    assert main(["release", "--results", "--configfile", "released.yaml"]) == 0
+    made = json.loads((tmp_path / "data/released/cpu/results.json").read_text())
+    assert made["findings"].keys() == stated["findings"].keys()
+    for claim, one in made["findings"].items():
+        assert one["verdict"] == stated["findings"][claim]["verdict"]
+    for law, fits in stated["fits"].items():
+        for role, fit in fits.items():
+            assert made["fits"][law][role]["r2"] == pytest.approx(fit["r2"], abs=1e-4)

@@ -11,9 +11,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from released_scale import release
 
 from cpt_dynamics import analysis, cli, config, curves
-from cpt_dynamics.analysis import sensitivity
+from cpt_dynamics.analysis import scale_results, sensitivity
 from cpt_dynamics.analysis.public_curves import LABELS
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments import estimates
@@ -162,6 +163,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.setattr(sensitivity, "MEMORIES", ())  # in place of a minute of fits
         patch.setattr(varpro, "search", lambda problem, starts, *rest: search(problem, min(starts, 2), *rest))
         fill(Material(config.load([])))
+        compare(Material(config.load([])))
     return root
 
 
@@ -183,6 +185,8 @@ def fill(material: Material) -> None:
             "started": f"2026-01-02T03:0{number_ % 4}:00+00:00",
             "finished": FINISHED if number_ == 0 else "2026-01-02T03:04:00+00:00",
             "cpu_seconds": 100.0,
+            "run": branch.run.name,
+            "epochs": dict.fromkeys(branch.run.corpora, 0.5),
             "wall_seconds": 60.0,
             "machine": {"processor": "Test processor", "cores": 2, "system": "Linux x86_64"},
             "numerics": {
@@ -206,6 +210,15 @@ def fill(material: Material) -> None:
         write_json(layout.text(name) / "split.json", {"documents": 12345, "bytes": 6_780_000})
         for part in ("train", "validation"):
             write_json(layout.tokens(name, part).with_suffix(".json"), {"count": 1_234_567})
+
+
+def compare(material: Material) -> None:
+    """Release the same results as another scale's, and compare with them."""
+    names = scale_results.figures(material.experiments)
+    found = {figure: material.result(figure) for figure in names}
+    results = scale_results.scale_results(found, material.findings, material.config, "0.1.0")
+    release(Path(material.config.released) / "other_one", results)
+    assert cli.main(["agreement"]) == 0
 
 
 def drawing(path: Path, table: pd.DataFrame) -> None:
@@ -526,7 +539,7 @@ def test_the_text_uses_only_macros_that_there_are(material: Material) -> None:
 
 
 def test_no_number_of_a_result_is_written_by_hand() -> None:
-    for name in ("abstract", "results", "settings", "corpora", "printed", "limits", "software"):
+    for name in ("abstract", "agreement", "results", "settings", "corpora", "printed", "limits", "software"):
         text = (ROOT / f"paper/{name}.tex").read_text()
         assert not re.search(r"\d\.\d", text), name
 

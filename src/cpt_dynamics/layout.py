@@ -83,5 +83,10 @@ class Layout:
         return self.root / "report"
 
     @property
+    def agreement(self) -> Path:
+        """How far the scale agrees with others that are released; the same as .csv beside it."""
+        return self.root / "agreement.json"
+
+    @property
     def summary(self) -> Path:
         return self.root / "summary.json"

@@ -59,6 +59,7 @@ rule report_sources:
         fits=rules.fits.input,
         manifests=MANIFESTS,
         corpora=reporting.TABLES["table_corpora"].inputs(CONFIG, EXPERIMENTS),
+        agreement=AGREEMENT,
         published="data/published/coefficients.yaml",
         claims="config/claims.yaml",
         code=code("cli.report"),

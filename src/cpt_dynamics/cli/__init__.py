@@ -30,6 +30,7 @@ COMMANDS = {
     "recommended": ("recommended", "train what is recommended for one of the three"),
     "plot": ("plot", "draw a figure"),
     "findings": ("findings", "say which of the paper's claims hold"),
+    "agreement": ("agreement", "say how far the scale agrees with others that are released"),
     "report": ("report", "write the generated part of the LaTeX report"),
     "summary": ("summary", "write summary.json"),
     "release": ("release", "make a folder of released curves, from which the report is made without training"),

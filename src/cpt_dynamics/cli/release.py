@@ -1,16 +1,22 @@
-"""release: a folder of released curves."""
+"""release: a folder of released curves, and what the fits of them gave."""
 
 import argparse
+import sys
 from pathlib import Path
+from typing import Any
 
-from cpt_dynamics import experiments
+from cpt_dynamics import __version__, experiments
+from cpt_dynamics.analysis import scale_results
+from cpt_dynamics.analysis.origin import origin
 from cpt_dynamics.cli.options import add_config, load_config
 from cpt_dynamics.cli.recommended import extended, planned
 from cpt_dynamics.config import Config
 from cpt_dynamics.curves import recommended, releasing
-from cpt_dynamics.curves.released import CONTENTS
+from cpt_dynamics.curves.released import CONTENTS, RESULTS, Release
 from cpt_dynamics.curves.releasing import Part
+from cpt_dynamics.errors import UserError
 from cpt_dynamics.layout import Layout
+from cpt_dynamics.reporting.material import Material
 
 
 def add_release(parser: argparse.ArgumentParser) -> None:
@@ -21,21 +27,41 @@ def add_release(parser: argparse.ArgumentParser) -> None:
         metavar="FOLDER",
         help="folder to write (default: `<released>/<scale>` of the configuration)",
     )
+    parser.add_argument(
+        "--results",
+        action="store_true",
+        help=f"write {RESULTS} only, from fits of the curves that are released in that folder",
+    )
 
 
 def run_release(options: argparse.Namespace) -> None:
     config = load_config(options)
+    folder = (options.out or Layout(config).release).resolve()
+    if not options.results:
+        _write_curves(folder, config)
+    release = Release.open(folder)
+    contents = release.contents
+    try:
+        found = results(release, config)
+    except UserError as error:
+        if options.results:
+            raise
+        print(f"released without {RESULTS}: {error}; then `cpt-dynamics release --results` adds it", file=sys.stderr)
+    else:
+        contents = releasing.add_results(release, found)
+    size = sum(file["bytes"] for file in contents["files"].values())
+    print(f"{contents['name']}: {len(release.runs)} runs, {size / 1e6:.1f} MB")
+    print(folder / CONTENTS)
+
+
+def _write_curves(folder: Path, config: Config) -> None:
     all_runs = experiments.load(config)
     parts = [Part(experiments.plan(all_runs.runs.values(), config), [all_runs.runs[n] for n in all_runs.chosen(None)])]
     plan = None
     if recommended.FIGURE in all_runs.figures:
         plan = recommended.plan_path(config)
         parts += [_recommended(knob, config) for knob in recommended.KNOBS]
-    folder = (options.out or Layout(config).release).resolve()
-    contents = releasing.write(folder, parts, config, plan)
-    size = sum(file["bytes"] for file in contents["files"].values())
-    print(f"{contents['name']}: {sum(len(part.runs) for part in parts)} runs, {size / 1e6:.1f} MB")
-    print(folder / CONTENTS)
+    releasing.write(folder, parts, config, plan)
 
 
 def _recommended(knob: str, config: Config) -> Part:
@@ -44,3 +70,23 @@ def _recommended(knob: str, config: Config) -> Part:
     everything = extended(config, wanted)
     plan = experiments.plan(everything.runs.values(), config)
     return Part(plan, [everything.runs[name] for name in wanted], knob)
+
+
+def results(release: Release, config: Config) -> dict[str, Any]:
+    """What the fits of a scale gave; `UserError` unless all are there and made from the curves of the release."""
+    material = Material(config)
+    all_runs = material.experiments
+    figures = scale_results.figures(all_runs)
+    for figure in figures:
+        path = material.layout.fit(figure)
+        if not path.is_file():
+            raise UserError(f"{path} does not exist: make it (`snakemake fits`)")
+        curves, schedules = release.curves([all_runs.runs[name] for name in all_runs.runs_of(figure)], config)
+        if material.result(figure).get("made_from") != origin(figure, curves, schedules, config, all_runs):
+            raise UserError(
+                f"{path} was made from other curves or settings than {release.folder}: make it again"
+                f" (`snakemake --cores 1 --force {path}`)"
+            )
+    return scale_results.scale_results(
+        {figure: material.result(figure) for figure in figures}, material.findings, config, __version__
+    )

@@ -21,6 +21,7 @@ from cpt_dynamics.files import digest, read_json, sha256
 
 SCHEMA = "cpt-dynamics/release/1"
 CONTENTS = "release.json"
+RESULTS = "results.json"  # of the fits; a release may be without
 SAME_LR = 1e-9  # of the highest: cosines of another machine differ in the last bit
 SHOWN = 3  # names in a message
 

@@ -7,12 +7,13 @@ import subprocess
 from datetime import datetime
 from pathlib import Path
 
+from cpt_dynamics.analysis import scale_results
 from cpt_dynamics.config import Config
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments import Experiments
 from cpt_dynamics.files import atomic
 from cpt_dynamics.layout import Layout
-from cpt_dynamics.reporting import findings, macros, tables
+from cpt_dynamics.reporting import agreement, findings, macros, tables
 from cpt_dynamics.reporting.checks import Check, Claims
 from cpt_dynamics.reporting.claims import all_claims, claims, names
 from cpt_dynamics.reporting.latex import escape
@@ -40,10 +41,11 @@ def sources(config: Config, experiments: Experiments) -> list[Path]:
     """Files that `write` makes in the folder of the report."""
     folder = Layout(config).report
     generated = ["macros", "verdicts", "criteria", "overview", *SECTIONS, *tables.available(experiments)]
+    compared = [agreement.FIGURE] if scale_results.others(config) else []
     return [
         *(folder / path.name for path in paper_sources()),
-        *(folder / "generated" / f"{part}.tex" for part in generated),
-        *(folder / "figures" / f"{figure}.pdf" for figure in experiments.shown),
+        *(folder / "generated" / f"{part}.tex" for part in [*generated, *compared]),
+        *(folder / "figures" / f"{figure}.pdf" for figure in [*experiments.shown, *compared]),
     ]
 
 
@@ -64,6 +66,9 @@ def write(material: Material) -> Path:
         _copy(layout.table(table, "tex"), folder / "generated" / f"{table}.tex")
     for figure in material.figures:
         _copy(layout.figure(figure, "pdf"), folder / "figures" / f"{figure}.pdf")
+    if material.agreement:
+        _write(folder / "generated/agreement.tex", agreement.section(material.agreement))
+        _copy(layout.figure(agreement.FIGURE), folder / "figures" / f"{agreement.FIGURE}.pdf")
     return folder
 
 

@@ -22,6 +22,12 @@ MARKS: dict[Word, str] = {  # commands of paper/verdicts.tex: a symbol, a colour
     "not reproduced": r"\notreproduced",
     "not testable at this scale": r"\nottestable",
 }
+SHORT_MARKS: dict[Word, str] = {  # the symbols alone
+    "reproduced": r"\markreproduced",
+    "partly": r"\markpartly",
+    "not reproduced": r"\marknotreproduced",
+    "not testable at this scale": r"\marknottestable",
+}
 BOUNDS_ALONE = "too few runs for a test; the bounds alone decide."
 PLAIN = (  # how claims.yaml spells symbols in plain text -> LaTeX, after escaping
     (r"D\\_pt\b", r"\\Dpt{}"),

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments.estimates import size_of
-from cpt_dynamics.reporting import findings
+from cpt_dynamics.reporting import agreement, epochs, findings
 from cpt_dynamics.reporting.checks import verdict
 from cpt_dynamics.reporting.claims import FIGURES, all_claims, claims
 from cpt_dynamics.reporting.latex import count, escape, fixed, number, percent
@@ -47,7 +47,7 @@ def words(figure: str) -> str:
 
 def macros(material: Material) -> dict[str, str]:
     """Name -> LaTeX of every macro."""
-    found = {**general(material), **provenance(material), **findings.macros(material)}
+    found = {**general(material), **provenance(material), **findings.macros(material), **agreement.macros(material)}
     for figure, values in OF_FIGURES.items():
         if figure in material.figures:
             found |= {f"{words(figure)}{key}": value for key, value in values(material).items()}
@@ -96,6 +96,7 @@ def general(material: Material) -> dict[str, str]:
         "ChecksHeld": str(sum(check.holds for check in checks)),
         "Verdict": verdict(checks),
         "CorporaAsRecorded": recorded(material),
+        "EpochsRule": epochs.sentences(material),
     }
 
 
@@ -250,7 +251,7 @@ OF_FIGURES: dict[str, Callable[[Material], dict[str, str]]] = {
 
 
 def as_latex(found: dict[str, str], figures: list[str]) -> str:
-    """`\\newcommand` for every macro, and a switch such as `\\ifHasFigThree` for every figure of the text."""
+    """`\\newcommand` for every macro, switches as `\\ifHasFigThree` for every figure, and `\\ifHasAgreement`."""
     lines = ["% Generated from the results: every number that the text uses."]
     for name, value in found.items():
         if not name.isalpha():
@@ -259,4 +260,5 @@ def as_latex(found: dict[str, str], figures: list[str]) -> str:
     for figure in dict.fromkeys([*FIGURES, *figures]):
         state = "true" if figure in figures else "false"
         lines.append(rf"\newif\ifHas{words(figure)}\Has{words(figure)}{state}")
+    lines.append(rf"\newif\ifHasAgreement\HasAgreement{'true' if 'AgreementOthers' in found else 'false'}")
     return "\n".join(lines) + "\n"

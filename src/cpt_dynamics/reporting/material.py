@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from cpt_dynamics import experiments
-from cpt_dynamics.analysis import findings
+from cpt_dynamics.analysis import findings, scale_results
 from cpt_dynamics.analysis.findings import Finding
 from cpt_dynamics.config import Config, Model, PretrainedModel, read_yaml
 from cpt_dynamics.corpora.facts import facts, paths
@@ -82,6 +82,11 @@ class Material:
     def pick(self, figure: str, *keys: str) -> Any:
         """One value of a figure's result; a missing key raises `UserError` naming file and key."""
         return pick(self.result(figure), self.layout.fit(figure), *keys)
+
+    @cached_property
+    def agreement(self) -> dict[str, Any] | None:
+        """How far the scale agrees with others that are released (agreement.json); None where there is no other."""
+        return dict(read_json(self.layout.agreement)) if scale_results.others(self.config) else None
 
     @cached_property
     def release(self) -> Release | None:

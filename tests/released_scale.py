@@ -1,0 +1,28 @@
+"""A folder of released curves with results, as another scale would have it."""
+
+from pathlib import Path
+from typing import Any
+
+from cpt_dynamics.curves.released import CONTENTS, RESULTS, SCHEMA, seal
+from cpt_dynamics.files import sha256, write_json
+
+
+def release(folder: Path, results: dict[str, Any] | None) -> Path:
+    """Write the folder: curves that nobody reads here, and `results` as theirs (None: without)."""
+    folder.mkdir(parents=True)
+    (folder / "curves.parquet").write_bytes(folder.name.encode())
+    if results is not None:
+        write_json(folder / RESULTS, {**results, "curves": sha256(folder / "curves.parquet")})
+    sealed(folder)
+    return folder
+
+
+def sealed(folder: Path) -> None:
+    """State size and digest of every file, as a release does."""
+    files = {
+        path.name: {"bytes": path.stat().st_size, "sha256": sha256(path)}
+        for path in sorted(folder.iterdir())
+        if path.name != CONTENTS
+    }
+    contents: dict[str, Any] = {"schema": SCHEMA, "files": files}
+    write_json(folder / CONTENTS, {**contents, "sha256": seal(contents)})
