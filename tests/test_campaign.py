@@ -1,38 +1,46 @@
 """Campaigns: stages that fit into a slot, parts that travel, stages that are killed, and results that come home."""
 
+import contextlib
+import itertools
 import json
 import multiprocessing
 import os
+import random
 import shutil
 import signal
 import subprocess
 import sys
 import tarfile
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 import yaml
 import zstandard
 from conftest import CONSTANT, EXPERIMENTS, REPOSITORY, TINY, WORDS
 from test_bundle import flipped, planned, small_disk, wheel  # noqa: F401
-from test_workflow import copy_parts, snakemake
+from test_released import recommend
+from test_workflow import copy_parts, idle, snakemake
 
 from cpt_dynamics import config as configuration
 from cpt_dynamics import experiments
+from cpt_dynamics.analysis import recommendations
 from cpt_dynamics.cli import main
 from cpt_dynamics.config import Config, Local, Model
+from cpt_dynamics.curves import recommended
 from cpt_dynamics.curves.assemble import assemble
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments import Branch, Plan, estimates, stages
+from cpt_dynamics.experiments.branches import joined
 from cpt_dynamics.files import read_json, read_table, sha256, write_json, write_table
 from cpt_dynamics.layout import BRANCH_SCHEMA, Layout
 from cpt_dynamics.training import branch as training
-from cpt_dynamics.training import bundle, campaign, parts, workers
+from cpt_dynamics.training import bundle, campaign, device, parts, workers
 
 GPU = "config/scales/gpu.yaml"
 
@@ -308,7 +316,7 @@ def test_only_parts_that_changed_are_sent_again(home: Path, tmp_path: Path, caps
     assert second.archives["code"] != first.archives["code"]
     assert packed(tmp_path / "out", 2**20).archives["text"] != first.archives["text"]
     left = {path.name for path in (tmp_path / "out").iterdir() if path.is_file()}
-    assert left == {"index.json", "tiny-code-01.part", "tiny-text-01.part"}
+    assert left == {"index.json", "slot.py", "tiny-code-01.part", "tiny-text-01.part"}
     capsys.readouterr()
     assert main(["campaign", "pack", "--out", "text"]) == 2
     assert "text holds something else than the parts of a campaign" in capsys.readouterr().err
@@ -475,6 +483,22 @@ def test_curves_do_not_join_two_trainings_of_a_trunk(
     common = loss["fork"].index.intersection(loss["trunk"].index)
     common = common[common.get_level_values("step") <= 14]
     np.testing.assert_array_equal(loss["fork"][common], loss["trunk"][common])
+    # A release says of every curve which trainings it has, and what each of them was made with.
+    assert main(["release", "--out", "released"]) == 0
+    manifest = read_json(other.with_suffix(".json"))
+    assert read_json("released/instances.json") == {other.stem: manifest}
+    assert {"numerics", "versions", "machine", "seed"} <= manifest.keys()
+    stated = read_json("released/plan.json")["runs"]
+    assert {run: known["instances"] for run, known in stated.items() if "instances" in known} == {
+        "late": {name["trunk"]: other.stem}
+    }
+    assert "| `instances.json` |" in Path("released/README.md").read_text()
+    damaged = read_table(other, BRANCH_SCHEMA)
+    whole = other.read_bytes()
+    write_table(other, damaged.assign(loss=0.0), BRANCH_SCHEMA)
+    assert main(["release", "--out", "released"]) == 2
+    assert f"{other} is not what its manifest states" in capsys.readouterr().err
+    other.write_bytes(whole)
     # Without the training that it started from, its curve is refused.
     for path in (other, other.with_suffix(".json")):
         path.unlink()
@@ -506,26 +530,227 @@ def test_manifests_state_the_checkpoints_from_which_branches_start(tiny: Config)
     assert again["checkpoints"] == of_fork["checkpoints"]
 
 
+# --- what is known only after fits ---------------------------------------------------------------------------------
+
+
+def test_a_branch_of_several_plans_is_left_where_any_leaves_it(home: Path) -> None:
+    config, plan = planned()
+    runs = experiments.load(config).runs
+    one, other = (experiments.plan([runs["trunk"], runs[run]], config) for run in ("fork", "late"))
+    both = joined([one, other])
+    name = ids(plan)
+    assert list(both.branches) == [name["trunk"], name["fork"], name["late"]]
+    assert both.branches[name["trunk"]].forks == (14, 20)
+    assert both.chains == {run: plan.chains[run] for run in ("trunk", "fork", "late")}
+
+
+@pytest.fixture
+def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a machine that has none."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+
+
+def with_recommendations(home: Path) -> dict[str, float]:
+    """A plan for a GPU that has the figure of recommendations; returns a value for each knob."""
+    figures = {**FIGURES, "recommendations": {"title": "Tried", "runs": ["trunk", "fork"]}}
+    (home / "config/experiments.yaml").write_text(yaml.safe_dump({"runs": RUNS, "figures": figures}, sort_keys=False))
+    on_gpu = {**TINY, "device": {**TINY["device"], "name": "cuda"}}
+    (home / "config/config.yaml").write_text(yaml.safe_dump(on_gpu, sort_keys=False))
+    return {"peak_lr": 0.5, "replay": 0.25, "potential": 0.4}
+
+
+def test_recommended_runs_are_stages_and_come_home_to_a_machine_without_a_gpu(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quick: None, no_gpu: None, capsys: Any
+) -> None:
+    values = with_recommendations(home)
+    work, out = away(home, tmp_path), tmp_path / "came"
+    with monkeypatch.context() as there:
+        there.setattr(device, "name_of", lambda _: "cpu")
+        assert stage(1, work, out) == 0
+    assert main(["campaign", "merge", *map(str, out.iterdir())]) == 0
+    assert main(["campaign", "status"]) == 0
+    assert "all stages are done" in capsys.readouterr().out
+    recommend(values, recommended.plan_path(planned()[0]))
+    assert main(["campaign", "status"]) == 0
+    assert "next: stage 2 (recommendations)" in capsys.readouterr().out
+    assert main(["recommended", "--knob", "peak_lr"]) == 2
+    assert "torch finds no CUDA GPU" in capsys.readouterr().err
+    away(home, tmp_path)
+    assert read_json(tmp_path / "parts/index.json")["archives"]["text"]
+    with monkeypatch.context() as there:
+        there.setattr(device, "name_of", lambda _: "cpu")
+        assert main(["campaign", "run", "next", "--work", str(work), "--out", str(out)]) == 0
+    assert main(["campaign", "merge", *map(str, out.iterdir())]) == 0
+    assert main(["campaign", "status"]) == 0
+    said = capsys.readouterr().out
+    assert "all stages are done" in said
+    branches = {path.stem: path.read_bytes() for path in Path("results/tiny/branches").glob("*.parquet")}
+    assert {name.rpartition("-")[0] for name in branches if name.startswith("recommended")} == {
+        recommendations.run_name(knob, value) for knob, value in values.items()
+    }
+    assert branches.keys() == campaign.ledger(planned()[0]).keys()
+    for knob in values:
+        assert main(["recommended", "--knob", knob]) == 0
+        assert len(recommended.read(planned()[0], knob))
+    assert main(["release", "--out", "released"]) == 0
+    assert {row["branch"] for row in read_json("released/ledger.json")["branches"]} == branches.keys()
+    assert {path.stem: path.read_bytes() for path in Path("results/tiny/branches").glob("*.parquet")} == branches
+    # Another plan of recommended runs does not take away what is known of those that are done.
+    recommended.plan_path(planned()[0]).unlink()
+    assert main(["campaign", "merge", str(out / "tiny-stage01-1.tar")]) == 0
+    assert campaign.ledger(planned()[0]).keys() == branches.keys()
+
+
+@pytest.mark.slow
+def test_the_workflow_trains_nothing_that_came_home(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quick: None, no_gpu: None
+) -> None:
+    """Without a GPU, from a configuration that asks for one."""
+    values = with_recommendations(home)
+    for part in (
+        "Snakefile",
+        "workflow",
+        "profiles",
+        "paper",
+        "data/published",
+        "environment.yml",
+        "config/claims.yaml",
+    ):
+        source, target = REPOSITORY / part, home / part
+        target.parent.mkdir(parents=True, exist_ok=True)
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, target)
+    made = snakemake(home, "data")
+    assert made.returncode == 0, made.stderr[-3000:]
+    recommend(values, recommended.plan_path(planned()[0]))
+    work, out = away(home, tmp_path), tmp_path / "came"
+    monkeypatch.setattr(device, "name_of", lambda _: "cpu")
+    assert stage(1, work, out) == 0
+    assert main(["campaign", "merge", *map(str, out.iterdir())]) == 0
+    recommended.plan_path(planned()[0]).touch()  # in place of the rule that makes it, which needs more runs than these
+    before = {path: path.read_bytes() for path in (home / "results/tiny/branches").iterdir()}
+    done = snakemake(home, "runs", *(f"results/tiny/recommended/{knob}.parquet" for knob in values))
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "rule train:" not in done.stderr
+    assert {path: path.read_bytes() for path in (home / "results/tiny/branches").iterdir()} == before
+    assert idle(snakemake(home, "-n", "runs"))
+
+
+# --- killed --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_a_process_that_is_killed_while_it_packs_leaves_what_was_packed(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quick: None
+) -> None:
+    work, out = away(home, tmp_path), tmp_path / "came"
+    assert stage(1, work, tmp_path / "elsewhere") == 0
+    monkeypatch.chdir(work / "tiny-bundle")
+    config, plan = planned()
+    (whole,) = campaign.packed(plan, config)
+    out.mkdir()
+    campaign._pack_results(out, whole, list(plan.branches)[:2], plan, config)
+    for moment in range(100):
+        child = os.fork()
+        if not child:
+            kill_at(moment)
+            campaign._pack_results(out, whole, plan.branches, plan, config)
+            os._exit(0)
+        _, code = os.waitpid(child, 0)
+        if not code:
+            break
+        assert os.WTERMSIG(code) == signal.SIGKILL
+        assert len(read_tar(out)) in (2, 5)
+    assert moment > 10
+    assert read_tar(out) == set(plan.branches)
+    assert stage(1, work, out) == 0
+    assert [path.name for path in out.iterdir()] == ["tiny-stage01-1.tar"]
+
+
+def kill_at(moment: int) -> None:
+    """Let this process be killed when it writes, syncs or renames for the n-th time from now."""
+    left = itertools.count(moment, -1)
+
+    def deadly(call: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapped(*arguments: Any, **options: Any) -> Any:
+            if next(left) == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return call(*arguments, **options)
+
+        return wrapped
+
+    for where, name in ((tarfile.TarFile, "addfile"), (os, "fsync"), (os, "replace")):
+        setattr(where, name, deadly(getattr(where, name)))
+
+
+def test_a_full_disk_is_one_line_and_loses_nothing_that_is_packed(
+    home: Path,
+    tmp_path: Path,
+    small_disk: Path,  # noqa: F811
+    quick: None,
+    capsys: Any,
+) -> None:
+    work, out = away(home, tmp_path), small_disk / "came"
+    assert stage(1, work, out, "--minutes", "0.1") == 0
+    (before,) = (path.read_bytes() for path in out.iterdir())
+    room = shutil.disk_usage(small_disk).free
+    (small_disk / "other").write_bytes(b"x" * (room - 4096))
+    capsys.readouterr()
+    assert stage(1, work, out) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"error: no space left for {out}")
+    assert said.count("\n") == 1
+    (path,) = out.iterdir()
+    assert path.read_bytes() == before
+    (small_disk / "other").unlink()
+    assert stage(1, work, out) == 0
+    assert len(read_tar(out)) == 5
+    # Cut short on its way home, at any byte.
+    whole = path.read_bytes()
+    for size in (0, 1, 511, 512, 5000, len(whole) // 2, len(whole) - 12000):
+        path.write_bytes(whole[:size])
+        assert main(["campaign", "merge", str(path)]) == 2
+        said = capsys.readouterr().err
+        assert said.startswith(f"error: {path} ")
+        assert said.count("\n") == 1
+        assert not list((home / "results/tiny/branches").glob("*.parquet"))
+
+
 @pytest.mark.slow
 def test_a_killed_stage_loses_what_was_in_flight_and_nothing_else(home: Path, tmp_path: Path) -> None:
-    """With real processes, two at a time, killed twice."""
+    """With real processes, two at a time, killed at some moments: between a start and an end, and as a branch ends."""
     long = {"lengths": {**TINY["lengths"], "continual": 600}}
     (home / "config/config.yaml").write_text(yaml.safe_dump({**TINY, **long}, sort_keys=False))
     config, plan = planned()
     work, out = away(home, tmp_path), tmp_path / "came"
     command = [sys.executable, "-m", "cpt_dynamics", "campaign", "run", "1", "--work", str(work), "--out", str(out)]
-    for _ in range(2):
-        branches = work / "tiny-bundle/results/tiny/branches"
+    chance = random.Random(0)
+    branches = work / "tiny-bundle/results/tiny/branches"
+    checkpoints = work / "tiny-bundle/results/tiny/checkpoints"
+    steps: set[int] = set()
+    for at in ("checkpoint", "branch", "checkpoint"):
         before = {path.stem for path in branches.glob("*.json")}
+        watched = branches.glob if at == "branch" else checkpoints.rglob
+        known = set(watched("*.json"))
         process = subprocess.Popen([*command, "--processes", "2"], start_new_session=True, stdout=subprocess.DEVNULL)
         deadline = time.monotonic() + 120
-        while {path.stem for path in branches.glob("*.json")} == before:
-            assert process.poll() is None
+        while set(watched("*.json")) <= known:
+            if process.poll() is not None:
+                break
             assert time.monotonic() < deadline
             time.sleep(0.02)
-        os.killpg(process.pid, signal.SIGKILL)
+        time.sleep(chance.uniform(0, 0.2))
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+        ended = {path.stem for path in branches.glob("*.json")}
         assert read_tar(out) >= before  # what had ended before is packed
+        assert ended >= before
+        for name in ended:  # whole, each of them
+            read_table(branches / f"{name}.parquet", BRANCH_SCHEMA)
+        reached = {read_json(path)["step"] for path in checkpoints.rglob("*.json") if "step" in read_json(path)}
+        assert reached >= steps  # nothing that was written is lost
+        steps = reached
     assert subprocess.run([*command, "--processes", "2"], check=False).returncode == 0
     assert main(["campaign", "merge", *map(str, out.glob("*.tar"))]) == 0
     there = {name: read_table(Layout(config).branch(name), BRANCH_SCHEMA) for name in plan.branches}

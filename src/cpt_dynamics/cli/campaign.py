@@ -2,21 +2,22 @@
 
 import argparse
 import contextlib
+import fcntl
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from cpt_dynamics import experiments
 from cpt_dynamics.cli import text
 from cpt_dynamics.cli.bundle import say_taken
 from cpt_dynamics.cli.options import add_config, load_config
+from cpt_dynamics.cli.recommended import with_recommended
 from cpt_dynamics.config import Config
+from cpt_dynamics.curves import recommended
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments import Plan
 from cpt_dynamics.experiments.estimates import scaled
 from cpt_dynamics.experiments.stages import Stage, grouped, with_ancestors
-from cpt_dynamics.files import read_json
 from cpt_dynamics.training import bundle, campaign, parts
 
 MINUTES = 9.0
@@ -32,7 +33,7 @@ def add_campaign(parser: argparse.ArgumentParser) -> None:
     receive = what.add_parser(
         "receive", help="on the other machine: take parts that came, and unpack them when all did"
     )
-    run = what.add_parser("run", help="on the other machine: train what a stage misses, and pack its results")
+    run = what.add_parser("run", help="on the other machine: train what stages miss, and pack their results")
     merge = what.add_parser("merge", help="take results that came home as done work, and enter them into the ledger")
     status = what.add_parser("status", help="say what is done, and which stage comes next")
     for part in (listed, packed, merge, status):
@@ -54,15 +55,20 @@ def add_campaign(parser: argparse.ArgumentParser) -> None:
         )
     packed.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="folder for the parts")
     packed.add_argument(
-        "--limit-mib", type=float, default=56.0, metavar="MIB", help="largest size of a part (default: %(default)g)"
+        "--limit-mib", type=float, default=48.0, metavar="MIB", help="largest size of a part (default: %(default)g)"
     )
     packed.add_argument(
         "--wheels", type=Path, metavar="FOLDER", help="packages that the other machine lacks (see `pip download`)"
     )
     receive.add_argument("folder", type=Path, metavar="FOLDER", help="folder with the parts that came")
     receive.add_argument("--to", type=Path, required=True, metavar="WORK", help="folder that lasts between slots")
-    run.add_argument("stage", type=int, metavar="STAGE", help="number of a stage")
+    run.add_argument(
+        "stages", nargs="*", metavar="STAGE", help="number of a stage, or `next`: those that are left, as time allows"
+    )
     run.add_argument("--work", type=Path, required=True, metavar="WORK", help="folder that `receive` filled")
+    run.add_argument(
+        "--parts", type=Path, metavar="FOLDER", help="receive what came into this folder before; no more if parts miss"
+    )
     run.add_argument("--out", type=Path, required=True, metavar="OUT", help="folder for the results")
     run.add_argument("--processes", type=int, metavar="N", help="branches trained at once (default: one a GPU)")
     run.add_argument("--done", type=Path, metavar="FILE", help="ledger of what is home already")
@@ -88,8 +94,7 @@ def _stages(options: argparse.Namespace) -> tuple[list[Stage], Plan, Config]:
     config = load_config(options)
     if options.minutes <= 0:
         raise UserError(f"--minutes is {options.minutes:g}: give more than 0")
-    everything = experiments.load(config)
-    plan = experiments.plan(everything.runs.values(), config)
+    everything, plan = with_recommended(config)
     groups = grouped(everything, plan, options.groups)
     return campaign.stages(groups, plan, config, options.minutes, options.anew), plan, config
 
@@ -161,15 +166,17 @@ def _pack(options: argparse.Namespace) -> int:
     if options.limit_mib <= 0:
         raise UserError(f"--limit-mib is {options.limit_mib:g}: give more than 0")
     options.out.mkdir(parents=True, exist_ok=True)
+    more = [path for path in [recommended.plan_path(config)] if path.exists()]
     with tempfile.TemporaryDirectory(dir=options.out.resolve().parent) as folder:
         made = Path(folder) / "work.tar"
-        work = campaign.pack(made, stages, plan, config, options.wheels)
+        work = campaign.pack(made, stages, plan, config, options.wheels, more)
         index = parts.write(made, options.out, config.scale, int(options.limit_mib * MIB))
     for part in [*index.wheels, *index.parts]:
         print(f"{options.out / part.name}: {part.size / MIB:.1f} MiB")
     again = sum(why == "again" for why in work.values())
     print(
-        f"{options.out / parts.INDEX} goes with each of them: {len(work)} branches in {len(stages)} stages"
+        f"{parts.INDEX} and {parts.SLOT.name} of {options.out} go with them:"
+        f" {len(work)} branches in {len(stages)} stages"
         + (f", {again} of them done here and trained again there, since others start from them" if again else "")
     )
     return 0
@@ -177,7 +184,7 @@ def _pack(options: argparse.Namespace) -> int:
 
 def _merge(options: argparse.Namespace) -> int:
     config = load_config(options)
-    plan = experiments.plan(experiments.load(config).runs.values(), config)
+    _, plan = with_recommended(config)
     taken = bundle.Taken([], [], {})
     for file in sorted(options.files, key=lambda path: path.name):
         names, new, known = bundle.take_results(file, plan, config, keep_others=True)
@@ -212,13 +219,31 @@ def _status(options: argparse.Namespace) -> int:
 
 
 def _receive(options: argparse.Namespace) -> int:
-    options.to.mkdir(parents=True, exist_ok=True)
-    missing = parts.receive(options.folder, options.to)
+    with _alone(options.to):
+        _take(options.folder, options.to)
+    return 0
+
+
+@contextlib.contextmanager
+def _alone(work: Path) -> Iterator[None]:
+    """Hold the working folder: two processes must not train one branch. The lock ends with the process."""
+    work.mkdir(parents=True, exist_ok=True)
+    with (work / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise UserError(f"another command works in {work}: wait for its end") from None
+        yield
+
+
+def _take(folder: Path, work: Path) -> bool:
+    """Receive parts; returns whether all are there."""
+    missing = parts.receive(folder, work)
     if missing:
         print(f"still missing: {', '.join(missing)}")
     else:
-        print(f"all parts are here and unpacked: {parts.unpacked(options.to)}")
-    return 0
+        print(f"all parts are here and unpacked: {parts.unpacked(work)}")
+    return not missing
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -226,14 +251,55 @@ def _run(options: argparse.Namespace) -> int:
     if options.minutes <= 0 or (options.processes is not None and options.processes < 1):
         raise UserError("--minutes and --processes must be more than 0")
     out = options.out.resolve()
-    elsewhere = {row["branch"] for row in read_json(options.done)["branches"]} if options.done else set()
-    with contextlib.chdir(parts.unpacked(options.work)):
-        config = load_config(argparse.Namespace(configfile=[]))
-        plan = experiments.plan(experiments.load(config).runs.values(), config)
-        done, left, failures = campaign.run(options.stage, out, until, options.processes, elsewhere, plan, config)
-    for line in failures:
-        print(f"failed: {line}")
-    print(f"stage {options.stage}: {len(done)} branches done, {len(left)} left; results in {out}")
-    if left and not failures:
+    home = campaign.read_ledger(options.done) if options.done else {}
+    with _alone(options.work):
+        if options.parts and not _take(options.parts, options.work):
+            return 0
+        with contextlib.chdir(parts.unpacked(options.work)):
+            config = load_config(argparse.Namespace(configfile=[]))
+            _, plan = with_recommended(config)
+            asked = campaign.asked(plan, home)
+            left = campaign.waiting(asked - campaign.finished(plan, config), plan, config)
+            if not options.stages:
+                print(f"stages that are left: {', '.join(map(str, left)) or 'none'}")
+                return 0
+            if options.stages == ["next"]:
+                # What is trained here is packed again where the ledger says that it is not home.
+                numbers = campaign.waiting(asked, plan, config) if options.done else left
+            else:
+                numbers = [_number(stage) for stage in options.stages]
+            if not numbers:
+                print("all stages are done")
+            return _run_stages(numbers, left, out, until, options.processes, asked, plan, config)
+
+
+def _number(stage: str) -> int:
+    if not stage.isdecimal():
+        raise UserError(f"{stage!r} is no stage: give numbers, or `next` alone")
+    return int(stage)
+
+
+def _run_stages(
+    numbers: list[int],
+    untrained: list[int],
+    out: Path,
+    until: float,
+    processes: int | None,
+    asked: set[str],
+    plan: Plan,
+    config: Config,
+) -> int:
+    """Train stages one after another; returns 1 if a branch failed."""
+    failed, more, later = False, False, False
+    for number in numbers:
+        done, left, failures = campaign.run(number, out, until, processes, asked, plan, config, later)
+        for line in failures:
+            print(f"failed: {line}")
+        if done or not later:
+            print(f"stage {number}: {len(done)} branches done, {len(left)} left; results in {out}", flush=True)
+        failed = failed or bool(failures)
+        more = more or bool(left and not failures)
+        later = later or number in untrained
+    if more:
         print("the time is over: the same command goes on where this one ended")
-    return 1 if failures else 0
+    return 1 if failed else 0

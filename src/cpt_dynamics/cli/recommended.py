@@ -3,6 +3,7 @@
 import argparse
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,11 @@ from cpt_dynamics.curves import recommended
 from cpt_dynamics.curves.assemble import assemble
 from cpt_dynamics.curves.released import Release
 from cpt_dynamics.errors import UserError
-from cpt_dynamics.experiments import Experiments
+from cpt_dynamics.experiments import Experiments, Plan
+from cpt_dynamics.experiments.branches import joined
 from cpt_dynamics.files import read_json
 from cpt_dynamics.layout import Layout
+from cpt_dynamics.training.bundle import finished
 
 
 def add_recommended(parser: argparse.ArgumentParser) -> None:
@@ -40,11 +43,13 @@ def run_recommended(options: argparse.Namespace) -> None:
 def _trained(
     knob: str, wanted: Mapping[str, Any], everything: Experiments, config: Config
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    from cpt_dynamics.training import branch  # torch takes seconds, and released curves do without it
-
     plan = experiments.plan(everything.runs.values(), config)
-    # The branches that the other runs share with these are done and stay as they are.
-    branch.train(plan.needed(wanted), plan, config, skip_done=True)
+    # Those that the other runs share with these are done, and so may be all: they may have been trained elsewhere.
+    left = [branch for branch in plan.needed(wanted) if not finished(branch, config)]
+    if left:
+        from cpt_dynamics.training import branch as training  # torch takes seconds
+
+        training.train(left, plan, config)
     return assemble([everything.runs[name] for name in wanted], plan, Layout(config))
 
 
@@ -85,3 +90,25 @@ def extended(config: Config, entries: Mapping[str, Any]) -> Experiments:
         path = Path(folder) / "recommended.yaml"
         path.write_text(yaml.safe_dump({"runs": dict(entries)}, sort_keys=False))
         return experiments.load(config.model_copy(update={"experiments": [*config.experiments, str(path)]}))
+
+
+def with_recommended(config: Config) -> tuple[Experiments, Plan]:
+    """All runs and branches: those of the experiments and, once fits have recommended some, of the recommended runs.
+
+    The branches of the latter are those that `recommended` trains knob by knob; they count to the same figure.
+    """
+    everything = experiments.load(config)
+    plans = [experiments.plan(everything.runs.values(), config)]
+    if recommended.FIGURE not in everything.figures or not recommended.plan_path(config).exists():
+        return everything, plans[0]
+    runs = dict(everything.runs)
+    tried: list[str] = []
+    for knob in recommended.KNOBS:
+        wanted = planned(config, knob)
+        more = extended(config, wanted)
+        plans.append(experiments.plan(more.runs.values(), config))
+        runs |= {name: more.runs[name] for name in wanted}
+        tried += wanted
+    entry = everything.figures[recommended.FIGURE]
+    entry = entry.model_copy(update={"heldout": [*entry.heldout, *tried]})
+    return replace(everything, runs=runs, figures={**everything.figures, recommended.FIGURE: entry}), joined(plans)

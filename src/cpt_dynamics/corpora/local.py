@@ -13,7 +13,6 @@ from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-import zstandard
 
 from cpt_dynamics import files
 from cpt_dynamics.config import Local
@@ -93,18 +92,27 @@ def chunks(path: Path) -> Iterator[bytes]:
                     yield chunk
         except EOFError:
             raise UserError(f"{path} is truncated: fetch or compress it again") from None
-        except (gzip.BadGzipFile, zlib.error, zstandard.ZstdError) as error:
-            raise UserError(f"{path} is damaged ({error}): fetch or compress it again") from None
+        except (gzip.BadGzipFile, zlib.error) as error:
+            raise _damaged(path, error) from None
+
+
+def _damaged(path: Path, error: Exception) -> UserError:
+    return UserError(f"{path} is damaged ({error}): fetch or compress it again")
 
 
 def _zst(handle: IO[bytes], path: Path) -> Iterator[bytes]:
+    import zstandard  # only here: machines that train from tokens alone may lack it
+
     # the library's stream reader takes the end of a truncated file for the end of its data
     decompressor = zstandard.ZstdDecompressor(max_window_size=LONGEST_WINDOW)
     frame = None
     while chunk := handle.read(PIECE):
         while chunk:
             frame = frame or decompressor.decompressobj()
-            yield frame.decompress(chunk)
+            try:
+                yield frame.decompress(chunk)
+            except zstandard.ZstdError as error:
+                raise _damaged(path, error) from None
             chunk = b""
             if frame.eof:
                 chunk, frame = frame.unused_data, None

@@ -1,6 +1,7 @@
 """Write a folder of released curves (see `released`) from branches that are trained."""
 
 import re
+import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,14 +15,16 @@ from cpt_dynamics.config import Config
 from cpt_dynamics.corpora.facts import facts
 from cpt_dynamics.curves import table
 from cpt_dynamics.curves.assemble import assemble
-from cpt_dynamics.curves.released import CONTENTS, SCHEMA, identity, seal
+from cpt_dynamics.curves.released import CONTENTS, RESULTS, SCHEMA, Release, identity, seal
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments import Plan, Run
 from cpt_dynamics.files import read_json, sha256, write_json
 from cpt_dynamics.layout import Layout
+from cpt_dynamics.training.instances import trained_together
 
 PLACES = {"results", "data", "released", "public_curves", "custom_rules", "curves"}  # keys that decide no loss
 ABSOLUTE = re.compile(r"(?<![\w.:/])~?/[^\s'\",;)]+")  # paths that say where something lies on one machine
+INSTANCES = "instances.json"
 SHOWN = 5  # names in a message
 LICENCE = "CC BY 4.0"
 README = """\
@@ -79,7 +82,9 @@ test (*Learning Dynamics in Continual Pre-Training for Large Language Models*, a
 
 
 MORE = {
+    INSTANCES: "| `instances.json` | the same of further trainings of a branch, which runs in `plan.json` name |\n",
     "recommended.json": "| `recommended.json` | what the fitted laws recommended, which the recommended runs tried |\n",
+    RESULTS: "| `results.json` | what the fits of these curves gave, with which another scale is compared |\n",
     "ledger.json": "| `ledger.json` | by branch of a campaign: its stage, and which training it started from |\n",
 }
 
@@ -104,26 +109,48 @@ def write(folder: Path, parts: Sequence[Part], config: Config, recommended: Path
         raise UserError(f"{folder} is there and holds no released curves: move it away, or give another folder")
     manifests = _manifests(parts, config)
     corpora = {name: facts(name, config) for name in _corpora(parts, config)}
-    _check_text(manifests, corpora, config)
+    others = _others(parts, config)
+    instances = {path.stem: _manifest(path) for paths in others.values() for path in paths.values()}
+    trainings = {**manifests, **instances}
+    _check_text(trainings, corpora, config)
     assembled = [assemble(part.runs, part.plan, Layout(config)) for part in parts]
     curves, schedules = (pd.concat(tables, ignore_index=True) for tables in zip(*assembled, strict=True))
     with files.atomic(folder) as made:
         made.mkdir()
         table.write(made / "curves.parquet", curves)
         table.write_schedules(made / "schedules.parquet", schedules)
-        write_json(made / "plan.json", _plan(parts, config))
+        write_json(made / "plan.json", _plan(parts, others, config))
         write_json(made / "manifests.json", manifests)
+        if instances:
+            write_json(made / INSTANCES, instances)
         write_json(made / "corpora.json", without_places({name: _source(one) for name, one in corpora.items()}))
         if recommended is not None:
             write_json(made / "recommended.json", read_json(recommended))
         if (ledger := Layout(config).campaign / "ledger.json").exists():
-            write_json(made / "ledger.json", read_json(ledger))
-        experiments = _settings(made, config)
-        about = _about(manifests, config)
-        (made / "README.md").write_text(_readme(about, manifests, corpora, curves, parts, experiments, made))
-        contents = {"schema": SCHEMA, **about, "files": _stated(made)}
-        contents["sha256"] = seal(contents)
-        write_json(made / CONTENTS, contents)
+            rows = [row for row in read_json(ledger)["branches"] if row["branch"] in manifests]
+            write_json(made / "ledger.json", {"branches": rows})
+        _settings(made, config)
+        return _sealed(made, _about(trainings, config))
+
+
+def add_results(release: Release, results: dict[str, Any]) -> dict[str, Any]:
+    """Put what the fits gave beside released curves, all other files as they are; returns the new `release.json`."""
+    about = {key: value for key, value in release.contents.items() if key not in ("schema", "files", "sha256")}
+    with files.atomic(release.folder) as made:
+        made.mkdir()
+        for name in release.contents["files"]:
+            shutil.copyfile(release.folder / name, made / name)
+        curves = release.contents["files"]["curves.parquet"]["sha256"]
+        write_json(made / RESULTS, {**results, "curves": curves})
+        return _sealed(made, about)
+
+
+def _sealed(made: Path, about: dict[str, Any]) -> dict[str, Any]:
+    """Write README.md and release.json for all other files that are there; returns the latter."""
+    (made / "README.md").write_text(_readme(made, about))
+    contents = {"schema": SCHEMA, **about, "files": _stated(made)}
+    contents["sha256"] = seal(contents)
+    write_json(made / CONTENTS, contents)
     return contents
 
 
@@ -141,11 +168,25 @@ def _manifests(parts: Iterable[Part], config: Config) -> dict[str, dict[str, Any
             f"{len(missing)} of {len(names)} branches are not trained: {', '.join(missing[:SHOWN])}{more}:"
             " train them before their curves are released"
         )
-    found = {}
-    for name, (losses, manifest) in pairs.items():
-        found[name] = dict(read_json(manifest))
-        if found[name].get("sha256") != sha256(losses):
-            raise UserError(f"{losses} is not what its manifest states: delete it and train it again")
+    return {name: _manifest(losses) for name, (losses, _) in pairs.items()}
+
+
+def _manifest(losses: Path) -> dict[str, Any]:
+    found = dict(read_json(losses.with_suffix(".json")))
+    if found.get("sha256") != sha256(losses):
+        raise UserError(f"{losses} is not what its manifest states: delete it and train it again")
+    return found
+
+
+def _others(parts: Iterable[Part], config: Config) -> dict[str, dict[str, Path]]:
+    """Run -> its branches of which its curve has another training than the one that stands for them -> the losses."""
+    layout = Layout(config)
+    found: dict[str, dict[str, Path]] = {}
+    for part in parts:
+        for run in part.runs:
+            chain = [branch for branch, _ in part.plan.chains[run.name]]
+            paths = dict(zip(chain, trained_together(chain, layout), strict=True))
+            found[run.name] = {branch: path for branch, path in paths.items() if path != layout.branch(branch)}
     return found
 
 
@@ -166,7 +207,7 @@ def _check_text(manifests: dict[str, dict[str, Any]], corpora: dict[str, Any], c
                 )
 
 
-def _plan(parts: Sequence[Part], config: Config) -> dict[str, Any]:
+def _plan(parts: Sequence[Part], others: dict[str, dict[str, Path]], config: Config) -> dict[str, Any]:
     branches = {branch.id: branch for part in parts for branch in part.plan.needed(run.name for run in part.runs)}
     return {
         "runs": {
@@ -176,6 +217,7 @@ def _plan(parts: Sequence[Part], config: Config) -> dict[str, Any]:
                 "steps": run.steps,
                 "identity": identity(run, config),
                 "chain": part.plan.chains[run.name],
+                **({"instances": {b: path.stem for b, path in others[run.name].items()}} if others[run.name] else {}),
             }
             for part in parts
             for run in part.runs
@@ -197,8 +239,8 @@ def _source(known: dict[str, Any]) -> dict[str, Any]:
     return {**known, "source": {key: value for key, value in known["source"].items() if key != "files"}}
 
 
-def _settings(made: Path, config: Config) -> list[str]:
-    """Write the configuration and the files of experiments; returns the names of the latter."""
+def _settings(made: Path, config: Config) -> None:
+    """Write the configuration and the files of experiments."""
     names = [f"experiments-{number}.yaml" for number in range(1, len(config.experiments) + 1)]
     for name, path in zip(names, config.experiments, strict=True):
         (made / name).write_bytes(Path(path).read_bytes())
@@ -206,7 +248,6 @@ def _settings(made: Path, config: Config) -> list[str]:
     stated = config.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude=PLACES)
     text = yaml.safe_dump(without_places({**stated, "experiments": names}), sort_keys=False, allow_unicode=True)
     (made / "config.yaml").write_text(text)
-    return names
 
 
 def without_places(value: Any) -> Any:
@@ -238,35 +279,31 @@ def _stated(made: Path) -> dict[str, dict[str, Any]]:
 # --- the page beside it ------------------------------------------------------------------------------------------
 
 
-def _readme(
-    about: dict[str, Any],
-    manifests: dict[str, dict[str, Any]],
-    corpora: dict[str, Any],
-    curves: pd.DataFrame,
-    parts: Sequence[Part],
-    experiments: list[str],
-    made: Path,
-) -> str:
+def _readme(made: Path, about: dict[str, Any]) -> str:
+    """The page for people, from the other files."""
+    manifests, corpora, plan = (read_json(made / f"{name}.json") for name in ("manifests", "corpora", "plan"))
+    instances = read_json(made / INSTANCES) if (made / INSTANCES).exists() else {}
+    curves = pd.read_parquet(made / "curves.parquet", columns=["run", "validation"])
     counts = curves["run"].value_counts()
+    experiments = sorted((path.name for path in made.glob("experiments-*.yaml")), key=lambda name: (len(name), name))
     return README.format(
         **{key: about[key] for key in ("scale", "seed", "kit")},
         started=about["started"][:16].replace("T", " "),
         finished=about["finished"][:16].replace("T", " "),
         day=about["finished"][:10],
-        runs=sum(len(part.runs) for part in parts),
+        runs=len(plan["runs"]),
         losses=len(curves),
         validations=curves["validation"].nunique(),
         branches=len(manifests),
-        devices=_devices(manifests),
-        versions=_versions(manifests),
+        devices=_devices({**manifests, **instances}),
+        versions=_versions({**manifests, **instances}),
         experiments=", ".join(f"`{name}`" for name in experiments),
         more="".join(row for name, row in MORE.items() if (made / name).exists()),
         licence=LICENCE,
         corpora="\n".join(_corpus_row(name, one) for name, one in corpora.items()),
         table="\n".join(
-            f"| {run.name} | {run.model} | {run.seed} | {run.steps:,} | {counts[run.name]:,} |"
-            for part in parts
-            for run in part.runs
+            f"| {name} | {run['model']} | {run['seed']} | {run['steps']:,} | {counts[name]:,} |"
+            for name, run in plan["runs"].items()
         ),
     )
 

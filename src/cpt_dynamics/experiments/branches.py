@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -99,6 +99,18 @@ def plan(runs: Iterable[Run], config: Config) -> Plan:
             chain = (*chain, (name, run.steps))
         chains[run.name] = chain
     branches = {name: Branch(**{**b, "forks": tuple(sorted(b["forks"]))}) for name, b in made.items()}
+    return Plan(branches, chains)
+
+
+def joined(plans: Iterable[Plan]) -> Plan:
+    """The branches and runs of several plans; a branch that some of them have in common is left where any leaves it."""
+    branches: dict[str, Branch] = {}
+    chains: dict[str, tuple[tuple[str, int], ...]] = {}
+    for one in plans:
+        for name, branch in one.branches.items():
+            forks = {*branch.forks, *(branches[name].forks if name in branches else ())}
+            branches[name] = replace(branch, forks=tuple(sorted(forks)))
+        chains |= one.chains
     return Plan(branches, chains)
 
 

@@ -1,5 +1,6 @@
 """A campaign: the branches of a plan trained stage by stage, in short slots on machines that may start empty."""
 
+import shutil
 import statistics
 import time
 from collections.abc import Callable, Iterable
@@ -97,14 +98,20 @@ def finished(plan: Plan, config: Config) -> set[str]:
     return {branch.id for branch in plan.branches.values() if bundle.finished(branch, config)}
 
 
-def pack(out: Path, chosen: list[Stage], plan: Plan, config: Config, wheels: Path | None) -> dict[str, bundle.Why]:
-    """Write the bundle of what the stages miss, with the stages in it; returns the work, branch -> why."""
+def pack(
+    out: Path, chosen: list[Stage], plan: Plan, config: Config, wheels: Path | None, more: Iterable[Path] = ()
+) -> dict[str, bundle.Why]:
+    """Write the bundle of what the stages miss, with the stages in it; returns the work, branch -> why.
+
+    more: further files of the scale's folder that the plan is made from.
+    """
     path = _stages_path(config)
     expected = times(plan, config).branches
     write_json(path, {"seconds": expected, "stages": [asdict(stage) for stage in chosen]})
-    there = Path("results") / config.scale / path.relative_to(Layout(config).root)
+    there = Path("results") / config.scale
+    files = {str(there / file.relative_to(Layout(config).root)): file for file in [path, *more]}
     branches = [plan.branches[name] for stage in chosen for name in stage.branches]
-    return bundle.pack_work(out, branches, plan, config, wheels, checkpoints=False, more={str(there): path})
+    return bundle.pack_work(out, branches, plan, config, wheels, checkpoints=False, more=files)
 
 
 # --- a stage, on the other machine --------------------------------------------------------------------------------
@@ -158,19 +165,38 @@ class Outcome(NamedTuple):
     failures: list[str]
 
 
+def asked(plan: Plan, home: Iterable[str]) -> set[str]:
+    """Branches whose results the bundle in the working folder is for, but for those that are `home` already."""
+    return unpacked.wanted(plan.branches) - bundle.trained_again() - set(home)
+
+
+def waiting(left: set[str], plan: Plan, config: Config) -> list[int]:
+    """Stages of the bundle in the working folder that have branches of those that are `left`, in their order."""
+    return [stage.number for stage in packed(plan, config) if left.intersection(stage.branches)]
+
+
 def run(
-    number: int, out: Path, until: float, processes: int | None, elsewhere: set[str], plan: Plan, config: Config
+    number: int,
+    out: Path,
+    until: float,
+    processes: int | None,
+    asked: set[str],
+    plan: Plan,
+    config: Config,
+    later: bool = False,
 ) -> Outcome:
     """Train what a stage misses, in the folder of an unpacked bundle, and pack its branches after each that ends.
 
-    until: of `time.monotonic`. elsewhere: branches whose results are home already.
+    until: of `time.monotonic`. asked: branches whose results are wanted. later: another stage was trained in this slot
+    before, so that nothing is begun which is not expected to end in time.
     """
-    asked = unpacked.wanted(plan.branches)
     if config.device.processes > 1:
         raise UserError("device.processes trains a branch in several processes: a campaign trains several branches")
     stage = _stage(number, plan, config)
-    wanted = [name for name in stage.branches if name in asked - bundle.trained_again() - elsewhere]
+    wanted = [name for name in stage.branches if name in asked]
     out.mkdir(parents=True, exist_ok=True)
+    for cut_off in out.glob(f".{config.scale}-stage*.tar.*"):  # a process that was killed left it
+        shutil.rmtree(cut_off, ignore_errors=True)
     here = finished(plan, config)
     _pack_results(out, stage, here.intersection(wanted), plan, config)
     missing = [name for name in with_ancestors(set(wanted) - here, plan) if name not in here]
@@ -181,12 +207,14 @@ def run(
             write_json(_records_path(config), {**records(config), branch: {"device_seconds": round(seconds, 3)}})
             _pack_results(out, stage, finished(plan, config).intersection(wanted), plan, config)
 
-        devices = workers.gpus(config)
-        stated = read_json(_stages_path(config))["seconds"]
-        slot = Slot(until, times(plan, config, stated), done, clock=time.monotonic())
-        branches = [plan.branches[name] for name in missing]
-        failures = workers.train(branches, plan, config, processes or max(1, len(devices)), devices, slot)
-        here = finished(plan, config)
+        expected = times(plan, config, read_json(_stages_path(config))["seconds"])
+        first = [expected.branches[name] for name in missing if plan.branches[name].parent not in missing]
+        if not later or time.monotonic() + expected.start + min(first) <= until:
+            devices = workers.gpus(config)
+            slot = Slot(until, expected, done, clock=time.monotonic(), begun=later)
+            branches = [plan.branches[name] for name in missing]
+            failures = workers.train(branches, plan, config, processes or max(1, len(devices)), devices, slot)
+            here = finished(plan, config)
     left = [name for name in wanted if name not in here]
     return Outcome([name for name in wanted if name in here], left, failures)
 
@@ -243,7 +271,15 @@ def _bytes(names: list[str], plan: Plan, config: Config) -> int:
 def ledger(config: Config) -> Records:
     """Branch -> in which stage, when, on what and how fast it was trained, and from which training of its parent."""
     path = ledger_path(config)
-    return {row["branch"]: row for row in read_json(path)["branches"]} if path.exists() else {}
+    return read_ledger(path) if path.exists() else {}
+
+
+def read_ledger(path: Path) -> Records:
+    """The rows of a ledger by branch."""
+    try:
+        return {row["branch"]: row for row in read_json(path)["branches"]}
+    except (KeyError, TypeError):
+        raise UserError(f"{path} is no ledger: give the ledger.json that `cpt-dynamics campaign merge` wrote") from None
 
 
 def ledger_path(config: Config) -> Path:
@@ -267,7 +303,8 @@ def enter(taken: Records, plan: Plan, config: Config) -> Records:
             "parent": _training_of_parent(losses, plan.branches[name].parent, config),
         }
     known = {**ledger(config), **rows}
-    write_json(ledger_path(config), {"branches": [known[name] for name in plan.branches if name in known]})
+    known = {name: known[name] for name in plan.branches if name in known} | known  # in the order of the plan
+    write_json(ledger_path(config), {"branches": list(known.values())})
     return rows
 
 
