@@ -26,11 +26,11 @@ test: setup ## set up, then check style and types and run the fast tests (one bu
 	@$(MAKE) --no-print-directory lint types
 	@echo "Slow tests are left out (make test-all runs them); a test that is skipped says why below."
 	@# One thread a process: two processes with a thread per core each would fight over the cores.
-	OMP_NUM_THREADS=1 pytest -n $(JOBS) -m 'not slow'
+	OMP_NUM_THREADS=1 pytest -n $(JOBS) --dist worksteal -m 'not slow'
 
 test-all: setup ## the same with the slow tests too
 	@$(MAKE) --no-print-directory lint types
-	OMP_NUM_THREADS=1 pytest -n $(JOBS)
+	OMP_NUM_THREADS=1 pytest -n $(JOBS) --dist worksteal
 
 setup: ## make .venv from requirements.lock; TeX and a C++ compiler where apt-get may install them
 	@scripts/setup.sh

@@ -254,7 +254,8 @@ def test_parts_are_put_into_pages() -> None:
 
 
 def test_help_of_parts_of_commands_is_shown() -> None:
-    assert made.subcommands(made.words(["bench", "--help"])) == ["training", "sharing", "reading", "fit", "areas"]
+    parts = ["training", "together", "sharing", "reading", "fit", "areas"]
+    assert made.subcommands(made.words(["bench", "--help"])) == parts
     assert made.subcommands(made.words(["plan", "--help"])) == []
 
 

@@ -136,6 +136,14 @@ def test_cuda_graphs_need_a_gpu() -> None:
         device.resolve(Device(compile="graphs"))
 
 
+def test_cuda_graphs_take_a_batch_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert device.resolve(Device(compile="graphs")).graphs
+    for parts in ({"micro_batch": 4}, {"processes": 2}):
+        with pytest.raises(UserError, match=r"takes a batch as a whole in one process: set it to auto"):
+            device.resolve(Device.model_validate({"compile": "graphs", **parts}))
+
+
 def test_cuda_graphs_are_asked_of_torch_and_named_in_manifests(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[dict[str, Any]] = []
 

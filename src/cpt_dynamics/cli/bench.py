@@ -1,26 +1,38 @@
 """bench: speed of training, fitting and areas beside what else there is, and what sharing steps saves."""
 
 import argparse
+import contextlib
 import json
 import os
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
 
 from cpt_dynamics import experiments
 from cpt_dynamics.cli.options import add_config, load_config
 from cpt_dynamics.errors import UserError
+from cpt_dynamics.experiments.estimates import scaled
 
+if TYPE_CHECKING:
+    from cpt_dynamics.training.benchmark import Work
+
+WIDEST = 80  # characters of a name in a table; those of a GPU's kernels are longer
 EXACT = 1e-9  # largest relative difference of the areas from their definition
 
 
 def add_bench(parser: argparse.ArgumentParser) -> None:
     what = parser.add_subparsers(dest="what", required=True, metavar="WHAT")
     training = what.add_parser("training", help="tokens per second beside Hugging Face Trainer, run in turn")
-    add_config(training)
-    training.add_argument("--model", help="a model of the configuration (default: the first)")
-    training.add_argument("--steps", type=int, default=60, help="measured steps a round (default: 60)")
-    training.add_argument("--rounds", type=int, default=5, help="rounds of each side (default: 5)")
-    training.add_argument("--json", action="store_true", help="print JSON")
+    _add_work(training, rounds=5)
+    instead = training.add_mutually_exclusive_group()
+    instead.add_argument("--variants", action="store_true", help="instead: what each technique of the kit gains here")
+    instead.add_argument("--profile", action="store_true", help="instead: the operators that take most of a step")
+    together = what.add_parser("together", help="tokens per second of several processes that train on one device")
+    _add_work(together, rounds=1)
+    together.add_argument(
+        "--processes", default="1,2,4", metavar="N,N", help="how many at the same time (default: 1,2,4)"
+    )
     sharing = what.add_parser("sharing", help="steps trained over steps without sharing, for all runs")
     add_config(sharing)
     sharing.add_argument("--json", action="store_true", help="print JSON")
@@ -42,32 +54,107 @@ def add_bench(parser: argparse.ArgumentParser) -> None:
     areas.add_argument("--json", action="store_true", help="print JSON")
 
 
+def _add_work(parser: argparse.ArgumentParser, rounds: int) -> None:
+    add_config(parser)
+    parser.add_argument("--model", help="a model of the configuration (default: the first)")
+    parser.add_argument("--steps", type=int, default=60, help="measured steps a round (default: 60)")
+    parser.add_argument("--rounds", type=int, default=rounds, help=f"rounds of each side (default: {rounds})")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
 def run_bench(options: argparse.Namespace) -> int:
-    kinds = {"training": _training, "sharing": _sharing, "reading": _reading, "fit": _fit, "areas": _areas}
-    result = kinds[options.what](options)
+    kinds = {
+        "training": _training,
+        "together": _together,
+        "sharing": _sharing,
+        "reading": _reading,
+        "fit": _fit,
+        "areas": _areas,
+    }
+    with contextlib.redirect_stdout(sys.stderr):  # for what libraries print
+        result = kinds[options.what](options)
     if options.json:
         print(json.dumps(result, indent=1))
     else:
-        for key, value in result.items():
-            print(f"{key}: {json.dumps(value)}")
+        _show(result)
     if not result.get("max_relative_difference", 0.0) <= EXACT:
         print(f"error: the areas differ from their definition by more than {EXACT:g}", file=sys.stderr)
         return 1
     return 0
 
 
-def _training(options: argparse.Namespace) -> dict[str, Any]:
+def _show(result: dict[str, Any]) -> None:
+    """A table of the sides that were measured in turn, and a line for everything else."""
+    sides: dict[str, dict[str, Any]] = {}
+    for key, value in result.items():
+        if key in ("variants", "processes", "profile"):
+            sides |= value
+        elif isinstance(value, dict) and "flops_per_second" in value:
+            sides[key] = value
+        else:
+            print(f"{key}: {json.dumps(value)}")
+    if sides:
+        rows = [{_HEADS[key]: _cell(key, side[key]) for key in _HEADS if key in side} for side in sides.values()]
+        print("\n" + pd.DataFrame(rows, index=[name[:WIDEST] for name in sides]).to_string())
+
+
+_HEADS = {
+    "tokens_per_second": "tokens/s",
+    "each": "each",
+    "ratio": "ratio",
+    "flops_per_second": "FLOP/s",
+    "utilisation": "utilisation",
+    "peak_memory_bytes": "peak memory",
+    "share": "share",
+}
+
+
+def _cell(key: str, value: float | None) -> str:
+    if value is None:
+        return "not measured"
+    if key in ("utilisation", "share"):
+        return f"{value:.1%}"
+    if key in ("flops_per_second", "peak_memory_bytes"):
+        return scaled(value) + ("B" if key == "peak_memory_bytes" else "")
+    return f"{value:,}"
+
+
+def _work(options: argparse.Namespace) -> "Work":
+    """What `bench training` and `bench together` train."""
     config = load_config(options)
     # Thread pools read this when they are first loaded.
     os.environ["OMP_NUM_THREADS"] = str(config.device.threads)
-    from cpt_dynamics.training.benchmark import compare
+    from cpt_dynamics.training.benchmark import Work
 
     model = options.model or next(iter(config.models))
     if model not in config.models:
         raise UserError(f"there is no model {model!r}: the configuration has {', '.join(config.models)}")
-    if options.steps < 1 or options.rounds < 1:
-        raise UserError("--steps and --rounds must be at least 1")
-    return compare(config, model, options.steps, options.rounds)
+    for name in ("steps", "rounds"):
+        if getattr(options, name) < 1:
+            raise UserError(f"--{name} is {getattr(options, name)}: it must be at least 1")
+    return Work.of(config, model, options.steps)
+
+
+def _training(options: argparse.Namespace) -> dict[str, Any]:
+    work = _work(options)
+    from cpt_dynamics.training import benchmark, together
+
+    if options.profile:
+        return benchmark.profile(work)
+    if not options.variants:
+        return benchmark.compare(work, options.rounds)
+    first = {"first_step_seconds": together.first_steps(work)} if work.numerics.compile else {}
+    return {**benchmark.variants(work, options.rounds), **first}
+
+
+def _together(options: argparse.Namespace) -> dict[str, Any]:
+    counts = [int(word) if word.strip().isdigit() else 0 for word in options.processes.split(",")]
+    if min(counts) < 1:
+        raise UserError(f"--processes is {options.processes!r}: give numbers of processes, such as 1,2,4")
+    work = _work(options)
+    from cpt_dynamics.training.together import together
+
+    return together(work, counts, options.rounds)
 
 
 def _sharing(options: argparse.Namespace) -> dict[str, Any]:

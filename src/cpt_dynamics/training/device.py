@@ -55,6 +55,9 @@ def resolve(device: Device) -> Numerics:
         raise UserError(f"device.compile is {device.compile}, but {missing}: install it or set device.compile to auto")
     if device.compile == "graphs" and name != "cuda":
         raise UserError("device.compile is graphs, which needs a CUDA GPU: set it to auto")
+    if device.compile == "graphs" and (device.processes > 1 or device.micro_batch is not None):
+        # Gradients that are added up would lie in memory that the next part's graph writes to.
+        raise UserError("device.compile is graphs, which takes a batch as a whole in one process: set it to auto")
     if device.compile == "auto" and missing:
         print(f"training runs eagerly, without torch.compile: {missing}", flush=True)
     compiled = device.compile != "off" and not missing
