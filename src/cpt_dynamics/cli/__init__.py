@@ -5,10 +5,9 @@ import importlib
 import signal
 import sys
 from collections.abc import Sequence
-from typing import Any
 
 from cpt_dynamics import __version__
-from cpt_dynamics.errors import UserError
+from cpt_dynamics.errors import UserError, leave
 
 # command -> (module, one line of help), in the order in which data passes through them
 COMMANDS = {
@@ -51,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--version", action="version", version=f"cpt-dynamics {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     if arguments is None:  # as a program, not from within one
-        signal.signal(signal.SIGTERM, _leave)
+        signal.signal(signal.SIGTERM, leave)
     argv = list(sys.argv[1:] if arguments is None else arguments)
     chosen = next((word for word in argv if word in COMMANDS), None)
     for name, (module, line) in COMMANDS.items():
@@ -71,8 +70,3 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
-
-
-def _leave(number: int, _: Any) -> None:
-    signal.signal(number, signal.SIG_IGN)
-    raise SystemExit(128 + number)  # an exception, so that no temporary file is left behind

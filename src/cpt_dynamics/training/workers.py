@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from cpt_dynamics.config import Config
-from cpt_dynamics.errors import UserError
+from cpt_dynamics.errors import UserError, leave
 from cpt_dynamics.experiments import Branch, Plan
 from cpt_dynamics.layout import Layout
 
@@ -177,7 +177,7 @@ def _ended(code: int | None) -> str:
 def _running(slots: list[str | None], plan: Plan, config: Config) -> Iterator[list[_Worker]]:
     """Workers, one a slot; whatever ends the block ends them, too."""
     workers: list[_Worker] = []
-    before = signal.signal(signal.SIGTERM, _leave)
+    before = signal.signal(signal.SIGTERM, leave)
     try:
         for device in slots:
             workers.append(_Worker(device, plan, config))
@@ -191,18 +191,13 @@ def _running(slots: list[str | None], plan: Plan, config: Config) -> Iterator[li
         signal.signal(signal.SIGTERM, before)
 
 
-def _leave(number: int, _: Any) -> None:
-    signal.signal(number, signal.SIG_IGN)
-    raise SystemExit(128 + number)  # an exception, so that no temporary file is left behind
-
-
 # --- in the process of a worker ----------------------------------------------------------------------------------
 
 
 def _work(orders: Connection, plan: Plan, config: Config, device: str | None) -> None:
     """Train the branches that are named over the connection, until it is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to every process; the first one decides
-    signal.signal(signal.SIGTERM, _leave)
+    signal.signal(signal.SIGTERM, leave)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     if device is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = device
