@@ -96,6 +96,16 @@ def test_both_sides_are_timed_alike(work: Work, monkeypatch: pytest.MonkeyPatch)
     assert looks == ["cpu"] * 2 * (2 + work.steps)
 
 
+def test_trainer_leaves_no_other_precision_behind() -> None:
+    before = torch.get_float32_matmul_precision()
+    with training.precision_kept():
+        setattr(torch.backends, "fp32_precision", "tf32")  # noqa: B010  # as Trainer does on a GPU
+        torch.compile(lambda values: values + 1, backend="eager")(torch.ones(2))
+        assert torch.backends.cuda.matmul.fp32_precision == "tf32"
+    assert torch.backends.cuda.matmul.fp32_precision == "none"
+    assert torch.get_float32_matmul_precision() == before
+
+
 @pytest.mark.parametrize("compiled", [False, True])
 @pytest.mark.parametrize("name", ["cpu", "cuda"])
 def test_a_variant_differs_in_what_it_says(name: str, compiled: bool, work: Work) -> None:

@@ -602,6 +602,31 @@ def test_recommended_runs_are_stages_and_come_home_to_a_machine_without_a_gpu(
     assert campaign.ledger(planned()[0]).keys() == branches.keys()
 
 
+def test_what_the_other_machine_lacks_is_said_before_it_trains(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_gpu: None, capsys: Any
+) -> None:
+    trained: list[str] = []
+
+    def train(branches: Iterable[Branch], *_: Any) -> list[str]:
+        trained.extend(branch.id for branch in branches)
+        return []
+
+    monkeypatch.setattr(workers, "train", train)
+    with_recommendations(home)
+    work, out = away(home, tmp_path), tmp_path / "came"
+    capsys.readouterr()
+    assert stage(1, work, out) == 2
+    assert "torch finds no CUDA GPU here" in capsys.readouterr().err
+    assert trained == []
+    monkeypatch.setattr(device, "missing_for_compilation", lambda: "no C++ compiler is found")
+    (home / "config/config.yaml").write_text(yaml.safe_dump({**TINY, "device": {"name": "cpu"}}, sort_keys=False))
+    away(home, tmp_path)
+    capsys.readouterr()
+    assert stage(1, work, out) == 0
+    assert "training runs eagerly, without torch.compile: no C++ compiler is found\n" in capsys.readouterr().out
+    assert trained == list(planned()[1].branches)
+
+
 @pytest.mark.slow
 def test_the_workflow_trains_nothing_that_came_home(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quick: None, no_gpu: None

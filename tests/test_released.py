@@ -19,9 +19,11 @@ from conftest import EXPERIMENTS, REPOSITORY, TINY, write_texts
 from cpt_dynamics import config as configuration
 from cpt_dynamics import experiments
 from cpt_dynamics.analysis import recommendations
+from cpt_dynamics.analysis.origin import origin
 from cpt_dynamics.cli import main
 from cpt_dynamics.config import Config
 from cpt_dynamics.curves import releasing
+from cpt_dynamics.curves.of_figure import of_figure
 from cpt_dynamics.curves.recommended import KNOBS
 from cpt_dynamics.curves.released import CONTENTS, Release, seal
 from cpt_dynamics.errors import UserError
@@ -132,6 +134,18 @@ def test_the_same_results_give_the_same_release(here: Path) -> None:
     assert content(here / "again") == content(here / "data/released/tiny")
     assert main(["release", "--out", "again"]) == 0  # over an earlier one
     assert content(here / "again") == content(here / "data/released/tiny")
+
+
+def test_released_curves_are_known_as_those_that_fits_were_made_from(here: Path) -> None:
+    config = configuration.load([])
+    everything, released = experiments.load(config), Release.open("data/released/tiny")
+    for figure in ("fig02", "recommendations"):
+        runs = [everything.runs[name] for name in everything.runs_of(figure)]
+        curves, schedules = of_figure(figure, everything, config)
+        made_from = origin(figure, curves, schedules, config, everything)
+        assert made_from == origin(figure, *released.curves(runs, config), config, everything)
+        other = curves.assign(loss=curves["loss"] + 1e-9)
+        assert made_from != origin(figure, other, schedules, config, everything)
 
 
 def test_report_and_summary_say_that_curves_are_released(

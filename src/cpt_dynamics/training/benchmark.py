@@ -1,12 +1,13 @@
 """Training speed: beside Hugging Face Trainer, and what each technique of the kit gains."""
 
+import contextlib
 import gc
 import itertools
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any
@@ -388,8 +389,7 @@ def _expert(work: Work, attention: str) -> float:
 def _trainer(work: Work, attention: str, **options: Any) -> float:
     """Seconds of the median step of Hugging Face Trainer."""
     spec, clock = work.config.optimizer, Clock(work)
-    # Trainer sets the precision of float32 products for the whole process.
-    with torch.backends.flags(fp32_precision="none"), tempfile.TemporaryDirectory() as folder:
+    with precision_kept(), tempfile.TemporaryDirectory() as folder:
         arguments = TrainingArguments(
             output_dir=folder,
             max_steps=SKIPPED + work.steps,
@@ -412,3 +412,18 @@ def _trainer(work: Work, attention: str, **options: Any) -> float:
             model=work.start(attention), args=arguments, train_dataset=_Sequences(work), callbacks=[_Ticks(clock)]
         ).train()
     return clock.step()
+
+
+@contextlib.contextmanager
+def precision_kept() -> Iterator[None]:
+    """Set the precision of float32 products back, which Trainer sets for the whole process.
+
+    Whatever is compiled meanwhile writes it down for CUDA's products by themselves, too.
+    """
+    products = torch.backends.cuda.matmul
+    before = products.fp32_precision
+    try:
+        with torch.backends.flags(fp32_precision="none"):
+            yield
+    finally:
+        products.fp32_precision = before

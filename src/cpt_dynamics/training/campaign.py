@@ -210,6 +210,9 @@ def run(
         expected = times(plan, config, read_json(_stages_path(config))["seconds"])
         first = [expected.branches[name] for name in missing if plan.branches[name].parent not in missing]
         if not later or time.monotonic() + expected.start + min(first) <= until:
+            from cpt_dynamics.training import device  # torch takes seconds
+
+            device.resolve(config.device)  # says what is wrong or lacking here, not in the log of every branch alone
             devices = workers.gpus(config)
             slot = Slot(until, expected, done, clock=time.monotonic(), begun=later)
             branches = [plan.branches[name] for name in missing]
