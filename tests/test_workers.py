@@ -20,6 +20,7 @@ from cpt_dynamics import config as configuration
 from cpt_dynamics import experiments
 from cpt_dynamics.cli import main
 from cpt_dynamics.config import Config
+from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments import Plan
 from cpt_dynamics.files import read_json, read_table
 from cpt_dynamics.layout import BRANCH_SCHEMA, Layout
@@ -202,6 +203,39 @@ sys.meta_path.insert(0, Watch())
     seen = (world / "seen.txt").read_text().split()
     assert sorted(seen) == ["4", "4", "7"][: len(seen)]
     assert "7" in seen
+
+
+def ends_after_an_order(orders: Any, *_: Any) -> None:
+    """In place of a worker that met an error after which it cannot go on: it takes a while to be gone."""
+    name = orders.recv()
+    orders.send((f"{name}: process {os.getpid()}", True))
+    time.sleep(0.3)
+
+
+def test_what_comes_after_an_error_that_ends_a_worker_has_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "_work", ends_after_an_order)
+    worker = workers._Worker(None, None, None)  # type: ignore[arg-type]
+    answers = []
+    for branch in ("first", "second"):
+        worker.start(branch)
+        assert worker.connection.poll(60)
+        answers.append(worker.result())
+    assert [name for name, _ in answers] == ["first", "second"]
+    said = [str(error).split(": process ") for _, error in answers]
+    assert [name for name, _ in said] == ["first", "second"]  # no order was lost
+    assert said[0][1] != said[1][1]
+
+
+def test_only_a_mistake_that_the_kit_found_lets_a_worker_live(capsys: pytest.CaptureFixture[str]) -> None:
+    def raising(error: Exception | None) -> None:
+        if error:
+            raise error
+
+    assert workers._caught(raising, None) == (None, False)
+    assert workers._caught(raising, UserError("the loss is not finite")) == ("the loss is not finite", False)
+    broken = workers._caught(raising, RuntimeError("CUDA error: an illegal memory access\nwas encountered"))
+    assert broken == ("RuntimeError: CUDA error: an illegal memory access was encountered", True)
+    assert "Traceback" in capsys.readouterr().err
 
 
 # --- killed ------------------------------------------------------------------------------------------------------

@@ -15,22 +15,30 @@ from cpt_dynamics.training.loop import Trainer
 from cpt_dynamics.training.text import Text
 from cpt_dynamics.versions import machine, versions
 
+Opened = dict[tuple[str, ...], Trainer]  # by the corpora that branches read besides those of the configuration's roles
 
-def train(branches: Iterable[Branch], plan: Plan, config: Config, skip_done: bool = False) -> None:
+
+def train(
+    branches: Iterable[Branch], plan: Plan, config: Config, skip_done: bool = False, opened: Opened | None = None
+) -> None:
     """Train branches one after another in this process, or in all those that torchrun has started for it.
 
     Each writes `branches/<id>.parquet` (step, lr, tokens, validation, loss, bits_per_byte) and its manifest.
     With `skip_done`, a branch whose files exist and were made from the present text and weights is left as it is.
+    `opened` keeps text and validation sets for the next call with the same plan and configuration.
     """
     branches = list(branches)
     with distributed.together(config, [branch.run for branch in branches]):
-        _train(branches, plan, config, skip_done)
+        _train(branches, plan, config, skip_done, {} if opened is None else opened)
 
 
-def _train(branches: Sequence[Branch], plan: Plan, config: Config, skip_done: bool) -> None:
+def _train(branches: Sequence[Branch], plan: Plan, config: Config, skip_done: bool, opened: Opened) -> None:
     layout = Layout(config)
-    own = dict.fromkeys(name for branch in branches for name in branch.run.corpora)
-    trainer = open_trainer(plan, config, list(own))
+    read = dict.fromkeys(name for branch in branches for name in branch.run.corpora)
+    own = tuple(name for name in read if name not in config.trained())
+    if own not in opened:
+        opened[own] = open_trainer(plan, config, own)
+    trainer = opened[own]
     for branch in branches:
         text = {
             name: trainer.streams[name].index["sha256"]

@@ -161,7 +161,10 @@ class _Worker:
         branch, self.branch = self.branch, None
         self.seconds = time.monotonic() - self.began
         try:
-            return branch, self.connection.recv()
+            error, ends = self.connection.recv()
+            if ends:
+                self.process.join()
+            return branch, error
         except (EOFError, OSError):
             self.process.join()
             return branch, f"its process {_ended(self.process.exitcode)}"
@@ -203,28 +206,31 @@ def _work(orders: Connection, plan: Plan, config: Config, device: str | None) ->
         os.environ["CUDA_VISIBLE_DEVICES"] = device
     from cpt_dynamics.training import branch as training  # imports torch, which settles on the devices it can see
 
-    layout = Layout(config)
-    while True:
+    layout, opened, ends = Layout(config), training.Opened(), False
+    while not ends:
         try:
             name = orders.recv()
         except EOFError:
             return
         with _printing_to(log_of(name, layout)):
-            error = _caught(training.train, [plan.branches[name]], plan, config, skip_done=True)
-        orders.send(error)
+            error, ends = _caught(training.train, [plan.branches[name]], plan, config, skip_done=True, opened=opened)
+        orders.send((error, ends))
 
 
-def _caught(call: Callable[..., None], *arguments: Any, **options: Any) -> str | None:
-    """Call; returns None, or one line on what went wrong, of which more is printed."""
+def _caught(call: Callable[..., None], *arguments: Any, **options: Any) -> tuple[str | None, bool]:
+    """Call; returns None or one line on what went wrong, of which more is printed, and whether this process must end.
+
+    After an error of CUDA a process can use the GPU no more: only a mistake that the kit has found itself lets it live.
+    """
     try:
         call(*arguments, **options)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr, flush=True)
-        return str(error)
+        return str(error), False
     except Exception as error:  # one failed branch must not end the others
         traceback.print_exc()
-        return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
-    return None
+        return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}", True
+    return None, False
 
 
 def _end_with_parent() -> None:
