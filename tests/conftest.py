@@ -1,8 +1,10 @@
 """A small world of text, configuration and experiments that tests train in."""
 
+import contextlib
 import os
 import random
-from collections.abc import Callable
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 import yaml
 
 from cpt_dynamics import config as configuration
+from cpt_dynamics.cli import main
 from cpt_dynamics.config import Config
 
 REPOSITORY = Path(__file__).parents[1]
@@ -114,3 +117,26 @@ def tiny(world: Path) -> Config:
 
 def pytest_configure(config: pytest.Config) -> None:
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+
+@contextlib.contextmanager
+def small_file_system(folder: Path, size: str) -> Iterator[Path]:
+    """A new folder with an empty file system of `size`, such as `1m`; skips the test where none can be mounted."""
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("mounting a small file system needs root")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def refused(arguments: list[str], capsys: Any) -> str:
+    """The one line with which a command refuses."""
+    capsys.readouterr()
+    assert main(arguments) == 2
+    line: str = capsys.readouterr().err
+    assert line.startswith("error: ")
+    assert line.count("\n") == 1
+    return line

@@ -1,7 +1,6 @@
 """Scales side by side: what a release says of its fits, what is compared, and the section of the report."""
 
 import json
-import os
 import re
 import shutil
 import signal
@@ -14,8 +13,9 @@ from typing import Any
 import pandas as pd
 import pytest
 import yaml
-from conftest import REPOSITORY
+from conftest import REPOSITORY, refused, small_file_system
 from released_scale import release, sealed
+from test_workflow import snakemake
 
 from cpt_dynamics import config as configuration
 from cpt_dynamics import experiments, reporting
@@ -85,16 +85,6 @@ def sealed_again(folder: Path) -> None:
 
 def content(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
-
-
-def refused(arguments: list[str], capsys: Any) -> str:
-    """The one line with which a command refuses."""
-    capsys.readouterr()
-    assert main(arguments) == 2
-    line: str = capsys.readouterr().err
-    assert line.startswith("error: ")
-    assert line.count("\n") == 1
-    return line
 
 
 # --- what a release says of its fits ------------------------------------------------------------------------------
@@ -177,19 +167,12 @@ def test_a_killed_command_leaves_the_release_as_it_was(here: Path) -> None:
 
 
 def test_a_full_disk_is_one_line_and_leaves_the_release_as_it_was(here: Path, capsys: Any) -> None:
-    small = here / "small"
-    small.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(small)], capture_output=True)
-    if mounted.returncode:
-        pytest.skip("mounting a small file system needs root")
-    try:
+    with small_file_system(here / "small", "3m") as small:
         shutil.copytree(here / "data/released/mine", small / "mine")
         before = content(small / "mine")
         assert "no space left" in refused(["release", "--results", "--out", str(small / "mine")], capsys)
         assert content(small / "mine") == before
         assert [path.name for path in small.iterdir()] == ["mine"]
-    finally:
-        subprocess.run(["umount", "-l", str(small)], check=True)
 
 
 def test_damaged_results_are_named_in_one_line(with_cpu: Path, capsys: Any) -> None:
@@ -345,17 +328,6 @@ def test_without_another_scale_there_is_no_section(here: Path) -> None:
     assert r"\HasAgreementfalse" in macros.as_latex({}, [])
     files = reporting.sources(material.config, experiments.load(material.config))
     assert "agreement.pdf" not in {path.name for path in files}
-
-
-def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        ["snakemake", "--cores", "1", *arguments],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
 
 
 def test_the_workflow_compares_where_another_scale_is_released(with_cpu: Path) -> None:

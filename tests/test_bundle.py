@@ -18,7 +18,7 @@ from typing import Any
 import pandas as pd
 import pytest
 import yaml
-from conftest import CONSTANT, EXPERIMENTS, REPOSITORY, TINY
+from conftest import CONSTANT, EXPERIMENTS, REPOSITORY, TINY, small_file_system
 from test_workflow import copy, idle, jobs, snakemake
 
 from cpt_dynamics import __version__, experiments
@@ -354,13 +354,8 @@ def test_what_is_missing_at_home_is_one_line(home: Path, capsys: Any) -> None:
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 256 KiB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)], capture_output=True)
-    if mounted.returncode:
-        pytest.skip("mounting a small file system needs root")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
+    with small_file_system(tmp_path / "disk", "256k") as folder:
+        yield folder
 
 
 def test_a_full_disk_is_one_line_and_leaves_nothing(home: Path, small_disk: Path, capsys: Any) -> None:

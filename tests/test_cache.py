@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from conftest import small_file_system
 
 from cpt_dynamics.corpora import cache
 from cpt_dynamics.errors import UserError
@@ -37,12 +38,8 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def small_disk(root: Path) -> Iterator[Path]:
     """The cache on a file system of 1 MiB."""
-    root.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(root)], capture_output=True)
-    if mounted.returncode:
-        pytest.skip("mounting a small file system needs root")
-    yield root
-    subprocess.run(["umount", "-l", str(root)], check=True)
+    with small_file_system(root, "1m") as folder:
+        yield folder
 
 
 def digest(raw: bytes) -> str:

@@ -23,6 +23,7 @@ from typing import Any
 
 import pytest
 import yaml
+from conftest import small_file_system
 
 from cpt_dynamics.cli import main
 from cpt_dynamics.config import Config, Http
@@ -425,12 +426,8 @@ def test_a_wrong_digest_is_refused_and_nothing_is_left(site: Site, root: Path) -
 @pytest.fixture
 def small_disk(root: Path) -> Iterator[Path]:
     """The cache on a file system of 1 MiB."""
-    root.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(root)], capture_output=True)
-    if mounted.returncode:
-        pytest.skip("mounting a small file system needs root")
-    yield root
-    subprocess.run(["umount", "-l", str(root)], check=True)
+    with small_file_system(root, "1m") as folder:
+        yield folder
 
 
 def test_a_full_disk_is_one_line_and_the_next_run_goes_on(site: Site, small_disk: Path) -> None:

@@ -19,6 +19,7 @@ import pytest
 import tokenizers
 import yaml
 import zstandard
+from conftest import small_file_system
 from hub_server import Hub, Repository, running
 from tokenizers import models, pre_tokenizers
 
@@ -360,12 +361,7 @@ def test_two_processes_download_once(
 
 
 def test_a_full_disk_is_said(hub: Hub, client: Client, name: str, tmp_path: Path) -> None:
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(disk)]
-    if subprocess.run(mount, capture_output=True).returncode:
-        pytest.skip("a small file system cannot be mounted here")
-    try:
+    with small_file_system(tmp_path / "disk", "256k") as disk:
         commit = hub.dataset(name).commit({"x.jsonl": jsonl(texts(0, 9000))})
         spec = {**SOURCE, "repository": name, "revision": commit}
         environment = {"CPT_DYNAMICS_CACHE": str(disk / "cache")}
@@ -375,8 +371,6 @@ def test_a_full_disk_is_said(hub: Hub, client: Client, name: str, tmp_path: Path
         assert subprocess.run(["mount", "-o", "remount,size=64m", str(disk)]).returncode == 0
         path = client.call("fetch", spec=spec, environment=environment)["result"]
         assert pq.read_table(path)["text"].to_pylist() == texts(0, 9000)
-    finally:
-        subprocess.run(["umount", "-l", str(disk)], check=True)
 
 
 CONFIGURATION = """\

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import EXPERIMENTS, REPOSITORY, TINY, write_texts
+from conftest import EXPERIMENTS, REPOSITORY, TINY, refused, small_file_system, write_texts
 
 from cpt_dynamics import config as configuration
 from cpt_dynamics import experiments
@@ -178,16 +178,6 @@ def test_versions_of_fits_are_those_of_this_machine(clone: Path, monkeypatch: py
 # --- what is not released -----------------------------------------------------------------------------------------
 
 
-def refused(arguments: list[str], capsys: Any) -> str:
-    """The one line with which a command refuses."""
-    capsys.readouterr()
-    assert main(arguments) == 2
-    line: str = capsys.readouterr().err
-    assert line.startswith("error: ")
-    assert line.count("\n") == 1
-    return line
-
-
 def test_unfinished_work_is_named(here: Path, capsys: Any) -> None:
     before = content(here / "data/released/tiny")
     config = configuration.load([])
@@ -273,13 +263,8 @@ def test_a_killed_release_leaves_the_one_before(here: Path) -> None:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    folder = tmp_path / "small"
-    folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24k", "tmpfs", str(folder)], capture_output=True)
-    if mounted.returncode:
-        pytest.skip("mounting a small file system needs root")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
+    with small_file_system(tmp_path / "small", "24k") as folder:
+        yield folder
 
 
 def test_a_full_disk_is_one_line_and_leaves_nothing(here: Path, small_disk: Path, capsys: Any) -> None:

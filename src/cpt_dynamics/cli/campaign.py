@@ -6,6 +6,7 @@ import fcntl
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 from cpt_dynamics.cli import text
@@ -270,7 +271,9 @@ def _run(options: argparse.Namespace) -> int:
                 numbers = [_number(stage) for stage in options.stages]
             if not numbers:
                 print("all stages are done")
-            return _run_stages(numbers, left, out, until, options.processes, asked, plan, config)
+            settled = {"out": out, "until": until, "processes": options.processes}
+            train = partial(campaign.run, **settled, asked=asked, plan=plan, config=config)
+            return _run_stages(numbers, left, out, train)
 
 
 def _number(stage: str) -> int:
@@ -279,20 +282,11 @@ def _number(stage: str) -> int:
     return int(stage)
 
 
-def _run_stages(
-    numbers: list[int],
-    untrained: list[int],
-    out: Path,
-    until: float,
-    processes: int | None,
-    asked: set[str],
-    plan: Plan,
-    config: Config,
-) -> int:
+def _run_stages(numbers: list[int], untrained: list[int], out: Path, train: Callable[..., campaign.Outcome]) -> int:
     """Train stages one after another; returns 1 if a branch failed."""
     failed, more, later = False, False, False
     for number in numbers:
-        done, left, failures = campaign.run(number, out, until, processes, asked, plan, config, later)
+        done, left, failures = train(number, later=later)
         for line in failures:
             print(f"failed: {line}")
         if done or not later:

@@ -41,7 +41,7 @@ def _train(branches: Sequence[Branch], plan: Plan, config: Config, skip_done: bo
     trainer = opened[own]
     for branch in branches:
         text = {
-            name: trainer.streams[name].index["sha256"]
+            name: trainer.text.streams[name].index["sha256"]
             for name in dict.fromkeys([*config.trained(), *branch.run.corpora])
         }
         inputs = {"text": text, "weights": weights_digest(config.models[branch.run.model])}
@@ -100,7 +100,7 @@ def open_trainer(plan: Plan, config: Config, corpora: Sequence[str] = ()) -> Tra
         sets[name] = ValidationSet.open(name, held_out, lengths, size, config, numerics.device)
     vocabulary = int(next(iter(streams.values())).index["vocabulary"])
     text = Text(streams, numerics.device)
-    return Trainer(config, plan, numerics, streams, text, vocabulary, sets, layout.root)
+    return Trainer(config, plan, numerics, text, vocabulary, sets, layout.root)
 
 
 def epochs(run: Run, trainer: Trainer) -> dict[str, float]:
@@ -108,7 +108,7 @@ def epochs(run: Run, trainer: Trainer) -> dict[str, float]:
     seen: dict[str, float] = {}
     for first, phase in run.stretches:
         size = (phase.batch.sequences, phase.batch.length)
-        more = batches.epochs(trainer.streams, dict(phase.mixture), first, first + phase.steps - 1, *size)
+        more = batches.epochs(trainer.text.streams, dict(phase.mixture), first, first + phase.steps - 1, *size)
         for name, share in more.items():
             seen[name] = round(seen.get(name, 0.0) + share, 4)
     return seen

@@ -14,7 +14,6 @@ from tqdm import tqdm
 from transformers import PreTrainedModel
 
 from cpt_dynamics.config import Config
-from cpt_dynamics.corpora.tokens import Tokens
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments import Branch, Plan, Run
 from cpt_dynamics.experiments.branches import data_stretches, prefix_digest, saved_steps
@@ -70,15 +69,11 @@ class Step:
 
 @dataclass
 class Trainer:
-    """What all branches of a process share: text, validation sets, compiled functions, checkpoints.
-
-    streams : the token files by corpus, from which the batches of `text` are
-    """
+    """What all branches of a process share: text, validation sets, compiled functions, checkpoints."""
 
     config: Config
     plan: Plan
     numerics: Numerics
-    streams: dict[str, Tokens]
     text: Text
     vocabulary: int
     sets: dict[str, ValidationSet]
@@ -95,7 +90,7 @@ class Trainer:
     def key(self, run: Run, step: int) -> str:
         """Name of the checkpoint of a run after a step."""
         used = {corpus for _, data in data_stretches(run, step) for corpus, _ in data[0]}
-        text = {name: self.streams[name].index["sha256"] for name in sorted(used)}
+        text = {name: self.text.streams[name].index["sha256"] for name in sorted(used)}
         more = [self.numerics.describe(), text, self.vocabulary]
         if weights := weights_digest(self.config.models[run.model]):
             more.append(weights)
