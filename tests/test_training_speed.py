@@ -84,23 +84,23 @@ def test_no_token_sees_those_after_it() -> None:
     assert not torch.equal(before[:, 5:], after[:, 5:])
 
 
-def test_every_shape_is_compiled_however_many_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_shape_is_compiled_however_many_there_are() -> None:
     from torch._dynamo import config as dynamo
 
-    monkeypatch.setattr(dynamo, "recompile_limit", 8)
-    monkeypatch.setattr(dynamo, "fail_on_recompile_limit_hit", False)
     was = torch.are_deterministic_algorithms_enabled()
-    device.prepare(device.Numerics("cpu", "float32", True, torch.get_num_threads()))
-    try:
-        torch._dynamo.reset()
-        counters.clear()
-        compiled = torch.compile(TokenLoss(small(), "float32"), dynamic=False, backend="eager")
-        for sequences in range(1, 13):
-            compiled(random_batch(sequences))
-        assert counters["stats"]["unique_graphs"] == 12
-    finally:
-        torch.use_deterministic_algorithms(was)
-        torch._dynamo.reset()
+    # Not monkeypatch: it deletes what it cannot find in the module's dictionary, and torch then has no such setting.
+    with dynamo.patch(recompile_limit=8, fail_on_recompile_limit_hit=False):
+        device.prepare(device.Numerics("cpu", "float32", True, torch.get_num_threads()))
+        try:
+            torch._dynamo.reset()
+            counters.clear()
+            compiled = torch.compile(TokenLoss(small(), "float32"), dynamic=False, backend="eager")
+            for sequences in range(1, 13):
+                compiled(random_batch(sequences))
+            assert counters["stats"]["unique_graphs"] == 12
+        finally:
+            torch.use_deterministic_algorithms(was)
+            torch._dynamo.reset()
 
 
 def test_losses_are_read_when_they_are_needed(tiny: Config) -> None:
