@@ -419,6 +419,14 @@ def test_a_slot_that_is_too_short_goes_on_in_the_next(
     assert stage(1, work, out, "--done", str(campaign.ledger_path(config))) == 0
     assert list(out.iterdir()) == []
     assert set(campaign.ledger(config)) == set(plan.branches)
+    # What was trained from another text is not home.
+    rows = read_json(campaign.ledger_path(config))["branches"]
+    for row in rows:
+        row["text"] = {name: digest[::-1] for name, digest in row["text"].items()}
+    write_json(tmp_path / "other.json", {"branches": rows})
+    capsys.readouterr()
+    assert stage(1, work, out, "--minutes", "0.1", "--done", str(tmp_path / "other.json")) == 0
+    assert "stage 1: 1 branches done, 4 left" in capsys.readouterr().out
 
 
 def test_results_are_divided_into_files_below_the_limit(

@@ -259,7 +259,7 @@ def _run(options: argparse.Namespace) -> int:
         with contextlib.chdir(parts.unpacked(options.work)):
             config = load_config(argparse.Namespace(configfile=[]))
             _, plan = with_recommended(config)
-            asked = campaign.asked(plan, home)
+            asked = campaign.asked(plan, config, home)
             left = campaign.waiting(asked - campaign.finished(plan, config), plan, config)
             if not options.stages:
                 print(f"stages that are left: {', '.join(map(str, left)) or 'none'}")

@@ -165,9 +165,14 @@ class Outcome(NamedTuple):
     failures: list[str]
 
 
-def asked(plan: Plan, home: Iterable[str]) -> set[str]:
-    """Branches whose results the bundle in the working folder is for, but for those that are `home` already."""
-    return unpacked.wanted(plan.branches) - bundle.trained_again() - set(home)
+def asked(plan: Plan, config: Config, rows: Records) -> set[str]:
+    """Branches whose results the bundle in the working folder is for, but for those that are home already.
+
+    rows: of the ledger at home. A row counts if its branch was trained from the text and weights that are here.
+    """
+    wanted = unpacked.wanted(plan.branches) - bundle.trained_again()
+    known = {name: plan.branches[name] for name in wanted if name in rows}
+    return wanted - {name for name, branch in known.items() if bundle.other_input(rows[name], branch, config) is None}
 
 
 def waiting(left: set[str], plan: Plan, config: Config) -> list[int]:
@@ -302,6 +307,8 @@ def enter(taken: Records, plan: Plan, config: Config) -> Records:
             "device": manifest["numerics"]["device"],
             "seconds": manifest["wall_seconds"],
             "tokens_per_second": manifest["tokens_per_second"],
+            "text": manifest["text"],
+            "weights": manifest.get("weights"),
             "started_from": manifest.get("started_from"),
             "parent": _training_of_parent(losses, plan.branches[name].parent, config),
         }
