@@ -22,6 +22,8 @@ def run_why(options: argparse.Namespace) -> int:
         "snakemake",
         "--dry-run",
         "--nocolor",
+        "--quiet",  # the profile keeps reasons off the screen
+        "host",
         "--cores",
         "1",
         *([options.target] if options.target else []),
