@@ -1,8 +1,10 @@
 """The benchmarks run both sides and report what they say; no time is asserted."""
 
+import itertools
 import json
 import os
 import signal
+import time
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -153,6 +155,41 @@ def test_variants_take_the_same_steps(work: Work, monkeypatch: pytest.MonkeyPatc
     assert [step.optimizer.param_groups[0]["fused"] for step in steps] == [True, True, True, False, True]
 
 
+def test_no_round_is_begun_that_would_not_end_in_time(
+    world: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    times = itertools.count(0, 20)  # seconds: two looks a round, and one before the first
+    monkeypatch.setattr(time, "monotonic", lambda: float(next(times)))
+    size = ["--steps", "1", "--rounds", "9", "--json"]
+    assert main(["bench", "training", *size, "--minutes", "2"]) == 0
+    printed = capfd.readouterr()
+    result = json.loads(printed.out)
+    assert result["rounds"] == len(result["kit"]["rounds"]) == len(result["trainer_eager"]["rounds"]) == 3
+    assert "no time for round 4 of 9" in printed.err
+
+
+def test_a_side_that_fails_leaves_the_others(
+    world: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: Any, **__: Any) -> float:
+        raise torch.OutOfMemoryError("no memory\nfor this")
+
+    monkeypatch.setattr(training, "_trainer", fail)
+    size = ["bench", "training", "--steps", "1", "--rounds", "2"]
+    assert main([*size, "--json"]) == 0
+    result = json.loads(capfd.readouterr().out)
+    assert len(result["kit"]["rounds"]) == 2
+    assert result["trainer_eager"] == {"failed": "OutOfMemoryError: no memory for this"}
+    assert "ratio_eager" not in result
+    assert main(size) == 0
+    lines = capfd.readouterr().out.splitlines()
+    assert "trainer_eager failed: OutOfMemoryError: no memory for this" in lines
+    assert lines[-1].split()[0] == "kit"
+    monkeypatch.setattr(Variant, "seconds", fail)
+    with pytest.raises(torch.OutOfMemoryError):
+        main(size)
+
+
 def test_variants_are_beside_the_kit_as_configured(world: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bench", "training", "--variants", "--steps", "1", "--rounds", "1", "--json"]) == 0
     result = json.loads(capsys.readouterr().out)
@@ -274,6 +311,7 @@ def test_processes_do_not_wait_for_one_that_is_gone(
         (["together", "--steps", "0"], "--steps is 0"),
         (["together", "--model", "huge"], "there is no model 'huge'"),
         (["training", "--rounds", "0"], "--rounds is 0"),
+        (["training", "--minutes", "0"], "--minutes is 0"),
     ],
 )
 def test_what_cannot_be_trained_is_said(

@@ -429,6 +429,88 @@ def test_a_slot_that_is_too_short_goes_on_in_the_next(
     assert "stage 1: 1 branches done, 4 left" in capsys.readouterr().out
 
 
+def failing(names: set[str]) -> Callable[..., list[str]]:
+    """In place of `workers.train`: some branches fail, and keep back what starts from them."""
+
+    def train(branches: Iterable[Branch], plan: Plan, config: Config, *rest: Any) -> list[str]:
+        *_, watch = rest
+        lost: list[str] = []
+        for branch in branches:
+            if branch.parent in lost:
+                lost.append(branch.id)
+                continue
+            watch.started(branch.id)
+            log = workers.log_of(branch.id, Layout(config))
+            log.parent.mkdir(parents=True, exist_ok=True)
+            log.write_text(f"{'.' * campaign.LOG}{branch.run.name} is over")
+            if branch.id in names:
+                lost.append(branch.id)
+            else:
+                training.train([branch], plan, config, skip_done=True)
+            watch.ended(branch.id, done=branch.id not in names)
+        return lost
+
+    return train
+
+
+def test_a_stage_in_which_all_fails_ends_the_slot(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    _, plan = planned()
+    name = ids(plan)
+    work, out = away(home, tmp_path, two_stages(home, monkeypatch)), tmp_path / "came"
+    run = ["campaign", "run", "next", "--work", str(work), "--out", str(out)]
+    monkeypatch.setattr(workers, "train", failing({name["trunk"]}))
+    capsys.readouterr()
+    assert main(run) == 1
+    said = capsys.readouterr().out
+    assert "stage 1: 0 branches done, 3 left" in said
+    assert "none after it is begun" in said
+    assert "stage 2" not in said
+    (log,) = out.iterdir()
+    assert log.name == "tiny-stage01.log"
+    head, printed = log.read_text().splitlines()
+    assert head == f"--- {name['trunk']}"
+    assert printed.endswith("trunk is over")
+    assert len(printed) == campaign.LOG
+    # Where some of it could be trained, the slot goes on.
+    monkeypatch.setattr(workers, "train", failing({name["fork"]}))
+    assert main(run) == 1
+    said = capsys.readouterr().out
+    assert "stage 1: 2 branches done, 1 left" in said
+    assert "stage 2: 2 branches done, 0 left" in said
+    assert {path.name for path in out.iterdir()} == {"tiny-stage01.log", "tiny-stage01-1.tar", "tiny-stage02-1.tar"}
+    assert log.read_text().startswith(f"--- {name['fork']}\n")
+    # When all is well nothing tells of failures.
+    monkeypatch.setattr(workers, "train", failing(set()))
+    assert main(run) == 0
+    assert not log.exists()
+
+
+def test_what_is_begun_goes_by_the_speed_measured_in_the_slot(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, plan = planned()
+    trunk, fork = (plan.branches[ids(plan)[run]] for run in ("trunk", "fork"))
+    seen: list[float] = []
+
+    def train(branches: Iterable[Branch], plan: Plan, config: Config, *rest: Any) -> list[str]:
+        *_, watch = rest
+        seen.append(watch.expected.branches[fork.id])
+        in_this_process([trunk], plan, config, 1, [], watch)
+        seen.append(watch.expected.branches[fork.id])
+        manifest = read_json(Layout(config).branch(trunk.id).with_suffix(".json"))
+        seen.append((fork.run.tokens(fork.last) - fork.run.tokens(fork.first)) / manifest["tokens_per_second"])
+        return []
+
+    work, out = away(home, tmp_path), tmp_path / "came"
+    monkeypatch.setattr(workers, "train", train)
+    assert stage(1, work, out) == 0
+    stated, later, measured = seen
+    assert stated != later
+    assert later == pytest.approx(measured)
+
+
 def test_results_are_divided_into_files_below_the_limit(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quick: None, capsys: Any
 ) -> None:

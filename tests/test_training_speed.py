@@ -1,5 +1,6 @@
 """What makes training fast changes nothing that is measured."""
 
+import gc
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,26 @@ def test_every_shape_is_compiled_however_many_there_are() -> None:
         finally:
             torch.use_deterministic_algorithms(was)
             torch._dynamo.reset()
+
+
+def test_a_second_branch_takes_what_the_first_has_compiled() -> None:
+    def train(base: float) -> None:
+        model = build(SHAPE, 90, SIZE.model_copy(update={"rope_base": base}), 0)
+        loss = torch.compile(TokenLoss(model, "float32"), dynamic=False, backend="eager")
+        loss(random_batch()).backward()
+        with torch.no_grad():
+            loss(random_batch())
+
+    torch._dynamo.reset()
+    counters.clear()
+    train(10000.0)
+    graphs = counters["stats"]["unique_graphs"]
+    assert graphs == 2  # one with gradients and one without
+    for base in (10000.0, 500.0):
+        gc.collect()  # the model of the branch before is gone
+        train(base)
+    assert counters["stats"]["unique_graphs"] == graphs
+    torch._dynamo.reset()
 
 
 def test_losses_are_read_when_they_are_needed(tiny: Config) -> None:

@@ -206,10 +206,10 @@ sys.meta_path.insert(0, Watch())
 
 
 def ends_after_an_order(orders: Any, *_: Any) -> None:
-    """In place of a worker that met an error after which it cannot go on: it takes a while to be gone."""
+    """In place of a worker that met an error after which it cannot go on: it waits for ever to be gone."""
     name = orders.recv()
     orders.send((f"{name}: process {os.getpid()}", True))
-    time.sleep(0.3)
+    time.sleep(10**6)
 
 
 def test_what_comes_after_an_error_that_ends_a_worker_has_another(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -236,6 +236,13 @@ def test_only_a_mistake_that_the_kit_found_lets_a_worker_live(capsys: pytest.Cap
     broken = workers._caught(raising, RuntimeError("CUDA error: an illegal memory access\nwas encountered"))
     assert broken == ("RuntimeError: CUDA error: an illegal memory access was encountered", True)
     assert "Traceback" in capsys.readouterr().err
+    said, _ = workers._caught(
+        raising, RuntimeError(f"in a subprocess: {'at some line, ' * 99}no such file as Python.h")
+    )
+    assert said is not None
+    assert said.startswith("RuntimeError: in a subprocess: at some line")
+    assert said.endswith("at some line, no such file as Python.h")
+    assert len(said) < 450
 
 
 # --- killed ------------------------------------------------------------------------------------------------------

@@ -3,8 +3,10 @@
 import argparse
 import contextlib
 import json
+import math
 import os
 import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -25,6 +27,13 @@ def add_bench(parser: argparse.ArgumentParser) -> None:
     what = parser.add_subparsers(dest="what", required=True, metavar="WHAT")
     training = what.add_parser("training", help="tokens per second beside Hugging Face Trainer, run in turn")
     _add_work(training, rounds=5)
+    training.add_argument(
+        "--minutes",
+        type=float,
+        default=math.inf,
+        metavar="M",
+        help="begin no round, but for the first, that would not end within M minutes (default: no limit)",
+    )
     instead = training.add_mutually_exclusive_group()
     instead.add_argument("--variants", action="store_true", help="instead: what each technique of the kit gains here")
     instead.add_argument("--profile", action="store_true", help="instead: the operators that take most of a step")
@@ -89,10 +98,12 @@ def _show(result: dict[str, Any]) -> None:
     for key, value in result.items():
         if key in ("variants", "processes", "profile"):
             sides |= value
-        elif isinstance(value, dict) and "flops_per_second" in value:
+        elif isinstance(value, dict) and not {"flops_per_second", "failed"}.isdisjoint(value):
             sides[key] = value
         else:
             print(f"{key}: {json.dumps(value)}")
+    for name in [name for name, side in sides.items() if "failed" in side]:
+        print(f"{name} failed: {sides.pop(name)['failed']}")
     if sides:
         rows = [{_HEADS[key]: _cell(key, side[key]) for key in _HEADS if key in side} for side in sides.values()]
         print("\n" + pd.DataFrame(rows, index=[name[:WIDEST] for name in sides]).to_string())
@@ -136,15 +147,18 @@ def _work(options: argparse.Namespace) -> "Work":
 
 
 def _training(options: argparse.Namespace) -> dict[str, Any]:
+    if options.minutes <= 0:
+        raise UserError(f"--minutes is {options.minutes:g}: give more than 0")
+    until = time.monotonic() + 60 * options.minutes
     work = _work(options)
     from cpt_dynamics.training import benchmark, together
 
     if options.profile:
         return benchmark.profile(work)
     if not options.variants:
-        return benchmark.compare(work, options.rounds)
+        return benchmark.compare(work, options.rounds, until)
     first = {"first_step_seconds": together.first_steps(work)} if work.numerics.compile else {}
-    return {**benchmark.variants(work, options.rounds), **first}
+    return {**benchmark.variants(work, options.rounds, until), **first}
 
 
 def _together(options: argparse.Namespace) -> dict[str, Any]:

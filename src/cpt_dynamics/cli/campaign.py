@@ -283,10 +283,10 @@ def _number(stage: str) -> int:
 
 
 def _run_stages(numbers: list[int], untrained: list[int], out: Path, train: Callable[..., campaign.Outcome]) -> int:
-    """Train stages one after another; returns 1 if a branch failed."""
+    """Train stages one after another, up to one in which all that began failed; returns 1 if a branch failed."""
     failed, more, later = False, False, False
     for number in numbers:
-        done, left, failures = train(number, later=later)
+        done, left, failures, trained = train(number, later=later)
         for line in failures:
             print(f"failed: {line}")
         if done or not later:
@@ -294,6 +294,9 @@ def _run_stages(numbers: list[int], untrained: list[int], out: Path, train: Call
         failed = failed or bool(failures)
         more = more or bool(left and not failures)
         later = later or number in untrained
+        if failures and not trained:
+            print("nothing of this stage could be trained, so none after it is begun: name stages to leave it out")
+            break
     if more:
         print("the time is over: the same command goes on where this one ended")
     return 1 if failed else 0

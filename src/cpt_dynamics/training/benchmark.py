@@ -3,10 +3,12 @@
 import contextlib
 import gc
 import itertools
+import math
 import statistics
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -173,7 +175,7 @@ class Side:
     seconds: Callable[[], float]
 
 
-def compare(work: Work, rounds: int) -> dict[str, Any]:
+def compare(work: Work, rounds: int, until: float = math.inf) -> dict[str, Any]:
     """Tokens per second of the kit and of Hugging Face Trainer, in alternating rounds on the same work.
 
     All train the same model on the same random tokens with AdamW, clipping and the same batch; the kit also
@@ -182,7 +184,8 @@ def compare(work: Work, rounds: int) -> dict[str, Any]:
     it fast (see `_expert`); `ratio_eager` and `ratio_compiled` are the kit's speed over these.
     `ratio_both_eager` compares both without compilation, and `ratio_causal` the kit with the fast Trainer of a model
     that has the kit's attention (`trainer_causal`). The speed of a round is that of its median block of steps, and a
-    ratio is that of the medians over rounds. Trainer predicts one token fewer per sequence.
+    ratio is that of the medians over rounds. Trainer predicts one token fewer per sequence. See `in_turn` for `until`
+    and for a side that fails, which has no ratio.
     """
     precision, eager = work.numerics.precision, replace(work.numerics, compile=False, graphs=False)
     sides = {
@@ -198,29 +201,34 @@ def compare(work: Work, rounds: int) -> dict[str, Any]:
     if work.numerics.compile and work.made_here:
         sides["trainer_causal"] = Side(precision, partial(_expert, work, CAUSAL))
         ratios["ratio_causal"] = ("kit", "trainer_causal")
-    rows = in_turn(work, sides, rounds)
-    speed = {side: found["tokens_per_second"] for side, found in rows.items()}
+    rows = in_turn(work, sides, rounds, until)
+    speed = {side: found["tokens_per_second"] for side, found in rows.items() if "failed" not in found}
+    pairs = {name: pair for name, pair in ratios.items() if speed.keys() >= set(pair)}
     return {
-        **{name: round(speed[ours] / speed[theirs], 3) for name, (ours, theirs) in ratios.items()},
-        "matrix_flops_per_second": rows["kit"]["matrix_flops_per_second"],
+        **{name: round(speed[ours] / speed[theirs], 3) for name, (ours, theirs) in pairs.items()},
+        **_shared(rows["kit"], work),
         **rows,
-        **work.describe(),
-        "rounds": rounds,
     }
 
 
-def variants(work: Work, rounds: int) -> dict[str, Any]:
+def variants(work: Work, rounds: int, until: float = math.inf) -> dict[str, Any]:
     """The speed of the kit as configured, and with one thing changed at a time, in alternating rounds.
 
     The `ratio` of a row is its speed over that of the first; below 1, the kit is faster as configured.
     """
     sides = {name: Side(one.numerics.precision, partial(one.seconds, work)) for name, one in choices(work).items()}
-    rows = in_turn(work, sides, rounds)
+    rows = in_turn(work, sides, rounds, until)
     base = rows["as configured"]
     for each in rows.values():
-        each["ratio"] = round(each["tokens_per_second"] / base["tokens_per_second"], 3)
-    matrix = {"matrix_flops_per_second": base["matrix_flops_per_second"]}
-    return {"variants": rows, **matrix, **work.describe(), "rounds": rounds}
+        if "failed" not in each:
+            each["ratio"] = round(each["tokens_per_second"] / base["tokens_per_second"], 3)
+    return {"variants": rows, **_shared(base, work)}
+
+
+def _shared(usual: dict[str, Any], work: Work) -> dict[str, Any]:
+    """What all sides have in common, by the row of the first."""
+    matrix = {"matrix_flops_per_second": usual["matrix_flops_per_second"]}
+    return {**matrix, **work.describe(), "rounds": len(usual["rounds"])}
 
 
 def choices(work: Work) -> dict[str, Variant]:
@@ -244,25 +252,48 @@ def choices(work: Work) -> dict[str, Variant]:
     return found
 
 
-def in_turn(work: Work, sides: Mapping[str, Side], rounds: int) -> dict[str, dict[str, Any]]:
-    """One row a side: medians over rounds, every other one in reverse; says on stderr how it goes."""
+def in_turn(work: Work, sides: Mapping[str, Side], rounds: int, until: float) -> dict[str, dict[str, Any]]:
+    """One row a side: medians over rounds, every other one in reverse; says on stderr how it goes.
+
+    No round but the first is begun that would not end before `until` (of `time.monotonic`) if it took as long as the
+    longest so far. The row of a side that fails says why (`failed`), and the others go on; the error of the first side,
+    with which all are compared, is raised.
+    """
     device.prepare(work.numerics)
     rates: dict[str, list[float]] = {side.precision: [] for side in sides.values()}
     seconds: dict[str, list[float]] = {name: [] for name in sides}
     memory: dict[str, int | None] = {}
+    failed: dict[str, str] = {}
+    longest = 0.0
     for number in range(1, rounds + 1):
+        began = time.monotonic()
+        if number > 1 and began + longest > until:
+            print(f"no time for round {number} of {rounds}", file=sys.stderr, flush=True)
+            break
         for precision, found in rates.items():
             found.append(matrix_flops(work.numerics.device, precision))
         order = list(sides.items())
         for name, side in order if number % 2 else reversed(order):  # else one would always follow the same other
+            if name in failed:
+                continue
             _clear()
             before = _allocated(work.numerics.device)
-            seconds[name].append(side.seconds())
+            try:
+                seconds[name].append(side.seconds())
+            except Exception as error:
+                if name == next(iter(sides)):
+                    raise
+                traceback.print_exc()
+                failed[name] = f"{type(error).__name__}: {' '.join(str(error).split())}"
+                continue
             memory[name] = _peak(work.numerics.device, before)
             speed = work.batch_tokens / seconds[name][-1]
             print(f"round {number} of {rounds}, {name}: {speed:,.0f} tokens/s", file=sys.stderr, flush=True)
+        longest = max(longest, time.monotonic() - began)
     return {
-        name: row(work, seconds[name], statistics.median(rates[side.precision])) | {"peak_memory_bytes": memory[name]}
+        name: {"failed": failed[name]}
+        if name in failed
+        else row(work, seconds[name], statistics.median(rates[side.precision])) | {"peak_memory_bytes": memory[name]}
         for name, side in sides.items()
     }
 

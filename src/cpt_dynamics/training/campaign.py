@@ -12,7 +12,7 @@ from cpt_dynamics.config import Config
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments import Plan, estimates
 from cpt_dynamics.experiments.stages import Stage, Times, cut, with_ancestors
-from cpt_dynamics.files import read_json, write_json
+from cpt_dynamics.files import atomic, read_json, write_json
 from cpt_dynamics.layout import Layout
 from cpt_dynamics.training import bundle, workers
 from cpt_dynamics.training import work as unpacked
@@ -20,6 +20,7 @@ from cpt_dynamics.training.instances import parent_of
 
 RESULT_LIMIT = 16 * 2**20  # bytes that a file of results stays below
 MEMBER = 2048  # bytes that a file in a bundle takes besides its content, at most
+LOG = 2**16  # bytes of the end of a branch's log that come home when it failed
 Records = dict[str, dict[str, Any]]
 
 
@@ -44,7 +45,8 @@ def times(plan: Plan, config: Config, stated: dict[str, float] | None = None) ->
 def speeds(plan: Plan, config: Config) -> dict[str, float]:
     """Model -> tokens a second of the device that was used last: the median of its branches that are done here.
 
-    Of branches that shared a device it is what the device did, where the record of their training says so.
+    Of branches that shared a device it is what the device did, where the record of their training says so. The share of
+    one that had the device for itself is 1, although its worker's start took time, too.
     """
     known = ledger(config) | records(config)
     found: dict[str, dict[str, list[float]]] = {}
@@ -56,8 +58,9 @@ def speeds(plan: Plan, config: Config) -> dict[str, float]:
             continue
         device = manifest["numerics"]["device"]
         latest = max(latest, (manifest["finished"], device))
-        shared = manifest["wall_seconds"] / known.get(branch.id, {}).get("device_seconds", manifest["wall_seconds"])
-        found.setdefault(device, {}).setdefault(branch.run.model, []).append(manifest["tokens_per_second"] * shared)
+        used = known.get(branch.id, {}).get("device_seconds", manifest["wall_seconds"])
+        speed = manifest["tokens_per_second"] * max(1.0, manifest["wall_seconds"] / used)
+        found.setdefault(device, {}).setdefault(branch.run.model, []).append(speed)
     return {model: statistics.median(values) for model, values in found.get(latest[1], {}).items()}
 
 
@@ -125,6 +128,7 @@ class Slot:
     expected: Times
     done: Callable[[str, float], None]
     used: dict[str, float] = field(default_factory=dict)
+    failed: list[str] = field(default_factory=list)
     clock: float = 0.0
     begun: bool = False
 
@@ -148,6 +152,8 @@ class Slot:
         used = self.used.pop(branch)
         if done:
             self.done(branch, used)
+        else:
+            self.failed.append(branch)
 
     def _tick(self) -> None:
         """Divide the time since the last look among the branches that ran."""
@@ -158,11 +164,12 @@ class Slot:
 
 
 class Outcome(NamedTuple):
-    """What a stage has come to: its branches done, those left, and what failed."""
+    """What a stage has come to: its branches done, those left, what failed, and what was trained just now."""
 
     done: list[str]
     left: list[str]
     failures: list[str]
+    trained: list[str]
 
 
 def asked(plan: Plan, config: Config, rows: Records) -> set[str]:
@@ -192,6 +199,8 @@ def run(
 ) -> Outcome:
     """Train what a stage misses, in the folder of an unpacked bundle, and pack its branches after each that ends.
 
+    If branches fail, the ends of their logs are in `out`, too.
+
     until: of `time.monotonic`. asked: branches whose results are wanted. later: another stage was trained in this slot
     before, so that nothing is begun which is not expected to end in time.
     """
@@ -202,29 +211,63 @@ def run(
     out.mkdir(parents=True, exist_ok=True)
     for cut_off in out.glob(f".{config.scale}-stage*.tar.*"):  # a process that was killed left it
         shutil.rmtree(cut_off, ignore_errors=True)
-    here = finished(plan, config)
-    _pack_results(out, stage, here.intersection(wanted), plan, config)
+    log = out / f"{config.scale}-stage{number:02d}.log"
+    log.unlink(missing_ok=True)
+
+    def pack() -> set[str]:
+        """Pack what is done of the stage; returns what is done of the plan."""
+        here = finished(plan, config)
+        _pack_results(out, stage, here.intersection(wanted), plan, config)
+        return here
+
+    here = pack()
     missing = [name for name in with_ancestors(set(wanted) - here, plan) if name not in here]
     failures: list[str] = []
-    if missing:
+    slot = _slot(missing, until, later, pack, plan, config)
+    if slot:
+        failures = _train(missing, processes, slot, plan, config)
+        here = pack()  # one may end as the time does
+        _keep_logs(log, slot.failed, config)
+    done, left = ([name for name in wanted if (name in here) == is_done] for is_done in (True, False))
+    return Outcome(done, left, failures, [name for name in missing if name in here])
 
-        def done(branch: str, seconds: float) -> None:
-            write_json(_records_path(config), {**records(config), branch: {"device_seconds": round(seconds, 3)}})
-            _pack_results(out, stage, finished(plan, config).intersection(wanted), plan, config)
 
-        expected = times(plan, config, read_json(_stages_path(config))["seconds"])
-        first = [expected.branches[name] for name in missing if plan.branches[name].parent not in missing]
-        if not later or time.monotonic() + expected.start + min(first) <= until:
-            from cpt_dynamics.training import device  # torch takes seconds
+def _slot(
+    missing: list[str], until: float, later: bool, pack: Callable[[], Any], plan: Plan, config: Config
+) -> Slot | None:
+    """The time for what a stage misses; None if that is nothing, or if none of it is expected to end in time."""
+    stated = read_json(_stages_path(config))["seconds"]
+    expected = times(plan, config, stated)
+    first = [expected.branches[name] for name in missing if plan.branches[name].parent not in missing]
+    if not missing or (later and time.monotonic() + expected.start + min(first) > until):
+        return None
 
-            device.resolve(config.device)  # says what is wrong or lacking here, not in the log of every branch alone
-            devices = workers.gpus(config)
-            slot = Slot(until, expected, done, clock=time.monotonic(), begun=later)
-            branches = [plan.branches[name] for name in missing]
-            failures = workers.train(branches, plan, config, processes or max(1, len(devices)), devices, slot)
-            here = finished(plan, config)
-    left = [name for name in wanted if name not in here]
-    return Outcome([name for name in wanted if name in here], left, failures)
+    def done(branch: str, seconds: float) -> None:
+        write_json(_records_path(config), {**records(config), branch: {"device_seconds": round(seconds, 3)}})
+        pack()
+        slot.expected = times(plan, config, stated)  # the speed of this device is known by now
+
+    slot = Slot(until, expected, done, begun=later)
+    return slot
+
+
+def _train(missing: list[str], processes: int | None, slot: Slot, plan: Plan, config: Config) -> list[str]:
+    from cpt_dynamics.training import device  # torch takes seconds
+
+    device.resolve(config.device)  # says what is wrong or lacking here, not in the log of every branch alone
+    devices = workers.gpus(config)
+    branches = [plan.branches[name] for name in missing]
+    slot.clock = time.monotonic()
+    return workers.train(branches, plan, config, processes or max(1, len(devices)), devices, slot)
+
+
+def _keep_logs(path: Path, branches: list[str], config: Config) -> None:
+    """Write what branches printed last, which tells why they failed."""
+    logs = {name: workers.log_of(name, Layout(config)) for name in branches}
+    ends = {name: file.read_bytes()[-LOG:] for name, file in logs.items() if file.exists()}
+    if ends:
+        with atomic(path) as made:
+            made.write_bytes(b"".join(f"--- {name}\n".encode() + end for name, end in ends.items()))
 
 
 def _stage(number: int, plan: Plan, config: Config) -> Stage:

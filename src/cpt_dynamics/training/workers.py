@@ -22,7 +22,7 @@ from cpt_dynamics.experiments import Branch, Plan
 from cpt_dynamics.layout import Layout
 
 SPAWN = multiprocessing.get_context("spawn")  # a forked process would share the state of torch
-GRACE = 30.0  # seconds that a process has for leaving before it is killed
+GRACE = 30.0  # seconds that processes have for leaving before they are killed
 
 
 def gpus(config: Config) -> list[str]:
@@ -163,11 +163,17 @@ class _Worker:
         try:
             error, ends = self.connection.recv()
             if ends:
-                self.process.join()
+                self.end(0.0)  # it has said all, and may wait long for compilers that it had started
             return branch, error
         except (EOFError, OSError):
             self.process.join()
             return branch, f"its process {_ended(self.process.exitcode)}"
+
+    def end(self, grace: float) -> None:
+        """Wait for the process to leave, at most `grace` seconds, and then kill it."""
+        self.process.join(grace)
+        self.process.kill()
+        self.process.join()
 
 
 def _ended(code: int | None) -> str:
@@ -188,9 +194,9 @@ def _running(slots: list[str | None], plan: Plan, config: Config) -> Iterator[li
     finally:
         for worker in workers:
             worker.process.terminate()
+        until = time.monotonic() + GRACE
         for worker in workers:
-            worker.process.join(GRACE)
-            worker.process.kill()
+            worker.end(max(0.0, until - time.monotonic()))
         signal.signal(signal.SIGTERM, before)
 
 
@@ -229,8 +235,13 @@ def _caught(call: Callable[..., None], *arguments: Any, **options: Any) -> tuple
         return str(error), False
     except Exception as error:  # one failed branch must not end the others
         traceback.print_exc()
-        return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}", True
+        return f"{type(error).__name__}: {_short(' '.join(str(error).split()))}", True
     return None, False
+
+
+def _short(message: str) -> str:
+    """A message with its middle left out: that of a compiler names the cause at the end, after a traceback."""
+    return message if len(message) <= 400 else f"{message[:100]} ... {message[-300:]}"
 
 
 def _end_with_parent() -> None:
