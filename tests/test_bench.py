@@ -7,6 +7,7 @@ import signal
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from transformers import PreTrainedModel
 
 from cpt_dynamics import config as configuration
 from cpt_dynamics import laws
-from cpt_dynamics.cli import main
+from cpt_dynamics.cli import bench, main
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.fitting import benchmark
 from cpt_dynamics.training import benchmark as training
@@ -159,7 +160,9 @@ def test_no_round_is_begun_that_would_not_end_in_time(
     world: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     times = itertools.count(0, 20)  # seconds: two looks a round, and one before the first
-    monkeypatch.setattr(time, "monotonic", lambda: float(next(times)))
+    clock = SimpleNamespace(monotonic=lambda: float(next(times)), perf_counter=time.perf_counter)
+    for module in (training, bench):
+        monkeypatch.setattr(module, "time", clock)
     size = ["--steps", "1", "--rounds", "9", "--json"]
     assert main(["bench", "training", *size, "--minutes", "2"]) == 0
     printed = capfd.readouterr()
