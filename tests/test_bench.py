@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from transformers import PreTrainedModel
+from transformers import PreTrainedModel, Trainer
 
 from cpt_dynamics import config as configuration
 from cpt_dynamics import laws
@@ -107,6 +107,28 @@ def test_trainer_leaves_no_other_precision_behind() -> None:
         assert torch.backends.cuda.matmul.fp32_precision == "tf32"
     assert torch.backends.cuda.matmul.fp32_precision == "none"
     assert torch.get_float32_matmul_precision() == before
+
+
+def test_trainer_has_the_precision_of_the_kit(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
+    products, seen = torch.backends.cuda.matmul, []
+
+    class Rounding(Trainer):
+        """As on a GPU, where it rounds the products of a compiled model."""
+
+        def __init__(self, **options: Any) -> None:
+            super().__init__(**options)
+            products.fp32_precision = "tf32"
+
+        def train(self, *_: Any, **__: Any) -> Any:
+            seen.append(products.fp32_precision)
+            return super().train()
+
+    before = products.fp32_precision
+    monkeypatch.setattr(training, "HuggingFaceTrainer", Rounding)
+    training._trainer(work, "sdpa")
+    training._trainer(replace(work, numerics=replace(work.numerics, precision="bfloat16")), "sdpa")
+    assert seen == ["ieee", "tf32"]  # what is left in float32 beside bfloat16 may be rounded
+    assert products.fp32_precision == before
 
 
 @pytest.mark.parametrize("compiled", [False, True])

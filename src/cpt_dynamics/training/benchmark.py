@@ -439,9 +439,13 @@ def _trainer(work: Work, attention: str, **options: Any) -> float:
             disable_tqdm=True,
             **options,
         )
-        HuggingFaceTrainer(
+        trainer = HuggingFaceTrainer(
             model=work.start(attention), args=arguments, train_dataset=_Sequences(work), callbacks=[_Ticks(clock)]
-        ).train()
+        )
+        if work.numerics.precision == "float32":
+            # Accelerate lets a GPU round to tf32 whatever is compiled without mixed precision.
+            torch.backends.cuda.matmul.fp32_precision = "ieee"
+        trainer.train()
     return clock.step()
 
 
