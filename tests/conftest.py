@@ -3,6 +3,7 @@
 import contextlib
 import os
 import random
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +17,11 @@ from cpt_dynamics.cli import main
 from cpt_dynamics.config import Config
 
 REPOSITORY = Path(__file__).parents[1]
+
+# A shell that starts tests in the background has them ignore SIGINT, and so would every command that they stop by it.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 WORDS = [
     "the",
     "rate",
