@@ -271,8 +271,9 @@ def _run(options: argparse.Namespace) -> int:
                 numbers = [_number(stage) for stage in options.stages]
             if not numbers:
                 print("all stages are done")
-            settled = {"out": out, "until": until, "processes": options.processes}
-            train = partial(campaign.run, **settled, asked=asked, plan=plan, config=config)
+            train = partial(
+                campaign.run, out=out, until=until, processes=options.processes, asked=asked, plan=plan, config=config
+            )
             return _run_stages(numbers, left, out, train)
 
 

@@ -272,23 +272,19 @@ def in_turn(work: Work, sides: Mapping[str, Side], rounds: int, until: float) ->
             break
         for precision, found in rates.items():
             found.append(matrix_flops(work.numerics.device, precision))
-        order = list(sides.items())
-        for name, side in order if number % 2 else reversed(order):  # else one would always follow the same other
-            if name in failed:
-                continue
-            _clear()
-            before = _allocated(work.numerics.device)
+        order = [name for name in sides if name not in failed]
+        for name in order if number % 2 else reversed(order):  # else one would always follow the same other
             try:
-                seconds[name].append(side.seconds())
+                taken, memory[name] = _measure(sides[name], work)
             except Exception as error:
                 if name == next(iter(sides)):
                     raise
                 traceback.print_exc()
                 failed[name] = f"{type(error).__name__}: {' '.join(str(error).split())}"
-                continue
-            memory[name] = _peak(work.numerics.device, before)
-            speed = work.batch_tokens / seconds[name][-1]
-            print(f"round {number} of {rounds}, {name}: {speed:,.0f} tokens/s", file=sys.stderr, flush=True)
+            else:
+                seconds[name].append(taken)
+                speed = work.batch_tokens / taken
+                print(f"round {number} of {rounds}, {name}: {speed:,.0f} tokens/s", file=sys.stderr, flush=True)
         longest = max(longest, time.monotonic() - began)
     return {
         name: {"failed": failed[name]}
@@ -296,6 +292,14 @@ def in_turn(work: Work, sides: Mapping[str, Side], rounds: int, until: float) ->
         else row(work, seconds[name], statistics.median(rates[side.precision])) | {"peak_memory_bytes": memory[name]}
         for name, side in sides.items()
     }
+
+
+def _measure(side: Side, work: Work) -> tuple[float, int | None]:
+    """Seconds of a step in a round of one side, and the most memory that it had on a GPU."""
+    _clear()
+    before = _allocated(work.numerics.device)
+    seconds = side.seconds()
+    return seconds, _peak(work.numerics.device, before)
 
 
 def row(work: Work, seconds: list[float], matrix: float) -> dict[str, Any]:

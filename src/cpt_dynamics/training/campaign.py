@@ -228,18 +228,21 @@ def run(
         failures = _train(missing, processes, slot, plan, config)
         here = pack()  # one may end as the time does
         _keep_logs(log, slot.failed, config)
-    done, left = ([name for name in wanted if (name in here) == is_done] for is_done in (True, False))
-    return Outcome(done, left, failures, [name for name in missing if name in here])
+    done = [name for name in wanted if name in here]
+    left = [name for name in wanted if name not in here]
+    return Outcome(done, left, failures, trained=[name for name in missing if name in here])
 
 
 def _slot(
     missing: list[str], until: float, later: bool, pack: Callable[[], Any], plan: Plan, config: Config
 ) -> Slot | None:
     """The time for what a stage misses; None if that is nothing, or if none of it is expected to end in time."""
+    if not missing:
+        return None
     stated = read_json(_stages_path(config))["seconds"]
     expected = times(plan, config, stated)
     first = [expected.branches[name] for name in missing if plan.branches[name].parent not in missing]
-    if not missing or (later and time.monotonic() + expected.start + min(first) > until):
+    if later and time.monotonic() + expected.start + min(first) > until:
         return None
 
     def done(branch: str, seconds: float) -> None:
@@ -257,7 +260,6 @@ def _train(missing: list[str], processes: int | None, slot: Slot, plan: Plan, co
     device.resolve(config.device)  # says what is wrong or lacking here, not in the log of every branch alone
     devices = workers.gpus(config)
     branches = [plan.branches[name] for name in missing]
-    slot.clock = time.monotonic()
     return workers.train(branches, plan, config, processes or max(1, len(devices)), devices, slot)
 
 
