@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 
 from cpt_dynamics import config as configs
-from cpt_dynamics.analysis import selection
 from cpt_dynamics.areas import areas
 from cpt_dynamics.config import Config
 from cpt_dynamics.experiments import runs as experiments_
 from cpt_dynamics.experiments.runs import Experiments, Run
+from cpt_dynamics.figures.kit import selection
 from cpt_dynamics.laws import get
 
 PARAMS = {"small": 100_672, "medium": 331_872, "large": 803_712}

@@ -12,12 +12,13 @@ import yaml
 
 from cpt_dynamics import config as configs
 from cpt_dynamics import files
-from cpt_dynamics.analysis import analyse, published, selection, sensitivity, shifts
+from cpt_dynamics.analysis import analyse, sensitivity
 from cpt_dynamics.areas import areas
 from cpt_dynamics.config import Config
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments import runs as experiments_
 from cpt_dynamics.experiments.runs import Experiments
+from cpt_dynamics.figures.kit import published, selection, shifts
 from cpt_dynamics.laws import get
 
 EXPERIMENTS = """

@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cpt_dynamics import files
-from cpt_dynamics.analysis import published
 from cpt_dynamics.cli import main
 from cpt_dynamics.cli.scenario import pretraining
 from cpt_dynamics.curves.expressions import parse
 from cpt_dynamics.errors import UserError
+from cpt_dynamics.figures.kit import published
 from cpt_dynamics.fitting import Fit, fit, leave_one_curve_out
 from cpt_dynamics.laws import get
 from cpt_dynamics.planning import (

@@ -16,15 +16,15 @@ from matplotlib.text import Text
 from paper_runs import TRUE, WEAK, loss, made
 
 from cpt_dynamics import plots
-from cpt_dynamics.analysis import analyse, fig07, selection
+from cpt_dynamics.analysis import analyse, fig07
 from cpt_dynamics.analysis.fig05 import scenario_of, starts
-from cpt_dynamics.analysis.joint import SETS, joint
 from cpt_dynamics.config import Config
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments.runs import Experiments
+from cpt_dynamics.figures.kit import selection, style
+from cpt_dynamics.figures.kit.joint import SETS, joint
 from cpt_dynamics.files import write_json
 from cpt_dynamics.fitting import varpro
-from cpt_dynamics.plots import style
 from cpt_dynamics.reporting.checks import Claims
 from cpt_dynamics.reporting.figures import fig05 as text05
 from cpt_dynamics.reporting.figures import fig06 as text06

@@ -11,13 +11,13 @@ from matplotlib.text import Text
 from paper_runs import PARAMS, TRUE, WEAK, made
 
 from cpt_dynamics import plots
-from cpt_dynamics.analysis import analyse, published
+from cpt_dynamics.analysis import analyse
 from cpt_dynamics.analysis.fig15 import at_size
 from cpt_dynamics.config import Config
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments.runs import Experiments
+from cpt_dynamics.figures.kit import equations, published, style
 from cpt_dynamics.laws import get
-from cpt_dynamics.plots import equations, style
 from cpt_dynamics.reporting.figures import fig11, fig12, fig14, fig15, fig16, fig17
 from cpt_dynamics.reporting.material import Material
 

@@ -10,11 +10,12 @@ from matplotlib.text import Text
 from paper_runs import TRUE, made
 
 from cpt_dynamics import plots
-from cpt_dynamics.analysis import analyse, selection
+from cpt_dynamics.analysis import analyse
 from cpt_dynamics.analysis import fig20 as analysis_of_fig20
 from cpt_dynamics.config import Config
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments.runs import Experiments
+from cpt_dynamics.figures.kit import selection
 from cpt_dynamics.laws import get
 from cpt_dynamics.reporting.figures import fig19, fig20
 from cpt_dynamics.reporting.material import Material

@@ -17,11 +17,11 @@ from cpt_dynamics.analysis import findings
 from cpt_dynamics.analysis.findings import Finding
 from cpt_dynamics.cli import findings as command
 from cpt_dynamics.errors import UserError
+from cpt_dynamics.figures.kit.latex import escape
 from cpt_dynamics.files import read_json, write_json
 from cpt_dynamics.layout import Layout
 from cpt_dynamics.reporting import document, summary
 from cpt_dynamics.reporting import findings as page
-from cpt_dynamics.reporting.latex import escape
 from cpt_dynamics.reporting.material import Material
 
 ROOT = Path(__file__).parent.parent

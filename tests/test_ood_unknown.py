@@ -17,8 +17,8 @@ from cpt_dynamics.analysis import analyse, fig18, fig21
 from cpt_dynamics.config import Config
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments.runs import Experiments
+from cpt_dynamics.figures.kit import style
 from cpt_dynamics.laws import get
-from cpt_dynamics.plots import style
 from cpt_dynamics.plots.fig18 import equation
 from cpt_dynamics.reporting.checks import Claims
 from cpt_dynamics.reporting.figures import control as control_text

@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from cpt_dynamics.analysis import published
 from cpt_dynamics.areas import areas
 from cpt_dynamics.errors import UserError
+from cpt_dynamics.figures.kit import published
 from cpt_dynamics.laws import Features, Law, get
 from cpt_dynamics.planning import (
     Coefficients,

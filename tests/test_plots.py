@@ -16,7 +16,7 @@ from cpt_dynamics import plots
 from cpt_dynamics.analysis import analyse, sensitivity
 from cpt_dynamics.config import Config
 from cpt_dynamics.errors import UserError
-from cpt_dynamics.plots import equations, style
+from cpt_dynamics.figures.kit import equations, style
 
 FIGURES = ["fig01", "fig02", "fig03", "fig10", "lambda"]
 Data = tuple[pd.DataFrame, pd.DataFrame, dict[str, dict[str, Any]], Config]

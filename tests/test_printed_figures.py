@@ -18,9 +18,10 @@ from matplotlib.text import Text
 from numpy.typing import NDArray
 
 from cpt_dynamics import plots
-from cpt_dynamics.analysis.printed import fig04, fig05, fig07, fig08, fig13, sources
+from cpt_dynamics.analysis.printed import fig04, fig05, fig07, fig08, fig13
 from cpt_dynamics.errors import UserError
-from cpt_dynamics.plots import loss_potential, loss_surface, optima, peak_lr, style, turning
+from cpt_dynamics.figures.kit import loss_potential, loss_surface, optima, peak_lr, style, turning
+from cpt_dynamics.figures.kit.printed import sources
 
 Array = NDArray[np.float64]
 PEAK = 2e-4

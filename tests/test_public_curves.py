@@ -23,16 +23,16 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from cpt_dynamics import areas, curves, laws, plots
-from cpt_dynamics.analysis import comparison, public_curves
-from cpt_dynamics.analysis.comparison import Given, compare
+from cpt_dynamics.analysis import public_curves
 from cpt_dynamics.config import Config
 from cpt_dynamics.curves import public
 from cpt_dynamics.errors import UserError
+from cpt_dynamics.figures.kit import style
 from cpt_dynamics.files import read_json, write_json
-from cpt_dynamics.fitting import fit
+from cpt_dynamics.fitting import comparison, fit
+from cpt_dynamics.fitting.comparison import Given, compare
 from cpt_dynamics.fitting.sweep import best, sweep_lambda
 from cpt_dynamics.plots import public_curves as figure_of
-from cpt_dynamics.plots import style
 
 REPOSITORY = Path(__file__).parents[1]
 YAML = REPOSITORY / public.PUBLISHED

@@ -19,15 +19,16 @@ from paper_runs import TRUE, WEAK, loss
 from cpt_dynamics import config as configuration
 from cpt_dynamics import curves as tables
 from cpt_dynamics import experiments, fitting, laws
-from cpt_dynamics.analysis import fig04, fig08, fig13, joint, recommendations, selection, strengths
+from cpt_dynamics.analysis import fig04, fig08, fig13, recommendations
 from cpt_dynamics.cli import recommended as command
 from cpt_dynamics.config import Config
 from cpt_dynamics.curves import recommended
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments import Experiments, Run
+from cpt_dynamics.figures.kit import joint, loss_surface, optima, selection, strengths, turning
 from cpt_dynamics.files import read_json, write_json
 from cpt_dynamics.layout import Layout
-from cpt_dynamics.plots import loss_surface, optima, regret, turning
+from cpt_dynamics.plots import regret
 from cpt_dynamics.reporting.figures import fig04 as text04
 from cpt_dynamics.reporting.figures import fig08 as text08
 from cpt_dynamics.reporting.figures import fig13 as text13

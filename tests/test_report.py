@@ -18,11 +18,11 @@ from cpt_dynamics.analysis import scale_results, sensitivity
 from cpt_dynamics.analysis.public_curves import LABELS
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments import estimates
+from cpt_dynamics.figures.kit.latex import escape, number, percent
 from cpt_dynamics.files import read_json, write_json
 from cpt_dynamics.fitting import varpro
 from cpt_dynamics.laws import get
 from cpt_dynamics.reporting import checks, claims, document, macros, public, tables
-from cpt_dynamics.reporting.latex import escape, number, percent
 from cpt_dynamics.reporting.material import Material
 from cpt_dynamics.reporting.summary import summary
 

@@ -10,11 +10,12 @@ from paper_runs import TRUE, made
 
 from cpt_dynamics import analysis, plots
 from cpt_dynamics import config as configs
-from cpt_dynamics.analysis import all_laws, seeds, selection
-from cpt_dynamics.analysis.joint import errors
+from cpt_dynamics.analysis import all_laws, seeds
 from cpt_dynamics.config import Config
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments.runs import Experiments
+from cpt_dynamics.figures.kit import selection
+from cpt_dynamics.figures.kit.joint import errors
 from cpt_dynamics.fitting import Fit
 from cpt_dynamics.laws import LAWS
 from cpt_dynamics.reporting import coefficients

@@ -11,10 +11,10 @@ from scipy.signal import lfilter
 
 from cpt_dynamics import areas
 from cpt_dynamics.areas import area_columns, areas_of, history
+from cpt_dynamics.figures.kit import style
 from cpt_dynamics.fitting import varpro
 from cpt_dynamics.fitting.problem import Problem
 from cpt_dynamics.laws import get
-from cpt_dynamics.plots import style
 
 STEPS = 3_000
 LR = np.concatenate([np.linspace(1e-5, 1e-3, 100), np.full(1_900, 1e-3), np.linspace(1e-3, 0, 1_000)])

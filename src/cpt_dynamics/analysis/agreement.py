@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from cpt_dynamics.analysis.joint import SETS
 from cpt_dynamics.analysis.scale_results import FITS, within
+from cpt_dynamics.figures.kit.joint import SETS
 
 SCHEMA = "cpt-dynamics/agreement/1"
 UNTESTED = "not testable at this scale"

@@ -6,14 +6,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cpt_dynamics.analysis import selection
-from cpt_dynamics.analysis.comparison import compare, seen
-from cpt_dynamics.analysis.joint import SETS, SIGNS
-from cpt_dynamics.analysis.results import plain
-from cpt_dynamics.analysis.statistics import mean_test
 from cpt_dynamics.config import Config
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments.runs import Experiments
+from cpt_dynamics.figures.kit import selection
+from cpt_dynamics.figures.kit.joint import SETS, SIGNS
+from cpt_dynamics.figures.kit.statistics import mean_test
+from cpt_dynamics.files import plain
+from cpt_dynamics.fitting.comparison import compare, seen
 from cpt_dynamics.laws import LAWS, Law, get
 
 LAW = "cpt"  # what the others are compared with
@@ -177,7 +177,7 @@ def _pooled(errors: list[dict[str, float]], observed: np.ndarray) -> dict[str, f
 def _difference(one: Mapping[str, float | None], other: Mapping[str, float | None]) -> dict[str, Any]:
     """`statistics.mean_test` of the error of a law minus that of Eq. 4 over the held-out runs."""
     pairs = [(a, other[run]) for run, a in one.items()]
-    return mean_test([a - b for a, b in pairs if a is not None and b is not None], "held-out run")
+    return mean_test([a - b for a, b in pairs if a is not None and b is not None], "held-out run").model_dump()
 
 
 def _noise(fits: Mapping[str, Any] | None) -> dict[str, float | None]:

@@ -6,14 +6,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cpt_dynamics.analysis import selection, shifts
-from cpt_dynamics.analysis.comparison import seen
-from cpt_dynamics.analysis.joint import SETS, Joint, errors
-from cpt_dynamics.analysis.results import plain
 from cpt_dynamics.config import Config
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments.runs import Experiments, Run
+from cpt_dynamics.figures.kit import selection, shifts
+from cpt_dynamics.figures.kit.joint import SETS, Joint, errors
+from cpt_dynamics.files import plain
 from cpt_dynamics.fitting import Fit, fit
+from cpt_dynamics.fitting.comparison import seen
 
 LAW = "annealing"  # Eq. 2: one C for the annealing areas of PT and CPT
 

@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cpt_dynamics.analysis import selection, shifts
-from cpt_dynamics.analysis.joint import SETS, SIGNS
-from cpt_dynamics.analysis.results import plain
-from cpt_dynamics.analysis.statistics import mean_test, slope_test
 from cpt_dynamics.config import Config
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments.runs import Experiments
+from cpt_dynamics.figures.kit import selection, shifts
+from cpt_dynamics.figures.kit.joint import SETS, SIGNS
+from cpt_dynamics.figures.kit.statistics import mean_test, slope_test
+from cpt_dynamics.files import plain
 from cpt_dynamics.fitting import Fit, fit
 from cpt_dynamics.laws import get
 from cpt_dynamics.laws.shift import FORMS
@@ -100,7 +100,7 @@ def _trend(table: pd.DataFrame, total: int) -> dict[str, Any]:
     means = {run: np.mean(values) for run, values in shifts.on_common_steps(table).items()}
     place = table.groupby("run", sort=False)["transfer"].first() / total
     whole = np.mean(list(means.values()))
-    result = slope_test([place[run] for run in means], [mean / whole for mean in means.values()], "run")
+    result = slope_test([place[run] for run in means], [mean / whole for mean in means.values()], "run").model_dump()
     return {**result, "means": means, "places": place.to_dict()}
 
 
@@ -115,7 +115,7 @@ def _gain(table: pd.DataFrame, role: str) -> dict[str, Any]:
     for run in table["run"].unique():
         out = table["run"] == run
         errors[str(run)] = {form: _left_out(table[~out], table[out], role, form) for form in ("power", "exponential")}
-    result = mean_test([error["power"] - error["exponential"] for error in errors.values()], "run")
+    result = mean_test([error["power"] - error["exponential"] for error in errors.values()], "run").model_dump()
     return {**result, "mean_squared_errors": errors}
 
 

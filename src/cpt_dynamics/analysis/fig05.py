@@ -8,14 +8,14 @@ import numpy as np
 import pandas as pd
 
 from cpt_dynamics import schedules as lrs
-from cpt_dynamics.analysis import selection
-from cpt_dynamics.analysis.joint import SETS
-from cpt_dynamics.analysis.printed import lengths
-from cpt_dynamics.analysis.results import plain
-from cpt_dynamics.analysis.statistics import mean_test, slope_test
 from cpt_dynamics.config import Config
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments.runs import Experiments, Run
+from cpt_dynamics.figures.kit import selection
+from cpt_dynamics.figures.kit.joint import SETS
+from cpt_dynamics.figures.kit.printed import lengths
+from cpt_dynamics.figures.kit.statistics import mean_test, slope_test
+from cpt_dynamics.files import plain
 from cpt_dynamics.fitting import Fit
 from cpt_dynamics.laws import Array
 from cpt_dynamics.planning import Pair, Scenario
@@ -234,10 +234,10 @@ def _by_seed(table: pd.DataFrame) -> Iterator[tuple[int, pd.DataFrame]]:
 def _trend(table: pd.DataFrame) -> dict[str, Any]:
     """Slope of the final loss over the potential (nats from 0 to 1) for each seed, and the test over seeds."""
     slopes = {
-        seed: slope_test(part["potential"].tolist(), part["loss"].tolist(), "run")["slope"]
+        seed: slope_test(part["potential"].tolist(), part["loss"].tolist(), "run").slope
         for seed, part in _by_seed(table)
     }
-    return {**mean_test(list(slopes.values()), "seed"), "slopes": slopes}
+    return {**mean_test(list(slopes.values()), "seed").model_dump(), "slopes": slopes}
 
 
 def _order(losses: Array) -> float:

@@ -6,14 +6,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cpt_dynamics.analysis import selection
 from cpt_dynamics.analysis.fig05 import laws_of_fig03, same_lr, scenario_of
-from cpt_dynamics.analysis.joint import SETS, joint
-from cpt_dynamics.analysis.printed import lengths
-from cpt_dynamics.analysis.results import plain
 from cpt_dynamics.config import Config
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments.runs import Experiments, Run
+from cpt_dynamics.figures.kit import selection
+from cpt_dynamics.figures.kit.joint import SETS, joint
+from cpt_dynamics.figures.kit.printed import lengths
+from cpt_dynamics.files import plain
 from cpt_dynamics.laws import Array
 from cpt_dynamics.planning import Pair, Predictor, Scenario, critical_point, turning_length
 from cpt_dynamics.schedules import Schedule

@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 
 from cpt_dynamics import laws
-from cpt_dynamics.analysis import selection, strengths
 from cpt_dynamics.analysis.printed import fig08 as printed
-from cpt_dynamics.analysis.printed import sources, weights
-from cpt_dynamics.analysis.results import plain
 from cpt_dynamics.config import Config
 from cpt_dynamics.experiments.runs import Experiments
+from cpt_dynamics.figures.kit import selection, strengths
+from cpt_dynamics.figures.kit.printed import sources, weights
+from cpt_dynamics.files import plain
 from cpt_dynamics.planning import Coefficients, Pair, Scan, Scenario
 from cpt_dynamics.planning.optimum import Measure
 

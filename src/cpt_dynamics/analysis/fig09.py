@@ -6,12 +6,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cpt_dynamics.analysis import fig21, selection
-from cpt_dynamics.analysis.joint import SETS, Joint, joint
-from cpt_dynamics.analysis.results import plain
+from cpt_dynamics.analysis import fig21
 from cpt_dynamics.config import Config
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments.runs import Experiments
+from cpt_dynamics.figures.kit import selection
+from cpt_dynamics.figures.kit.joint import SETS, Joint, joint
+from cpt_dynamics.files import plain
 from cpt_dynamics.laws import Array
 
 SHOWN = ("best", "median", "worst")

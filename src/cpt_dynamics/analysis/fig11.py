@@ -5,12 +5,12 @@ from typing import Any
 
 import pandas as pd
 
-from cpt_dynamics.analysis import selection
-from cpt_dynamics.analysis.joint import joint
-from cpt_dynamics.analysis.results import plain
 from cpt_dynamics.config import Config
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments.runs import Experiments
+from cpt_dynamics.figures.kit import selection
+from cpt_dynamics.figures.kit.joint import joint
+from cpt_dynamics.files import plain
 from cpt_dynamics.laws import get
 
 ROLES = ("general", "weak")

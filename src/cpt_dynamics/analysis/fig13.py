@@ -6,12 +6,12 @@ from typing import Any
 
 import pandas as pd
 
-from cpt_dynamics.analysis import selection, strengths
 from cpt_dynamics.analysis.printed import fig13 as printed
-from cpt_dynamics.analysis.printed import sources
-from cpt_dynamics.analysis.results import plain
 from cpt_dynamics.config import Config
 from cpt_dynamics.experiments.runs import Experiments
+from cpt_dynamics.figures.kit import selection, strengths
+from cpt_dynamics.figures.kit.printed import sources
+from cpt_dynamics.files import plain
 from cpt_dynamics.planning import critical_point
 
 

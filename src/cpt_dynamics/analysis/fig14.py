@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cpt_dynamics.analysis import selection, shifts, statistics
-from cpt_dynamics.analysis.joint import SETS, SIGNS
-from cpt_dynamics.analysis.results import plain
 from cpt_dynamics.config import Config
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments.runs import Experiments
+from cpt_dynamics.figures.kit import selection, shifts, statistics
+from cpt_dynamics.figures.kit.joint import SETS, SIGNS
+from cpt_dynamics.files import plain
 from cpt_dynamics.fitting import fit, measure
 from cpt_dynamics.laws import get
 
@@ -63,7 +63,9 @@ def _set(table: pd.DataFrame, params: Mapping[str, int], role: str) -> dict[str,
     return {
         "rows": len(table),
         "spread": shifts.spread(table),
-        "size": statistics.slope_test((size - size.min()) / np.ptp(size), relative.to_list(), "run, one a model size"),
+        "size": statistics.slope_test(
+            (size - size.min()) / np.ptp(size), relative.to_list(), "run, one a model size"
+        ).model_dump(),
         "form": {
             "parameters": found.parameters,
             "combinations": found.combinations,

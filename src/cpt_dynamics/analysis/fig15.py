@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cpt_dynamics.analysis import selection
-from cpt_dynamics.analysis.joint import SETS, SIGNS, errors, fitted
-from cpt_dynamics.analysis.results import plain
 from cpt_dynamics.config import Config
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments.runs import Experiments
+from cpt_dynamics.figures.kit import selection
+from cpt_dynamics.figures.kit.joint import SETS, SIGNS, errors, fitted
+from cpt_dynamics.files import plain
 from cpt_dynamics.fitting import Fit
 from cpt_dynamics.laws import get
 from cpt_dynamics.laws.size import MILLION

@@ -6,15 +6,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cpt_dynamics.analysis import published, selection
-from cpt_dynamics.analysis.comparison import seen
-from cpt_dynamics.analysis.joint import Joint, errors
-from cpt_dynamics.analysis.results import plain
 from cpt_dynamics.areas import areas
 from cpt_dynamics.config import Config
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments.runs import Experiments, Run
+from cpt_dynamics.figures.kit import published, selection
+from cpt_dynamics.figures.kit.joint import Joint, errors
+from cpt_dynamics.files import plain
 from cpt_dynamics.fitting import Fit, fit
+from cpt_dynamics.fitting.comparison import seen
 from cpt_dynamics.laws import Law, get
 
 STARTS = 30  # of the search: the law has several valleys on noisy losses

@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 
 from cpt_dynamics import curves as tables
-from cpt_dynamics.analysis import selection
-from cpt_dynamics.analysis.joint import SETS, SIGNS, fitted, joint, relative
-from cpt_dynamics.analysis.results import plain
-from cpt_dynamics.analysis.statistics import mean_test
 from cpt_dynamics.config import Config
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments.runs import Experiments
+from cpt_dynamics.figures.kit import selection
+from cpt_dynamics.figures.kit.joint import SETS, SIGNS, fitted, joint, relative
+from cpt_dynamics.figures.kit.statistics import mean_test
+from cpt_dynamics.files import plain
 from cpt_dynamics.fitting import Fit
 from cpt_dynamics.laws import get
 
@@ -154,4 +154,4 @@ def _summary(errors: dict[str, float]) -> dict[str, Any]:
 def _difference(one: dict[str, float], other: dict[str, float]) -> dict[str, Any]:
     """Test over runs of the errors of `one` minus those of `other`."""
     differences = {run: one[run] - other[run] for run in one}
-    return {**mean_test(list(differences.values()), "run"), "runs": differences}
+    return {**mean_test(list(differences.values()), "run").model_dump(), "runs": differences}

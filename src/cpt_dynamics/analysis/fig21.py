@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cpt_dynamics.analysis import selection
-from cpt_dynamics.analysis.comparison import seen
-from cpt_dynamics.analysis.results import plain
 from cpt_dynamics.config import Config
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments.runs import Experiments, FigureEntry
+from cpt_dynamics.figures.kit import selection
+from cpt_dynamics.files import plain
+from cpt_dynamics.fitting.comparison import seen
 from cpt_dynamics.laws import Array
 from cpt_dynamics.planning import OodFit, fit_ood
 

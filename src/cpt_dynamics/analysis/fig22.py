@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cpt_dynamics.analysis import published, selection
-from cpt_dynamics.analysis.results import plain
 from cpt_dynamics.config import Config
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments.runs import Experiments
+from cpt_dynamics.figures.kit import published, selection
+from cpt_dynamics.files import plain
 
 LIMIT = 0.02  # nats: mean absolute error up to which a set counts as predicted
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)

@@ -11,14 +11,14 @@ from typing import Any, get_args
 import pandas as pd
 
 from cpt_dynamics import curves as tables
-from cpt_dynamics.analysis.comparison import Given, compare
-from cpt_dynamics.analysis.joint import PAPER_LAMBDA
-from cpt_dynamics.analysis.results import plain
 from cpt_dynamics.areas import Warmup
 from cpt_dynamics.config import Config
 from cpt_dynamics.curves import public
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments.runs import Experiments
+from cpt_dynamics.figures.kit.joint import PAPER_LAMBDA
+from cpt_dynamics.files import plain
+from cpt_dynamics.fitting.comparison import Given, compare
 from cpt_dynamics.fitting.sweep import best, sweep_lambda
 from cpt_dynamics.laws import Law, get
 

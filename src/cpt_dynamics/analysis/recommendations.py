@@ -11,14 +11,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cpt_dynamics.analysis import selection
-from cpt_dynamics.analysis.joint import SETS, SIGNS, Joint, fitted
-from cpt_dynamics.analysis.results import plain
 from cpt_dynamics.config import Config
 from cpt_dynamics.curves import recommended
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments.runs import Experiments, Run
-from cpt_dynamics.files import read_json
+from cpt_dynamics.figures.kit import selection
+from cpt_dynamics.figures.kit.joint import SETS, SIGNS, Joint, fitted
+from cpt_dynamics.files import plain, read_json
 from cpt_dynamics.laws import Array, get
 from cpt_dynamics.planning import ROLES, Pair, Scan, Scenario
 from cpt_dynamics.schedules import Schedule

@@ -7,11 +7,11 @@ from typing import Any
 
 from cpt_dynamics.analysis import findings
 from cpt_dynamics.analysis.findings import Finding
-from cpt_dynamics.analysis.joint import SETS
 from cpt_dynamics.config import Config
 from cpt_dynamics.curves.released import CONTENTS, RESULTS, Release
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments import Experiments
+from cpt_dynamics.figures.kit.joint import SETS
 from cpt_dynamics.files import read_json
 
 SCHEMA = "cpt-dynamics/results/1"

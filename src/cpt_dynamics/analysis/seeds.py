@@ -7,13 +7,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cpt_dynamics.analysis import selection
-from cpt_dynamics.analysis.joint import SETS, SIGNS, Joint, errors, fitted
-from cpt_dynamics.analysis.results import plain
-from cpt_dynamics.analysis.statistics import mean_test
 from cpt_dynamics.config import Config
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments.runs import Experiments
+from cpt_dynamics.figures.kit import selection
+from cpt_dynamics.figures.kit.joint import SETS, SIGNS, Joint, errors, fitted
+from cpt_dynamics.figures.kit.statistics import mean_test
+from cpt_dynamics.files import plain
 from cpt_dynamics.fitting import Fit
 from cpt_dynamics.laws import get
 
@@ -194,7 +194,7 @@ def _over_seeds(values: list[dict[str, float]]) -> dict[str, Any]:
     result = {}
     for name in values[0]:
         several = [one[name] for one in values]
-        tested = mean_test(several, "seed")
+        tested = mean_test(several, "seed").model_dump()
         kept = {key: tested[key] for key in ("mean", "low", "high", "n")}
         result[name] = {"values": several, "sd": float(np.std(several, ddof=1)), **kept}
     return result

@@ -2,13 +2,12 @@
 
 import argparse
 
-from cpt_dynamics import experiments
-from cpt_dynamics.analysis.figures import analyse
-from cpt_dynamics.analysis.origin import origin
+from cpt_dynamics import experiments, figures
 from cpt_dynamics.cli.options import add_config, load_config
-from cpt_dynamics.curves.of_figure import of_figure
-from cpt_dynamics.files import read_json, write_json
-from cpt_dynamics.layout import Layout
+from cpt_dynamics.figures.data import FigureData
+from cpt_dynamics.figures.kit.origin import origin
+from cpt_dynamics.figures.kit.result import to_json
+from cpt_dynamics.files import write_json
 
 
 def add_analyse(parser: argparse.ArgumentParser) -> None:
@@ -17,12 +16,11 @@ def add_analyse(parser: argparse.ArgumentParser) -> None:
 
 
 def run_analyse(options: argparse.Namespace) -> None:
-    config = load_config(options)
+    config, figure = load_config(options), options.figure
     all_runs = experiments.load(config)
-    layout, figure = Layout(config), options.figure
     all_runs.runs_of(figure)  # an unknown figure is said before files are looked for
-    table, schedules = of_figure(figure, all_runs, config)
-    fits = {name: read_json(layout.fit(name)) for name in all_runs.figures[figure].needs}
-    found = analyse(figure, table, schedules, config, all_runs, fits)
-    write_json(layout.fit(figure), {**found, "made_from": origin(figure, table, schedules, config, all_runs)})
-    print(f"{figure}: {layout.fit(figure)}")
+    data = FigureData(figure, config, all_runs)
+    made_from = origin(figure, data.curves, data.schedules, config, all_runs)
+    result = figures.analyse(data).model_copy(update={"made_from": made_from})
+    write_json(data.layout.fit(figure), to_json(result))
+    print(f"{figure}: {data.layout.fit(figure)}")

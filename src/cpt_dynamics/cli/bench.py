@@ -192,7 +192,7 @@ def _reading(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _fit(options: argparse.Namespace) -> dict[str, Any]:
-    from cpt_dynamics.analysis import published
+    from cpt_dynamics.figures.kit import published
     from cpt_dynamics.fitting.benchmark import compare_fits
 
     printed = published.find("fig03", options.role).parameters

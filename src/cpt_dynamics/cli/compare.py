@@ -8,14 +8,16 @@ from typing import Any, get_args
 import pandas as pd
 
 from cpt_dynamics import files
-from cpt_dynamics.analysis import comparison, public_curves, selection
-from cpt_dynamics.analysis.results import plain
+from cpt_dynamics.analysis import public_curves
 from cpt_dynamics.cli import logs
 from cpt_dynamics.cli.fit import add_results, check_results, written
 from cpt_dynamics.cli.text import bullets, error_cells, number, table, together
 from cpt_dynamics.curves import public
 from cpt_dynamics.curves.table import PHASES
 from cpt_dynamics.errors import UserError
+from cpt_dynamics.figures.kit import selection
+from cpt_dynamics.files import plain
+from cpt_dynamics.fitting import comparison
 from cpt_dynamics.laws import Law, Shift, get
 
 KINDS = {"all": "all rows", "unseen": "unseen rows"}
@@ -84,7 +86,7 @@ def _of_logs(options: argparse.Namespace) -> tuple[dict[str, Any], list[str], An
     lines = _lines(result, list(data.files))
     if not options.plot:
         return result, lines, None
-    from cpt_dynamics.plots import fits  # takes half a second, so only where it is used
+    from cpt_dynamics.figures.kit import fit_plot as fits  # takes half a second, so only where it is used
 
     scores = [fits.Score(law, *(_by_run(parts, law, kind) for kind in KINDS)) for law in laws]
     return result, lines, fits.draw_comparison(scores, f"laws on {data.validation}")

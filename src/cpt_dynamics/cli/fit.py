@@ -10,16 +10,16 @@ import numpy as np
 import pandas as pd
 
 from cpt_dynamics import files, fitting
-from cpt_dynamics.analysis import selection
-from cpt_dynamics.analysis.comparison import search, seen
-from cpt_dynamics.analysis.results import plain
 from cpt_dynamics.areas import Warmup
 from cpt_dynamics.cli import logs
 from cpt_dynamics.cli.fit_text import fit_lines
 from cpt_dynamics.cli.laws import formula
 from cpt_dynamics.cli.logs import Data, Settings
 from cpt_dynamics.errors import UserError
+from cpt_dynamics.figures.kit import selection
+from cpt_dynamics.files import plain
 from cpt_dynamics.fitting import Fit
+from cpt_dynamics.fitting.comparison import search, seen
 from cpt_dynamics.fitting.fit import Method
 from cpt_dynamics.fitting.sweep import best, sweep_lambda
 from cpt_dynamics.fitting.uncertainty import MIN_SEEDS
@@ -101,7 +101,7 @@ def run_fit(options: argparse.Namespace) -> None:
     )
     figure = None
     if options.plot:
-        from cpt_dynamics.plots import fits  # takes half a second, so only where it is used
+        from cpt_dynamics.figures.kit import fit_plot as fits  # takes half a second, so only where it is used
 
         figure = fits.draw_fit(_panels(found, data, options, excluded), title=f"{law.name} on {data.validation}")
     if options.out:
@@ -357,7 +357,7 @@ def drawn_steps(data: Data, run: str, first: int = 1) -> set[int]:
 
 
 def _panels(found: Fit, data: Data, options: argparse.Namespace, excluded: Sequence[str]) -> list[Any]:
-    from cpt_dynamics.plots.fits import Panel
+    from cpt_dynamics.figures.kit.fit_plot import Panel
 
     measured, _ = logs.from_step(data.curves, options.first_step)
     steps = {

@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 
 from cpt_dynamics import curves as tables
-from cpt_dynamics.analysis.results import plain
 from cpt_dynamics.areas import Warmup, warmup_length
 from cpt_dynamics.curves.logs import Format, Log, Unit, merge_logs, read_log
 from cpt_dynamics.errors import UserError
+from cpt_dynamics.files import plain
 from cpt_dynamics.fitting.uncertainty import measurements
 from cpt_dynamics.laws import Law
 
@@ -395,7 +395,7 @@ def print_json(value: Any) -> None:
 def give(options: argparse.Namespace, result: Mapping[str, Any], text: Sequence[str], figure: "Figure | None") -> None:
     """Write the figure and print the result, as JSON or as text."""
     if figure is not None:
-        from cpt_dynamics.plots import fits  # takes half a second, so only where it is used
+        from cpt_dynamics.figures.kit import fit_plot as fits  # takes half a second, so only where it is used
 
         with writing(options.plot):
             fits.write(figure, options.plot)

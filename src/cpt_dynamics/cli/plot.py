@@ -2,11 +2,11 @@
 
 import argparse
 
-from cpt_dynamics import experiments, plots
+from cpt_dynamics import experiments, figures
 from cpt_dynamics.cli.options import add_config, load_config
-from cpt_dynamics.curves.of_figure import of_figure
-from cpt_dynamics.files import read_json
-from cpt_dynamics.layout import Layout
+from cpt_dynamics.figures.data import FigureData
+from cpt_dynamics.figures.kit.result import read_result
+from cpt_dynamics.figures.kit.saving import save
 
 
 def add_plot(parser: argparse.ArgumentParser) -> None:
@@ -15,11 +15,10 @@ def add_plot(parser: argparse.ArgumentParser) -> None:
 
 
 def run_plot(options: argparse.Namespace) -> None:
-    config = load_config(options)
-    layout, figure = Layout(config), options.figure
+    config, figure = load_config(options), options.figure
     all_runs = experiments.load(config)
     all_runs.runs_of(figure)  # an unknown figure is said before files are looked for
-    table, schedules = of_figure(figure, all_runs, config)
-    drawn, numbers = plots.draw(figure, table, schedules, read_json(layout.fit(figure)), config)
-    plots.save(drawn, numbers, layout.figure(figure).parent, figure)
-    print(f"{figure}: {layout.figure(figure)}")
+    data = FigureData(figure, config, all_runs)
+    drawn, numbers = figures.draw(data, read_result(data.layout.fit(figure), figures.result_type(figure)))
+    save(drawn, numbers, data.layout.figure(figure).parent, figure)
+    print(f"{figure}: {data.layout.figure(figure)}")

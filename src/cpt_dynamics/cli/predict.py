@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 
 from cpt_dynamics import files, fitting
-from cpt_dynamics.analysis.results import plain
 from cpt_dynamics.cli import logs
 from cpt_dynamics.cli.fit import add_results, check_results, drawn_steps, is_number, predicted, read_fit, written
 from cpt_dynamics.cli.logs import Data
 from cpt_dynamics.cli.text import bullets, error_table, number, percent, table, together
 from cpt_dynamics.curves.expressions import parse
 from cpt_dynamics.errors import UserError
+from cpt_dynamics.files import plain
 from cpt_dynamics.fitting import Fit
 from cpt_dynamics.fitting.warnings import extrapolation, untrained
 from cpt_dynamics.laws.base import HISTORY
@@ -194,7 +194,10 @@ def _warnings(prediction: Prediction, options: argparse.Namespace) -> list[str]:
 
 
 def _figure(prediction: Prediction) -> Any:
-    from cpt_dynamics.plots.fits import Panel, draw_prediction  # takes half a second, so only where it is used
+    from cpt_dynamics.figures.kit.fit_plot import (  # takes half a second, so only where it is used
+        Panel,
+        draw_prediction,
+    )
 
     drawn, data, bands = prediction.drawn, prediction.data, prediction.bands
     panels = [

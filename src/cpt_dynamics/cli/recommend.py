@@ -8,11 +8,11 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from cpt_dynamics.analysis.results import plain
 from cpt_dynamics.cli import logs, scenario
 from cpt_dynamics.cli.scenario import Fits
 from cpt_dynamics.cli.text import bullets, table
 from cpt_dynamics.errors import UserError
+from cpt_dynamics.files import plain
 from cpt_dynamics.laws import Array
 from cpt_dynamics.planning import (
     KNOBS,
@@ -129,7 +129,9 @@ def run_recommend(options: argparse.Namespace) -> None:
     )
     figure = None
     if options.plot:
-        from cpt_dynamics.plots import recommendations  # takes half a second, so only where it is used
+        from cpt_dynamics.figures.kit import (
+            recommendation_plot as recommendations,  # takes half a second, so only where it is used
+        )
 
         figure = recommendations.draw(result)
     logs.give(options, result, [*fits.described(), *_text(result)], figure)

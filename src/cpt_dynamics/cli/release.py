@@ -7,7 +7,6 @@ from typing import Any
 
 from cpt_dynamics import __version__, experiments
 from cpt_dynamics.analysis import scale_results
-from cpt_dynamics.analysis.origin import origin
 from cpt_dynamics.cli.options import add_config, load_config
 from cpt_dynamics.cli.recommended import extended, planned
 from cpt_dynamics.config import Config
@@ -15,6 +14,7 @@ from cpt_dynamics.curves import recommended, releasing
 from cpt_dynamics.curves.released import CONTENTS, RESULTS, Release
 from cpt_dynamics.curves.releasing import Part
 from cpt_dynamics.errors import UserError
+from cpt_dynamics.figures.kit.origin import origin
 from cpt_dynamics.layout import Layout
 from cpt_dynamics.reporting.material import Material
 

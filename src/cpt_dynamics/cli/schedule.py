@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from cpt_dynamics import files
-from cpt_dynamics.analysis.results import plain
 from cpt_dynamics.cli import logs, scenario
 from cpt_dynamics.cli.scenario import SETS, Fits
 from cpt_dynamics.cli.text import bullets, table
 from cpt_dynamics.errors import UserError
+from cpt_dynamics.files import plain
 from cpt_dynamics.laws import Array
 from cpt_dynamics.planning import ROLES, BestSchedule, Scenario, features_of, optimise
 
@@ -60,7 +60,9 @@ def run_schedule(options: argparse.Namespace) -> None:
     result: dict[str, Any] = plain(_result(fits, base, found, options))
     figure = None
     if options.plot:
-        from cpt_dynamics.plots import recommendations  # takes half a second, so only where it is used
+        from cpt_dynamics.figures.kit import (
+            recommendation_plot as recommendations,  # takes half a second, so only where it is used
+        )
 
         figure = recommendations.draw_schedule(_curves(fits, base, found), found.compared)
     if options.out:

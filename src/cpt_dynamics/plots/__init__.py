@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from cpt_dynamics.config import Config
 from cpt_dynamics.errors import UserError
-from cpt_dynamics.plots.saving import save
+from cpt_dynamics.figures.kit.saving import save
 
 __all__ = ["FIGURES", "draw", "module", "save"]
 

@@ -9,9 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from cpt_dynamics.analysis.law_labels import LABELS
 from cpt_dynamics.config import Config
-from cpt_dynamics.plots import style
+from cpt_dynamics.figures.kit import style
+from cpt_dynamics.figures.kit.law_labels import LABELS
 
 COLOURS = {True: style.BLUE, False: style.GREY}  # with and without a shift term
 

@@ -8,10 +8,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from cpt_dynamics.analysis import selection
 from cpt_dynamics.config import Config
+from cpt_dynamics.figures.kit import fitted, selection, style
 from cpt_dynamics.fitting import Fit
-from cpt_dynamics.plots import fitted, style
 
 MOST = 3  # columns
 SHIFTS: tuple[dict[str, Any], ...] = (

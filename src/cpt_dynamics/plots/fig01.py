@@ -6,9 +6,8 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from cpt_dynamics.analysis import selection
 from cpt_dynamics.config import Config
-from cpt_dynamics.plots import style
+from cpt_dynamics.figures.kit import selection, style
 
 LINES = {"hidden": style.HIDDEN, "scratch": style.SCRATCH, "cpt": style.CONTINUAL}
 NAMES = {

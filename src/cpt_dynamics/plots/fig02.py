@@ -8,10 +8,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from cpt_dynamics.analysis import published, selection
 from cpt_dynamics.config import Config
+from cpt_dynamics.figures.kit import equations, published, selection, style
 from cpt_dynamics.laws import get
-from cpt_dynamics.plots import equations, style
 
 FORMS = {"power": style.LAW | {"color": style.BLACK}, "exponential": style.RIVAL | {"color": style.GREY}}
 HELD_OUT = {"mfc": "none", "mew": 0.8}  # shifts that the forms were not fitted to

@@ -9,9 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from cpt_dynamics.analysis import selection
 from cpt_dynamics.config import Config
-from cpt_dynamics.plots import fitted, loss_potential, style
+from cpt_dynamics.figures.kit import fitted, loss_potential, selection, style
 
 POTENTIALS: tuple[dict[str, Any], ...] = (  # from the highest loss potential down
     {"color": style.BLACK, "ls": "-"},

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from cpt_dynamics.config import Config
-from cpt_dynamics.plots import optima, style
+from cpt_dynamics.figures.kit import optima, style
 
 RATIOS: tuple[dict[str, Any], ...] = (  # from no replay up
     {"color": style.VERMILION, "marker": "o"},

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from cpt_dynamics.config import Config
-from cpt_dynamics.plots import loss_potential, style
+from cpt_dynamics.figures.kit import loss_potential, style
 from cpt_dynamics.plots.fig05 import DOT
 
 UNIT = 1e3  # the LR is drawn in thousandths

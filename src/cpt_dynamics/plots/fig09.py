@@ -7,9 +7,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from cpt_dynamics.analysis import selection
 from cpt_dynamics.config import Config
-from cpt_dynamics.plots import style
+from cpt_dynamics.figures.kit import selection, style
 from cpt_dynamics.plots.fig21 import combination, nothing
 
 SERIES: dict[str, tuple[str, dict[str, Any]]] = {

@@ -6,9 +6,9 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from cpt_dynamics.analysis import published, selection
 from cpt_dynamics.config import Config
-from cpt_dynamics.plots import equations, fig03
+from cpt_dynamics.figures.kit import equations, published, selection
+from cpt_dynamics.figures.kit import joint_figure as fig03
 
 
 def draw(

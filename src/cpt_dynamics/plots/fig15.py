@@ -8,11 +8,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from cpt_dynamics.analysis import published, selection
 from cpt_dynamics.config import Config
+from cpt_dynamics.figures.kit import equations, fitted, published, selection, style
+from cpt_dynamics.figures.kit import joint_figure as fig03
 from cpt_dynamics.fitting import Fit
 from cpt_dynamics.laws import get
-from cpt_dynamics.plots import equations, fig03, fitted, style
 
 COLOURS = (style.VERMILION, style.ORANGE, style.GREEN, style.PURPLE, style.SKY)  # by schedule
 Laws = Mapping[str, Mapping[str, Fit]]  # role -> model -> a law of Eq. 4

@@ -6,10 +6,11 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from cpt_dynamics.analysis import published
 from cpt_dynamics.config import Config
+from cpt_dynamics.figures.kit import equations, published, style
+from cpt_dynamics.figures.kit import joint_figure as fig03
 from cpt_dynamics.fitting import Fit
-from cpt_dynamics.plots import equations, fig03, fig15, style
+from cpt_dynamics.plots import fig15
 
 PAPER = {"C": "594M", "D": "1720M"}
 

@@ -8,10 +8,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from cpt_dynamics.analysis import published
 from cpt_dynamics.config import Config
+from cpt_dynamics.figures.kit import equations, published, style
+from cpt_dynamics.figures.kit import joint_figure as fig03
 from cpt_dynamics.laws import get
-from cpt_dynamics.plots import equations, fig03, style
 from cpt_dynamics.plots.fig14 import halves, shift_dots
 
 

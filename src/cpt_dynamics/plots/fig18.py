@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 
 from cpt_dynamics.analysis import fig18
 from cpt_dynamics.config import Config
+from cpt_dynamics.figures.kit import equations, fitted, style
 from cpt_dynamics.fitting import Fit
-from cpt_dynamics.plots import equations, fitted, style
 
 LABELS = {
     "proxy": r"proxy of $D_\mathrm{pt}$",

@@ -7,11 +7,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from cpt_dynamics.analysis import published, selection
 from cpt_dynamics.config import Config
+from cpt_dynamics.figures.kit import coefficients, fitted, published, selection, style
+from cpt_dynamics.figures.kit.law_steps import law_steps
 from cpt_dynamics.fitting import Fit
-from cpt_dynamics.plots import coefficients, fitted, style
-from cpt_dynamics.plots.law_steps import law_steps
 
 COLOURS = (style.VERMILION, style.ORANGE, style.GREEN, style.SKY, style.PURPLE)  # of the ratios, from 0 % on
 FORMS: dict[str, tuple[str, dict[str, Any]]] = {

@@ -7,12 +7,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from cpt_dynamics.analysis import selection
 from cpt_dynamics.analysis.fig20 import features_of
 from cpt_dynamics.config import Config
+from cpt_dynamics.figures.kit import fitted, selection, style
+from cpt_dynamics.figures.kit.law_steps import law_steps
 from cpt_dynamics.fitting import Fit
-from cpt_dynamics.plots import fitted, style
-from cpt_dynamics.plots.law_steps import law_steps
 
 VARIANTS = {
     "lr_weighted_01": r"Eq. 9, $\epsilon$ = 0.1",

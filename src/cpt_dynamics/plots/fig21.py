@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from cpt_dynamics.analysis import fig21
 from cpt_dynamics.config import Config
-from cpt_dynamics.plots import style
+from cpt_dynamics.figures.kit import style
 
 COLUMNS = 4
 FITTED: dict[str, Any] = {**style.DOTS, "color": style.GREY, "ms": 2.2, "alpha": 0.5}

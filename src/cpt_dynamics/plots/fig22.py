@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from cpt_dynamics.config import Config
-from cpt_dynamics.plots import style
+from cpt_dynamics.figures.kit import style
 from cpt_dynamics.plots.fig21 import nothing
 
 LINE: dict[str, Any] = {"color": style.BLACK, "ls": "--", "lw": 0.9}

@@ -10,11 +10,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
 
 from cpt_dynamics import curves as tables
-from cpt_dynamics.analysis.comparison import MERGE
 from cpt_dynamics.analysis.public_curves import AUTHORS, LABELS, of_size
 from cpt_dynamics.config import Config
+from cpt_dynamics.figures.kit import style
+from cpt_dynamics.fitting.comparison import MERGE
 from cpt_dynamics.laws import get
-from cpt_dynamics.plots import style
 
 # Test runs, by how the LR falls.
 RUNS: dict[str, tuple[str, str]] = {

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from cpt_dynamics.config import Config
-from cpt_dynamics.plots import style
+from cpt_dynamics.figures.kit import style
 
 LABELS = {
     "peak_lr": "peak LR of CPT (% of that of PT)",

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from cpt_dynamics.config import Config
-from cpt_dynamics.plots import style
+from cpt_dynamics.figures.kit import style
 
 SEEDS: tuple[dict[str, Any], ...] = (  # of the seeds, in their order; any further ones begin anew
     {"color": style.BLACK, "marker": "o"},

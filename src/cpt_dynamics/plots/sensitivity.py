@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from cpt_dynamics.config import Config
-from cpt_dynamics.plots import style
+from cpt_dynamics.figures.kit import style
 
 SERIES: dict[str, tuple[str, dict[str, Any]]] = {
     "fit": ("fitted runs", {"color": style.BLACK, "ls": ":", "marker": "."}),

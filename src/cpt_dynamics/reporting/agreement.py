@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from cpt_dynamics.analysis.findings import Word
+from cpt_dynamics.figures.kit.latex import Cell, count, escape, fixed, number, percent
 from cpt_dynamics.reporting.checks import NOTHING, PLAIN, SETS
 from cpt_dynamics.reporting.findings import SHORT_MARKS, prose
-from cpt_dynamics.reporting.latex import Cell, count, escape, fixed, number, percent
 from cpt_dynamics.reporting.material import Material
 from cpt_dynamics.reporting.table import Table, as_latex
 

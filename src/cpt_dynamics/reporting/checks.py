@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from cpt_dynamics.reporting.latex import Cell, number
+from cpt_dynamics.figures.kit.latex import Cell, number
 
 NOTHING = Cell("", "--")
 SETS = {"general": r"$D_\mathrm{pt}$", "strong": r"$D_\mathrm{cpt}$"}

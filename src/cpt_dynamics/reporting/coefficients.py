@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cpt_dynamics.errors import UserError
+from cpt_dynamics.figures.kit.latex import Cell, fixed, number
 from cpt_dynamics.reporting.checks import SETS
-from cpt_dynamics.reporting.latex import Cell, fixed, number
 from cpt_dynamics.reporting.material import Material
 from cpt_dynamics.reporting.table import Table
 

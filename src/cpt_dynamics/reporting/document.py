@@ -11,12 +11,12 @@ from cpt_dynamics.analysis import scale_results
 from cpt_dynamics.config import Config
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments import Experiments
+from cpt_dynamics.figures.kit.latex import escape
 from cpt_dynamics.files import atomic
 from cpt_dynamics.layout import Layout
 from cpt_dynamics.reporting import agreement, findings, macros, tables
 from cpt_dynamics.reporting.checks import Check, Claims
 from cpt_dynamics.reporting.claims import all_claims, claims, names
-from cpt_dynamics.reporting.latex import escape
 from cpt_dynamics.reporting.material import Material
 
 PAPER = Path("paper")

@@ -1,6 +1,6 @@
 """How often the runs read each corpus."""
 
-from cpt_dynamics.reporting.latex import escape
+from cpt_dynamics.figures.kit.latex import escape
 from cpt_dynamics.reporting.material import Material
 
 OFTEN = 4  # epochs, from which on repeated text is worth clearly less than new one (arXiv 2305.16264)

@@ -4,8 +4,8 @@ import re
 from collections.abc import Sequence
 
 from cpt_dynamics.analysis.findings import SUPPORT, Finding, Outcome, Word, counts
+from cpt_dynamics.figures.kit.latex import Cell, escape, number
 from cpt_dynamics.reporting.claims import names
-from cpt_dynamics.reporting.latex import Cell, escape, number
 from cpt_dynamics.reporting.material import Material
 
 FINDINGS = {  # the paper's findings in a line each

@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments.estimates import size_of
+from cpt_dynamics.figures.kit.latex import count, escape, fixed, number, percent
 from cpt_dynamics.reporting import agreement, epochs, findings
 from cpt_dynamics.reporting.checks import verdict
 from cpt_dynamics.reporting.claims import FIGURES, all_claims, claims
-from cpt_dynamics.reporting.latex import count, escape, fixed, number, percent
 from cpt_dynamics.reporting.material import Material
 
 UNITS = (

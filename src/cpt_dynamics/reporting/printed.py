@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from cpt_dynamics.figures.kit.latex import Cell, escape, percent
 from cpt_dynamics.reporting.checks import Check, Claims, statement
-from cpt_dynamics.reporting.latex import Cell, escape, percent
 from cpt_dynamics.reporting.material import Material
 
 INSIDE, COVERS = 0.8, 0.5  # data/published/panels.yaml states the same rule in words

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from cpt_dynamics.analysis.public_curves import AUTHORS, LABELS
+from cpt_dynamics.figures.kit.latex import Cell, escape, fixed, number
 from cpt_dynamics.reporting.checks import NOTHING, Check, Claims
-from cpt_dynamics.reporting.latex import Cell, escape, fixed, number
 from cpt_dynamics.reporting.material import Material
 
 FIGURE = "public_curves"

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from cpt_dynamics.analysis.findings import Finding
-from cpt_dynamics.analysis.joint import SIGNS
 from cpt_dynamics.errors import UserError
+from cpt_dynamics.figures.kit.joint import SIGNS
 from cpt_dynamics.files import sha256
 from cpt_dynamics.reporting import tables
 from cpt_dynamics.reporting.claims import all_claims

@@ -4,7 +4,7 @@ import csv
 import io
 from dataclasses import dataclass
 
-from cpt_dynamics.reporting.latex import Cell
+from cpt_dynamics.figures.kit.latex import Cell
 
 BREAK = r"\\"  # between the lines of a heading
 

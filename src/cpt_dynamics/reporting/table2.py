@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from cpt_dynamics.figures.kit.latex import Cell, fixed, number, percent
 from cpt_dynamics.reporting.checks import NOTHING, PLAIN, SETS
-from cpt_dynamics.reporting.latex import Cell, fixed, number, percent
 from cpt_dynamics.reporting.material import Material
 from cpt_dynamics.reporting.table import Table
 

@@ -9,12 +9,12 @@ from cpt_dynamics.corpora import facts
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments import Experiments
 from cpt_dynamics.experiments.estimates import size_of
+from cpt_dynamics.figures.kit.latex import Cell, count, escape, fixed, number, percent
 from cpt_dynamics.files import atomic
 from cpt_dynamics.layout import Layout
 from cpt_dynamics.reporting import coefficients, public
 from cpt_dynamics.reporting.checks import NOTHING, PLAIN, SETS
 from cpt_dynamics.reporting.claims import all_claims, names
-from cpt_dynamics.reporting.latex import Cell, count, escape, fixed, number, percent
 from cpt_dynamics.reporting.material import PUBLISHED, Material
 from cpt_dynamics.reporting.table import BREAK, Table, as_csv, as_latex
 from cpt_dynamics.reporting.table2 import table2

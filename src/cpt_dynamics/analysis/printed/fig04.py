@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cpt_dynamics.analysis.printed import sources
-from cpt_dynamics.analysis.results import plain
 from cpt_dynamics.config import Config
 from cpt_dynamics.experiments.runs import Experiments
+from cpt_dynamics.figures.kit.printed import sources
+from cpt_dynamics.files import plain
 from cpt_dynamics.laws import Array
 from cpt_dynamics.planning import Predictor, Scenario, features_of
 

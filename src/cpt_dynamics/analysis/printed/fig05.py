@@ -5,11 +5,11 @@ from typing import Any
 
 import pandas as pd
 
-from cpt_dynamics.analysis.printed import lengths, sources
-from cpt_dynamics.analysis.printed.sources import PrintedFigure
-from cpt_dynamics.analysis.results import plain
 from cpt_dynamics.config import Config
 from cpt_dynamics.experiments.runs import Experiments
+from cpt_dynamics.figures.kit.printed import lengths, sources
+from cpt_dynamics.figures.kit.printed.sources import PrintedFigure
+from cpt_dynamics.files import plain
 
 
 def analyse(

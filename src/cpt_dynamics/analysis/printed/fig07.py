@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cpt_dynamics.analysis.printed import lengths, sources
-from cpt_dynamics.analysis.printed.sources import ROLES, PrintedFigure
-from cpt_dynamics.analysis.results import plain
 from cpt_dynamics.config import Config
 from cpt_dynamics.experiments.runs import Experiments
+from cpt_dynamics.figures.kit.printed import lengths, sources
+from cpt_dynamics.figures.kit.printed.sources import ROLES, PrintedFigure
+from cpt_dynamics.files import plain
 from cpt_dynamics.planning import Predictor, Scenario, critical_point, turning_length
 
 POINTS = 150  # of a drawn curve

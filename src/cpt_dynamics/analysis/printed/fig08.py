@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 
 from cpt_dynamics import laws
-from cpt_dynamics.analysis.printed import sources, weights
-from cpt_dynamics.analysis.printed.sources import ROLES, Panel, PrintedFigure
-from cpt_dynamics.analysis.results import plain
 from cpt_dynamics.config import Config
 from cpt_dynamics.experiments.runs import Experiments
+from cpt_dynamics.figures.kit.printed import sources, weights
+from cpt_dynamics.figures.kit.printed.sources import ROLES, Panel, PrintedFigure
+from cpt_dynamics.files import plain
 from cpt_dynamics.laws import Array, Features, Law
 from cpt_dynamics.planning import Coefficients, Pair, Predictor
 

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cpt_dynamics.analysis.printed import sources
-from cpt_dynamics.analysis.printed.sources import Panel, PrintedFigure
-from cpt_dynamics.analysis.results import plain
 from cpt_dynamics.config import Config
 from cpt_dynamics.experiments.runs import Experiments
+from cpt_dynamics.figures.kit.printed import sources
+from cpt_dynamics.figures.kit.printed.sources import Panel, PrintedFigure
+from cpt_dynamics.files import plain
 from cpt_dynamics.laws import Array
 from cpt_dynamics.planning import Pair, Scenario, critical_point, turning_lengths
 

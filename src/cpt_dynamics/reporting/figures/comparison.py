@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from cpt_dynamics.analysis.law_labels import LABELS
+from cpt_dynamics.figures.kit.latex import escape, fixed, number, percent
+from cpt_dynamics.figures.kit.law_labels import LABELS
 from cpt_dynamics.reporting.checks import PLAIN, SETS, Check, Claims
-from cpt_dynamics.reporting.latex import escape, fixed, number, percent
 from cpt_dynamics.reporting.material import Material
 
 PREDICTION = 0.01  # largest mean relative error on the CPT rows of schedules that were not fitted

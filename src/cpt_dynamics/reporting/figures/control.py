@@ -1,7 +1,7 @@
 """What the same-data control shows: a re-warm-up on the corpus of pre-training."""
 
+from cpt_dynamics.figures.kit.latex import escape, number, percent
 from cpt_dynamics.reporting.checks import PLAIN, SETS, Check, Claims
-from cpt_dynamics.reporting.latex import escape, number, percent
 from cpt_dynamics.reporting.material import Material
 
 RESIDUAL = 0.2  # largest residual of Eq. 2 on the controls over the size of the shift

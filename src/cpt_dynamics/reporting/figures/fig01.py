@@ -1,7 +1,7 @@
 """What Figure 1 shows: CPT between its hidden curves."""
 
+from cpt_dynamics.figures.kit.latex import Cell, escape, fixed
 from cpt_dynamics.reporting.checks import PLAIN, SETS, Check, Claims
-from cpt_dynamics.reporting.latex import Cell, escape, fixed
 from cpt_dynamics.reporting.material import Material
 
 

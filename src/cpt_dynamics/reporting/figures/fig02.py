@@ -1,7 +1,7 @@
 """What Figure 2 shows: the shift of several transfer points."""
 
+from cpt_dynamics.figures.kit.latex import Cell, fixed, number, percent
 from cpt_dynamics.reporting.checks import PLAIN, SETS, Check, Claims
-from cpt_dynamics.reporting.latex import Cell, fixed, number, percent
 from cpt_dynamics.reporting.material import Material
 
 OVERLAP = 0.2  # largest mean distance between the shifts of the transfer points, relative to the shift

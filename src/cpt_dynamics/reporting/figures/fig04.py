@@ -1,8 +1,8 @@
 """What Figure 4 shows: CPT as a slide between two loss surfaces."""
 
+from cpt_dynamics.figures.kit.latex import Cell, fixed
 from cpt_dynamics.reporting.checks import Check, Claims, statement
 from cpt_dynamics.reporting.figures.statements import sentence
-from cpt_dynamics.reporting.latex import Cell, fixed
 from cpt_dynamics.reporting.material import Material
 
 

@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from cpt_dynamics.figures.kit.latex import Cell, fixed, number, percent
 from cpt_dynamics.reporting.checks import Check, Claims, statement
-from cpt_dynamics.reporting.latex import Cell, fixed, number, percent
 from cpt_dynamics.reporting.material import Material
 
 P = 0.05  # of the test over seeds that the loss does not fall with the potential

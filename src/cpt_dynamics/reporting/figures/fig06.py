@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from cpt_dynamics.figures.kit.latex import Cell, escape, fixed, percent
 from cpt_dynamics.reporting.checks import PLAIN, SETS, Check, Claims, statement
-from cpt_dynamics.reporting.latex import Cell, escape, fixed, percent
 from cpt_dynamics.reporting.material import Material
 
 SHIFT_R2 = 0.95  # of the power form, as in Figure 2

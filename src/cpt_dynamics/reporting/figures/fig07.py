@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from cpt_dynamics.figures.kit.latex import Cell, escape, number
 from cpt_dynamics.reporting.checks import Check, Claims, statement
-from cpt_dynamics.reporting.latex import Cell, escape, number
 from cpt_dynamics.reporting.material import Material
 
 CLEAR = 2.0  # changes of the D_pt loss, in units of the seed noise, that count

@@ -1,7 +1,7 @@
 """What Figure 9 shows: an out-of-domain loss that rises and one that falls."""
 
+from cpt_dynamics.figures.kit.latex import Cell, escape, fixed
 from cpt_dynamics.reporting.checks import Check, Claims, statement
-from cpt_dynamics.reporting.latex import Cell, escape, fixed
 from cpt_dynamics.reporting.material import Material
 
 WITHIN = 0.02  # nats, mean absolute error up to which a set counts as predicted

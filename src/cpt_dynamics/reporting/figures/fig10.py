@@ -1,7 +1,7 @@
 """What Figure 10 shows: unseen schedules."""
 
+from cpt_dynamics.figures.kit.latex import escape, fixed, percent
 from cpt_dynamics.reporting.checks import PLAIN, SETS, Check, Claims
-from cpt_dynamics.reporting.latex import escape, fixed, percent
 from cpt_dynamics.reporting.material import Material
 
 PREDICTION = 0.01  # largest mean relative error on the CPT rows of a schedule that was not fitted

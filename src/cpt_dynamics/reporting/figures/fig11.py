@@ -1,7 +1,7 @@
 """What Figure 11 shows: Eq. 4 on the domain of weak shift."""
 
+from cpt_dynamics.figures.kit.latex import escape, fixed, number
 from cpt_dynamics.reporting.checks import Check, Claims
-from cpt_dynamics.reporting.latex import escape, fixed, number
 from cpt_dynamics.reporting.material import Material
 
 R2 = 0.98  # of Eq. 4 on all fitted losses

@@ -3,8 +3,8 @@
 from itertools import pairwise
 from typing import Any
 
+from cpt_dynamics.figures.kit.latex import Cell, fixed, number
 from cpt_dynamics.reporting.checks import PLAIN, SETS, Check, Claims, statement
-from cpt_dynamics.reporting.latex import Cell, fixed, number
 from cpt_dynamics.reporting.material import Material
 
 R2 = 0.98  # of Eq. 4 on all losses fitted at a ratio

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
+from cpt_dynamics.figures.kit.latex import fixed
 from cpt_dynamics.reporting.checks import Claims, statement
 from cpt_dynamics.reporting.figures.statements import sentence, sources
-from cpt_dynamics.reporting.latex import fixed
 from cpt_dynamics.reporting.material import Material
 
 

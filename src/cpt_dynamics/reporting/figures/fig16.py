@@ -1,7 +1,7 @@
 """What Figure 16 shows: Eq. 4 at each of the larger model sizes."""
 
+from cpt_dynamics.figures.kit.latex import escape, fixed
 from cpt_dynamics.reporting.checks import PLAIN, SETS, Check, Claims
-from cpt_dynamics.reporting.latex import escape, fixed
 from cpt_dynamics.reporting.material import Material
 
 R2 = 0.98  # of Eq. 4 on all fitted losses of a size

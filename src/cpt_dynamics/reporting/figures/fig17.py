@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from cpt_dynamics.figures.kit.latex import count, fixed, number
 from cpt_dynamics.reporting.checks import PLAIN, SETS, Check, Claims
-from cpt_dynamics.reporting.latex import count, fixed, number
 from cpt_dynamics.reporting.material import Material
 
 R2 = 0.95  # of the power form of the shift

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from cpt_dynamics.figures.kit.latex import escape, fixed, number, percent
 from cpt_dynamics.reporting.checks import Check, Claims
-from cpt_dynamics.reporting.latex import escape, fixed, number, percent
 from cpt_dynamics.reporting.material import Material
 
 PREDICTION = 0.01  # largest mean relative error on the losses of the longer run

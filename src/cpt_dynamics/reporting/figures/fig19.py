@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from cpt_dynamics.figures.kit.latex import escape, fixed, number, percent
 from cpt_dynamics.reporting.checks import PLAIN, SETS, Check, Claims
-from cpt_dynamics.reporting.latex import escape, fixed, number, percent
 from cpt_dynamics.reporting.material import Material
 
 R2 = 0.98  # of Eq. 8 on all fitted rows

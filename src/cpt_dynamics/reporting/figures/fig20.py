@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from cpt_dynamics.figures.kit.latex import Cell, fixed, percent
 from cpt_dynamics.reporting.checks import PLAIN, SETS, Check, Claims
-from cpt_dynamics.reporting.latex import Cell, fixed, percent
 from cpt_dynamics.reporting.material import Material
 
 MARGIN = 0.001  # of a mean relative error: ends of a 90 % interval inside it make equivalence at the 5 % level

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from cpt_dynamics.figures.kit.latex import Cell, escape, fixed, number
 from cpt_dynamics.reporting.checks import Check, Claims
-from cpt_dynamics.reporting.latex import Cell, escape, fixed, number
 from cpt_dynamics.reporting.material import Material
 
 WITHIN = 0.02  # nats, mean absolute error up to which a set counts as predicted

@@ -1,7 +1,7 @@
 """What Figure 22 shows: errors of the linear combinations."""
 
+from cpt_dynamics.figures.kit.latex import Cell, fixed, number, percent
 from cpt_dynamics.reporting.checks import Check, Claims
-from cpt_dynamics.reporting.latex import Cell, fixed, number, percent
 from cpt_dynamics.reporting.material import Material
 
 SHARE = 0.66  # of the sets

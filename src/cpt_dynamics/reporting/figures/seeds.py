@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from cpt_dynamics.figures.kit.latex import fixed, number, percent
 from cpt_dynamics.reporting.checks import PLAIN, SETS, Check, Claims
-from cpt_dynamics.reporting.latex import fixed, number, percent
 from cpt_dynamics.reporting.material import Material
 
 PREDICTION = 0.01  # largest mean relative error of a prediction, as for schedules that were not fitted

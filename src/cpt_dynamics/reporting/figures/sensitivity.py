@@ -1,7 +1,7 @@
 """What the scan of lambda shows."""
 
+from cpt_dynamics.figures.kit.latex import fixed
 from cpt_dynamics.reporting.checks import Check, Claims
-from cpt_dynamics.reporting.latex import fixed
 from cpt_dynamics.reporting.material import Material
 
 TOLERANCE = 1.5  # left-out error of the configured lambda, relative to the best one's

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from cpt_dynamics.reporting.latex import Cell, escape, fixed
+from cpt_dynamics.figures.kit.latex import Cell, escape, fixed
 
 SYMBOLS = {r"D\_pt": r"\Dpt{}", r"D\_cpt": r"\Dcpt{}", "w1": "$w_1$"}
 

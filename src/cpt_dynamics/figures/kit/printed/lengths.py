@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from cpt_dynamics.analysis.printed import sources
-from cpt_dynamics.analysis.printed.sources import ROLES, Panel, PrintedFigure
+from cpt_dynamics.figures.kit.printed import sources
+from cpt_dynamics.figures.kit.printed.sources import ROLES, Panel, PrintedFigure
 from cpt_dynamics.planning import Pair, Scenario
 from cpt_dynamics.planning.optimum import scan
 

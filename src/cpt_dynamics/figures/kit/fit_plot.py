@@ -14,7 +14,7 @@ from matplotlib.ticker import LogLocator, NullLocator
 
 from cpt_dynamics import files
 from cpt_dynamics.errors import UserError
-from cpt_dynamics.plots import style
+from cpt_dynamics.figures.kit import style
 
 COLUMNS = 3  # panels side by side
 MOST = 24  # panels of a figure

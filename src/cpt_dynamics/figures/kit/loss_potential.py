@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from cpt_dynamics.config import Config
-from cpt_dynamics.plots import style
+from cpt_dynamics.figures.kit import style
 
 LENGTHS: tuple[dict[str, Any], ...] = (  # of CPT, from the shortest on
     {"color": style.SKY, "marker": "o"},

@@ -6,15 +6,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cpt_dynamics.analysis import selection
-from cpt_dynamics.analysis.selection import Rows
-from cpt_dynamics.config import Config
+from cpt_dynamics.config import Config, Role
+from cpt_dynamics.figures.kit import selection
+from cpt_dynamics.figures.kit.result import JointFit, RowCounts
+from cpt_dynamics.figures.kit.selection import Rows
 from cpt_dynamics.fitting import Fit, fit, fit_skill, measure
 from cpt_dynamics.laws import Law, Shift, get
 
 # The sign that the paper gives B: leaving the general corpus raises its loss and lowers the domain's.
-SIGNS: dict[str, Shift] = {"general": "positive", "strong": "negative", "weak": "negative"}
-SETS = {"general": "D_pt", "strong": "D_cpt"}
+SIGNS: dict[str, Shift] = {Role.GENERAL: "positive", Role.STRONG: "negative", Role.WEAK: "negative"}
+SETS = {Role.GENERAL: "D_pt", Role.STRONG: "D_cpt"}
 PAPER_LAMBDA = 0.999
 
 
@@ -27,25 +28,29 @@ class Joint:
     role: str
     validation: str
 
-    def summary(self) -> dict[str, Any]:
+    def result(self) -> JointFit:
         """What a figure, a table and a text need, together with the whole fit."""
-        metrics = self.fit.metrics
-        return {
-            "role": self.role,
-            "validation": self.validation,
-            "lambda": self.fit.settings["lambda"],
-            "carry_over": self.fit.settings["carry_over"],
-            "parameters": self.fit.parameters,
-            "r2": metrics["all"].get("r2"),
-            "r2_continual": metrics["continual"].get("r2"),
-            "huber_sum": metrics["all"]["huber_sum"],
-            "huber_mean": metrics["all"]["huber_mean"],
-            "mean_relative_error": metrics["all"]["mean_relative_error"],
-            "mean_relative_error_continual": metrics["continual"].get("mean_relative_error"),
-            "worst_relative_error_continual": metrics["continual"].get("worst_relative_error"),
-            "rows": self.rows.counts(),
-            "fit": self.fit.to_json(),
-        }
+        metrics, settings = self.fit.metrics, self.fit.settings
+        everything, continual = metrics["all"], metrics["continual"]
+        return JointFit(
+            role=self.role,
+            validation=self.validation,
+            lambda_=settings["lambda"],
+            carry_over=settings["carry_over"],
+            parameters=self.fit.parameters,
+            r2=everything.get("r2"),
+            r2_continual=continual.get("r2"),
+            huber_sum=everything["huber_sum"],
+            huber_mean=everything["huber_mean"],
+            mean_relative_error=everything["mean_relative_error"],
+            mean_relative_error_continual=continual.get("mean_relative_error"),
+            worst_relative_error_continual=continual.get("worst_relative_error"),
+            rows=RowCounts(**self.rows.counts()),
+            fit=self.fit,
+        )
+
+    def summary(self) -> dict[str, Any]:
+        return self.result().model_dump(mode="json", by_alias=True)
 
 
 def joint(

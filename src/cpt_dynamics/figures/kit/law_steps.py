@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from cpt_dynamics.analysis import selection
+from cpt_dynamics.figures.kit import selection
 
 DENSE = 64  # first steps of each phase, where losses change fast
 POINTS = 400  # of the rest of a run, about

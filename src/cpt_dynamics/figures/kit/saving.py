@@ -8,7 +8,7 @@ from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.figure import Figure
 
 from cpt_dynamics import files
-from cpt_dynamics.plots import style
+from cpt_dynamics.figures.kit import style
 
 NO_PDF_METADATA = {"Creator": None, "Producer": None, "CreationDate": None}
 NO_PNG_METADATA = {"Software": None}

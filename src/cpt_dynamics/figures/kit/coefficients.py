@@ -5,7 +5,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
-from cpt_dynamics.plots import equations, style
+from cpt_dynamics.figures.kit import equations, style
 
 SYMBOLS = {
     "L0": "L_0",

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cpt_dynamics.analysis.results import plain
 from cpt_dynamics.errors import UserError
+from cpt_dynamics.files import plain
 from cpt_dynamics.fitting import Fit, fit, measure
 from cpt_dynamics.laws import Array, Law
 from cpt_dynamics.laws.base import HISTORY

@@ -1,4 +1,4 @@
-"""Figure 3: Eq. 4 fitted jointly to PT and CPT under several LR schedules; its panels serve Figs. 11 to 16, too."""
+"""Panels of a law that is fitted to several schedules at once: Figs. 3, 11, 12 and 14 to 17."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -7,66 +7,47 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from cpt_dynamics.analysis import published, selection
-from cpt_dynamics.config import Config
-from cpt_dynamics.fitting import Fit
-from cpt_dynamics.plots import equations, fitted, style
+from cpt_dynamics.config import Role
+from cpt_dynamics.figures.data import FigureData
+from cpt_dynamics.figures.kit import equations, fitted, selection, style
+from cpt_dynamics.figures.kit.result import JointFit
 
 PT, CPT = "PT, measured", "CPT, measured"
 Lines = Sequence[tuple[str, str, str]]  # (name, text, colour) of each line of an equation
 
 
-def draw(
-    curves: pd.DataFrame, schedules: pd.DataFrame, analysis: Mapping[str, Any], config: Config
-) -> tuple[Figure, pd.DataFrame]:
-    """One column for each schedule with CPT; above a row the fitted equation and, in grey, the printed one."""
-    by_group: dict[str, list[str]] = {}
-    for run in moved(schedules, analysis["runs"]):
-        by_group.setdefault(selection.group(run), []).append(run)
-    plans = {group: selection.of_runs(schedules, runs[:1], "schedules") for group, runs in by_group.items()}
-    columns = [(style.schedule_label(group, plans[group]), runs) for group, runs in by_group.items()]
-    fits = {role: found["chosen"] for role, found in analysis["fits"].items()}
-    return joint_figure(curves, schedules, config, columns, fits, int(analysis["first_step"]), _printed)
-
-
-def _printed(role: str) -> tuple[str, str]:
-    return "paper, 106M", equations.cpt(published.find("fig03", role).parameters)
-
-
 def joint_figure(
-    curves: pd.DataFrame,
-    schedules: pd.DataFrame,
-    config: Config,
+    data: FigureData,
     columns: Sequence[tuple[str, list[str]]],
-    fits: Mapping[str, Mapping[str, Any]],
+    fits: Mapping[Role, JointFit],
     first: int,
-    printed: Callable[[str], tuple[str, str]],
+    printed: Callable[[Role], tuple[str, str]],
 ) -> tuple[Figure, pd.DataFrame]:
     """LR above, and losses with the law of each validation set below, a column for each schedule.
 
-    columns: (title, runs under one schedule). fits: by role, as `Joint.summary` gives them. printed: role -> name and
-    text of the published equation.
+    columns: (title, runs under one schedule). first: the first fitted step. printed: role -> name and text of the
+    published equation.
     """
     with style.context():
         figure = Figure(figsize=(style.WIDTH, 5.8), layout="constrained")
         style.pads(figure, hspace=0.0)
         spec = figure.add_gridspec(1 + 2 * len(fits), len(columns), height_ratios=[0.42, *[0.42, 1] * len(fits)])
-        places = {"lr": 0, **{role: 2 + 2 * i for i, role in enumerate(fits)}}
+        places: dict[str, int] = {"lr": 0, **{role: 2 + 2 * i for i, role in enumerate(fits)}}
         tables: list[pd.DataFrame] = []
         handles: dict[str, Any] = {}
         rows: dict[str, list[Axes]] = {name: [] for name in places}
         for j, (title, runs) in enumerate(columns):
             column = {name: figure.add_subplot(spec[i, j]) for name, i in places.items()}
-            plan = selection.of_runs(schedules, runs[:1], "schedules")
+            plan = selection.of_runs(data.schedules, runs[:1], "schedules")
             style.lr_panel(column["lr"], plan, color=style.BLACK)
             column["lr"].set_title(title)
             tables.append(style.long("lr", "", runs[0], plan["step"], plan["lr"]))
             for name, ax in column.items():
                 rows[name].append(ax)
                 if name != "lr":
-                    tables += _panel(ax, curves, schedules, fits[name], config, runs, name, first, handles)
+                    tables += _panel(ax, data, fits[Role(name)], runs, first, handles)
             steps(list(column.values()), plan)
-        label_rows(rows, {role: found["validation"] for role, found in fits.items()})
+        label_rows(rows, {role: found.validation for role, found in fits.items()})
         for role, found in fits.items():
             name, text = printed(role)
             lines = [*equation("this fit", found), (name, text, style.GREY)]
@@ -77,22 +58,19 @@ def joint_figure(
 
 def _panel(
     ax: Axes,
-    curves: pd.DataFrame,
-    schedules: pd.DataFrame,
-    found: Mapping[str, Any],
-    config: Config,
+    data: FigureData,
+    found: JointFit,
     runs: list[str],
-    role: str,
     first: int,
     handles: dict[str, Any],
 ) -> list[pd.DataFrame]:
     """Losses of a schedule (all its seeds) and the fitted law, whose highest point in CPT is marked."""
-    tables, seen = [], []
+    tables, seen, role = [], [], found.role
     for run in runs:
-        rows = fitted.measured(curves, run, found["validation"], first)
+        rows = fitted.measured(data.curves, run, found.validation, first)
         tables += losses(ax, rows, role, run, handles)
         seen.append(style.shown(rows, int(rows["step"].max())))
-    curve = fitted.law_curve(Fit.from_json(found["fit"]), schedules, runs[0], config, first)
+    curve = fitted.law_curve(found.fit, data.schedules, runs[0], data.config, first)
     (handles["Eq. 4, fitted jointly"],) = ax.plot(curve["step"], curve["loss"], **style.LAW)
     tables.append(style.long(role, "Eq. 4", runs[0], curve["step"], curve["loss"]))
     peak = _peak(curve)
@@ -158,12 +136,12 @@ def steps(column: Sequence[Axes], plan: pd.DataFrame) -> None:
         ax.tick_params(labelbottom=False)
 
 
-def label_rows(rows: Mapping[str, list[Axes]], validations: Mapping[str, str]) -> None:
+def label_rows(rows: Mapping[str, list[Axes]], validations: Mapping[Role, str]) -> None:
     """One scale and one label for each row of panels: the LR (`lr`) and the loss of each role."""
     for name, axes in rows.items():
         _same_limits(axes, name)
         domain = "strong" if name == "weak" else name
-        axes[0].set_ylabel(r"LR ($10^{-3}$)" if name == "lr" else style.loss_label(domain, validations[name]))
+        axes[0].set_ylabel(r"LR ($10^{-3}$)" if name == "lr" else style.loss_label(domain, validations[Role(name)]))
     axes[0].figure.align_ylabels([axes[0] for axes in rows.values()])
 
 
@@ -175,12 +153,10 @@ def _same_limits(axes: list[Axes], role: str) -> None:
         ax.tick_params(labelleft=False)
 
 
-def equation(
-    name: str, found: Mapping[str, Any], form: Callable[[Mapping[str, float | None]], str] = equations.cpt
-) -> Lines:
+def equation(name: str, found: JointFit, form: Callable[[Mapping[str, float | None]], str] = equations.cpt) -> Lines:
     """The quality of a joint fit and its equation."""
-    quality = f"$R^2$ = {r2(found['r2'])} over all rows, {r2(found['r2_continual'])} over those of CPT"
-    return [(name, quality, style.BLACK), ("", form(found["parameters"]), style.BLACK)]
+    quality = f"$R^2$ = {r2(found.r2)} over all rows, {r2(found.r2_continual)} over those of CPT"
+    return [(name, quality, style.BLACK), ("", form(found.parameters), style.BLACK)]
 
 
 def r2(value: float | None, digits: int = 4) -> str:

@@ -8,9 +8,9 @@ from typing import Any, Literal
 from pydantic import Field, TypeAdapter, ValidationError
 
 from cpt_dynamics import laws
-from cpt_dynamics.analysis import published
 from cpt_dynamics.config import Section, explain, merge, read_yaml
 from cpt_dynamics.errors import UserError
+from cpt_dynamics.figures.kit import published
 from cpt_dynamics.planning import Coefficients, Pair, Scenario
 
 PANELS = Path("data/published/panels.yaml")

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
 from cpt_dynamics.config import Config
-from cpt_dynamics.plots import loss_potential, style
+from cpt_dynamics.figures.kit import loss_potential, style
 
 STRENGTHS: dict[str, dict[str, Any]] = {  # of the distribution shift
     "strong": {"color": style.VERMILION, "ls": "-"},

@@ -6,10 +6,9 @@ from typing import Any
 import pandas as pd
 from matplotlib.axes import Axes
 
-from cpt_dynamics.analysis import selection
 from cpt_dynamics.config import Config
+from cpt_dynamics.figures.kit import selection, style
 from cpt_dynamics.fitting import Fit
-from cpt_dynamics.plots import style
 
 
 def law_curve(found: Fit, schedules: pd.DataFrame, run: str, config: Config, first: int = 1) -> pd.DataFrame:

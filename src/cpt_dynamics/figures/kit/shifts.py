@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cpt_dynamics.analysis import selection
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments.runs import Experiments
+from cpt_dynamics.figures.kit import selection
 
 
 def measured(features: pd.DataFrame, experiments: Experiments, runs: list[str], validation: str) -> pd.DataFrame:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from cpt_dynamics import curves as tables
-from cpt_dynamics.config import Config
+from cpt_dynamics.config import Config, Role
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments.runs import Experiments, FigureEntry, Run
 
@@ -229,6 +229,6 @@ def transfer_step(run: Run) -> int:
     return sum(phase.steps for phase in run.phases if phase.phase == "pretraining")
 
 
-def roles(config: Config) -> dict[str, str]:
+def roles(config: Config) -> dict[Role, str]:
     """The two validation sets of a fit by role: `general` (D_pt) and `strong` (D_cpt)."""
-    return {"general": config.roles.general, "strong": config.roles.strong}
+    return {Role.GENERAL: config.roles.general, Role.STRONG: config.roles.strong}

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from cpt_dynamics.plots import style
+from cpt_dynamics.figures.kit import style
 
 ROWS = {
     "general": f"{style.SET_LABELS['general']} loss",

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from cpt_dynamics.config import Config
-from cpt_dynamics.plots import style
+from cpt_dynamics.figures.kit import style
 
 SHIFTED: dict[str, Any] = {"color": style.ORANGE, "ls": "-."}
 PATHS: dict[str, tuple[str, dict[str, Any]]] = {

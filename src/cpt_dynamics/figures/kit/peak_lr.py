@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from cpt_dynamics.config import Config
-from cpt_dynamics.plots import loss_potential, style
+from cpt_dynamics.figures.kit import loss_potential, style
 
 UNIT = 1e4  # the LR is drawn in units of 1e-4
 RUNS: tuple[dict[str, Any], ...] = ({"color": style.VERMILION}, {"color": style.BLUE}, {"color": style.GREEN})

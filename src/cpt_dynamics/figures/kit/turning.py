@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from cpt_dynamics.config import Config
-from cpt_dynamics.plots import optima, style
+from cpt_dynamics.figures.kit import optima, style
 
 ONCE: dict[str, Any] = {"ls": "", "marker": "o", "ms": 4.5, "mfc": "white", "mew": 1.2, "zorder": 3}
 NEVER: dict[str, Any] = {"ls": ":", "lw": 1.1}

@@ -1,0 +1,134 @@
+"""config/claims.yaml: what is claimed, and the bounds that decide whether it is so.
+
+python -m cpt_dynamics.claims.file                  # say whether the schema of claims.yaml is out of date
+python -m cpt_dynamics.claims.file --write-schema   # write it
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, FiniteFloat, ValidationError, model_validator
+
+from cpt_dynamics import figures
+from cpt_dynamics.claims.paths import check
+from cpt_dynamics.config import Name, Section, explain, read_yaml
+from cpt_dynamics.config_docs import schema as json_schema
+from cpt_dynamics.errors import UserError
+from cpt_dynamics.files import atomic
+
+CLAIMS = Path("config/claims.yaml")
+SCHEMA_FILE = Path("workflow/schemas/claims.schema.json")
+
+DottedPath = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*(\.([A-Za-z0-9_]+|\*))+$")]
+
+
+class Criterion(Section):
+    """One number of a figure's result and the bounds between which it must lie, or one statement that must hold."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"anyOf": [{"required": ["above"]}, {"required": ["below"]}, {"required": ["is"]}]},
+        populate_by_name=True,
+    )
+
+    value: DottedPath = Field(
+        description="`<figure>.<keys>` of results/<scale>/fits/<figure>.json; a key `*` stands for each one there is,"
+        " and each is a criterion of its own"
+    )
+    above: FiniteFloat | None = Field(None, description="the number must be greater than this")
+    below: FiniteFloat | None = Field(None, description="the number must be less than this")
+    is_: bool | None = Field(None, alias="is", description="what the statement must be")
+    says: str = Field(
+        min_length=1,
+        description="what the number is, in a few words; `{key}` is what the `*` stands for, `{field}` a field of what"
+        " lies there",
+    )
+    format: str = Field(".4g", description="how the number is shown, a format of Python such as `.2%`")
+    printed: str | None = Field(None, description="what the paper prints for it; `{field}` as in `says`")
+
+    @model_validator(mode="after")
+    def _bounds(self) -> "Criterion":
+        if (self.is_ is None) == (self.above is None and self.below is None):
+            raise ValueError("has no bound: give `above`, `below` or both, or `is` for a statement")
+        if self.above is not None and self.below is not None and self.above >= self.below:
+            raise ValueError(f"no number is above {self.above:g} and below {self.below:g}")
+        return self
+
+    @property
+    def figure(self) -> str:
+        return self.value.partition(".")[0]
+
+
+class Claim(Section):
+    """A claim of the paper, a question that it leaves open, or what one figure is checked for."""
+
+    finding: Literal[1, 2, 3, 4, 5] | None = Field(None, description="number of the paper's finding")
+    question: bool = Field(False, description="whether the paper leaves it open")
+    shown_in: Name | None = Field(None, description="the figure whose own check it is")
+    text: str = Field(min_length=1, description="the claim as a sentence")
+    test: str | None = Field(None, description="the test and its assumptions (default: bounds alone decide)")
+    criteria: dict[Name, Criterion] = Field(min_length=1, description="name -> criterion; all must hold")
+
+    @model_validator(mode="after")
+    def _kind(self) -> "Claim":
+        if sum([self.finding is not None, self.question, self.shown_in is not None]) != 1:
+            raise ValueError("give one of `finding` (of the paper), `question: true` and `shown_in` (a figure)")
+        return self
+
+
+class Claims(Section):
+    claims: dict[Name, Claim] = Field(min_length=1, description="name -> claim, in the order in which they are shown")
+
+    @property
+    def figures(self) -> list[str]:
+        """Figures whose results decide the claims, each once."""
+        named = [criterion.figure for claim in self.claims.values() for criterion in claim.criteria.values()]
+        return list(dict.fromkeys(named))
+
+
+def load(path: Path = CLAIMS) -> Claims:
+    """Read and check the claims; a mistake, also in a path, raises `UserError` that names the file and the key."""
+    try:
+        claims = Claims.model_validate(read_yaml(path))
+    except ValidationError as error:
+        raise UserError("; ".join(explain(e, str(path)) for e in error.errors()[:3])) from None
+    for name, claim in claims.claims.items():
+        if claim.shown_in is not None:
+            figures.package(claim.shown_in)
+        for key, criterion in claim.criteria.items():
+            where = f"{path}: claims.{name}.criteria.{key}.value"
+            if criterion.figure not in figures.names():
+                there = ", ".join(figures.names())
+                raise UserError(f"{where}: there is no figure {criterion.figure!r}: choose one of {there}")
+            check(figures.result_type(criterion.figure), criterion.value, criterion.is_ is not None, where)
+    return claims
+
+
+def schema() -> dict[str, Any]:
+    """JSON schema of claims.yaml, for editors."""
+    return json_schema(Claims, "config/claims.yaml")
+
+
+def schema_text() -> str:
+    """The text of `SCHEMA_FILE`."""
+    return json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description="Check or write the schema of config/claims.yaml.")
+    parser.add_argument("--write-schema", action="store_true", help="write it if it is out of date")
+    write = parser.parse_args(arguments).write_schema
+    if SCHEMA_FILE.exists() and SCHEMA_FILE.read_text(encoding="utf-8") == schema_text():
+        return 0
+    if write:
+        with atomic(SCHEMA_FILE) as temporary:
+            temporary.write_text(schema_text(), encoding="utf-8")
+    said = "wrote" if write else "out of date (python -m cpt_dynamics.claims.file --write-schema)"
+    print(f"{said}: {SCHEMA_FILE}")
+    return 0 if write else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

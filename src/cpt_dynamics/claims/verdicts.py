@@ -1,0 +1,151 @@
+"""A verdict on every claim: what its criteria measure in the results of a scale, and the one of four words it gives."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from pydantic import BaseModel
+
+from cpt_dynamics.claims.file import Claim, Claims, Criterion
+from cpt_dynamics.claims.paths import EVERY, follow
+
+SCHEMA = "cpt-dynamics/findings/2"  # of findings.json
+
+Word = Literal["supported", "contradicted", "inconclusive", "not testable"]
+WORDS: tuple[Word, ...] = ("supported", "contradicted", "inconclusive", "not testable")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A criterion with what was measured.
+
+    value: None where it is not defined; a statement is 1 where it holds and 0 where not, and its bounds are None.
+    """
+
+    name: str
+    says: str
+    path: str
+    value: float | None
+    above: float | None
+    below: float | None
+    is_: bool | None
+    format: str
+    printed: str | None
+
+    @property
+    def holds(self) -> bool:
+        """False too where the value is not defined."""
+        if self.value is None:
+            return False
+        if self.is_ is not None:
+            return bool(self.value) == self.is_
+        return (self.above is None or self.value > self.above) and (self.below is None or self.value < self.below)
+
+    @property
+    def figure(self) -> str:
+        return self.path.partition(".")[0]
+
+
+def word(outcomes: Sequence[Outcome]) -> Word:
+    """From the criteria alone: all hold, none holds, some do, or none has a value."""
+    if all(one.value is None for one in outcomes):
+        return "not testable"
+    if all(one.holds for one in outcomes):
+        return "supported"
+    return "inconclusive" if any(one.holds for one in outcomes) else "contradicted"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A claim with the outcome of every criterion."""
+
+    name: str
+    claim: Claim
+    outcomes: tuple[Outcome, ...]
+
+    @property
+    def word(self) -> Word:
+        return word(self.outcomes)
+
+    @property
+    def held(self) -> int:
+        return sum(one.holds for one in self.outcomes)
+
+    @property
+    def figures(self) -> list[str]:
+        """Figures that show the numbers, each once."""
+        return list(dict.fromkeys(one.figure for one in self.outcomes))
+
+
+def evaluate(claims: Claims, results: Mapping[str, BaseModel]) -> list[Verdict]:
+    """A verdict on every claim: the paper's in the order of its findings, then open questions, then checks of figures.
+
+    results: figure -> its result. Numbers of a figure that is not among them are not defined, nor is one that is
+    null or that a run which this scale does not have would give.
+    """
+    found = [
+        Verdict(name, claim, tuple(one for key, c in claim.criteria.items() for one in _outcomes(key, c, results)))
+        for name, claim in claims.claims.items()
+    ]
+    return sorted(found, key=lambda one: one.claim.finding or (6 if one.claim.question else 7))
+
+
+def _outcomes(name: str, criterion: Criterion, results: Mapping[str, BaseModel]) -> Iterator[Outcome]:
+    result = results.get(criterion.figure)
+    steps = list(follow(result, criterion.value)) if result is not None else []
+    for key, item, value in steps or [("", None, None)]:
+        fields = {**(dict(item) if isinstance(item, BaseModel) else {}), "key": key or EVERY}
+        yield Outcome(
+            f"{name}.{key}" if key else name,
+            criterion.says.format_map(fields) if key else criterion.says,
+            criterion.value.replace(EVERY, key, 1) if key else criterion.value,
+            float(value) if value is not None and math.isfinite(value) else None,
+            criterion.above,
+            criterion.below,
+            criterion.is_,
+            criterion.format,
+            criterion.printed.format_map(fields) if criterion.printed and key else criterion.printed,
+        )
+
+
+def counts(verdicts: Sequence[Verdict]) -> dict[Word, int]:
+    """Word -> number of claims, in the order of `WORDS`."""
+    return {one: sum(verdict.word == one for verdict in verdicts) for one in WORDS}
+
+
+def of_figure(verdicts: Sequence[Verdict], figure: str) -> list[Outcome]:
+    """Every outcome that is a number of a figure."""
+    return [one for verdict in verdicts for one in verdict.outcomes if one.figure == figure]
+
+
+def to_json(verdicts: Sequence[Verdict], scale: str) -> dict[str, Any]:
+    """findings.json.
+
+    schema; scale; counts: word -> number of the paper's claims (open questions and checks of figures are in no count).
+    claims.<name> : finding (null: not of the paper), claim, test, verdict, figures, criteria.<name> : says, path,
+        value (null: not defined), above, below, is, holds.
+    """
+    return {
+        "schema": SCHEMA,
+        "scale": scale,
+        "counts": counts([one for one in verdicts if one.claim.finding]),
+        "claims": {
+            one.name: {
+                "finding": one.claim.finding,
+                "claim": one.claim.text,
+                "test": one.claim.test,
+                "verdict": one.word,
+                "figures": one.figures,
+                "criteria": {c.name: outcome_json(c) for c in one.outcomes},
+            }
+            for one in verdicts
+            if one.claim.shown_in is None
+        },
+    }
+
+
+def outcome_json(one: Outcome) -> dict[str, Any]:
+    """What is measured of a criterion, and its bounds."""
+    kept = {key: value for key, value in asdict(one).items() if key not in ("name", "is_", "format", "printed")}
+    return {**kept, "is": one.is_, "holds": one.holds}

@@ -1,0 +1,1 @@
+"""What figures share: style, selection of rows, joint fits, texts and numbers."""

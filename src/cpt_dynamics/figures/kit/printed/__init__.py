@@ -1,0 +1,1 @@
+"""What the figures from printed coefficients share."""
