@@ -1,6 +1,5 @@
-"""Figure 2: CPT from three points of transfer under a constant LR, and the shift term."""
+"""Figure 2: CPT from several points of transfer under a constant LR, and the shift term."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -8,21 +7,21 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from cpt_dynamics.config import Config
+from cpt_dynamics.config import Role
+from cpt_dynamics.figures.data import FigureData
+from cpt_dynamics.figures.fig02.result import Forms, Result
 from cpt_dynamics.figures.kit import equations, published, selection, style
-from cpt_dynamics.laws import get
+from cpt_dynamics.figures.kit.joint_figure import r2
 
-FORMS = {"power": style.LAW | {"color": style.BLACK}, "exponential": style.RIVAL | {"color": style.GREY}}
+LINES = {"power": style.LAW | {"color": style.BLACK}, "exponential": style.RIVAL | {"color": style.GREY}}
 HELD_OUT = {"mfc": "none", "mew": 0.8}  # shifts that the forms were not fitted to
 HELD_OUT_LINE = {"ls": (0, (3, 1))}
 
 
-def draw(
-    curves: pd.DataFrame, schedules: pd.DataFrame, analysis: Mapping[str, Any], config: Config
-) -> tuple[Figure, pd.DataFrame]:
+def draw(data: FigureData, result: Result) -> tuple[Figure, pd.DataFrame]:
     """LR and losses on the left, shifts with the fitted forms on the right."""
-    hidden = analysis["hidden"]
-    last = max(int(schedules.loc[schedules["run"] == run, "step"].max()) for run in {*hidden, *hidden.values()})
+    hidden = list(dict.fromkeys(result.hidden.values()))
+    last = int(selection.of_runs(data.schedules, [*result.hidden, *hidden], "schedules")["step"].max())
     with style.context():
         figure = Figure(figsize=(style.WIDTH, 5.4), layout="constrained")
         style.pads(figure)
@@ -33,23 +32,23 @@ def draw(
         tables: list[pd.DataFrame] = []
         handles: dict[str, Any] = {}
 
-        for name in dict.fromkeys(hidden.values()):
-            plan = selection.of_runs(schedules, [name], "schedules")
+        for name in hidden:
+            plan = selection.of_runs(data.schedules, [name], "schedules")
             style.lr_panel(left[0], plan, **style.PRETRAINING)
             tables.append(style.long("lr", "hidden", name, plan["step"], plan["lr"]))
         left[0].set_ylabel(r"LR ($10^{-3}$)")
-        for (role, validation), ax in zip(analysis["validations"].items(), left[1:], strict=True):
-            tables += _losses(ax, curves, analysis, validation, role, last, handles)
+        for (role, validation), ax in zip(result.validations.items(), left[1:], strict=True):
+            tables += _losses(ax, data.curves, result, role, last, handles)
             ax.set_ylabel(style.loss_label(role, validation))
         for ax in left:
             style.steps_axis(ax, last)
-            for run, mark in _marks(analysis).items():
-                ax.axvline(analysis["transfers"][run] + 0.5, color=mark["color"], lw=0.8, ls=":", zorder=0.5)
+            for run, mark in _marks(result).items():
+                ax.axvline(result.transfers[run] + 0.5, color=mark["color"], lw=0.8, ls=":", zorder=0.5)
         for ax in left[:-1]:
             ax.set_xlabel("")
             ax.tick_params(labelbottom=False)
-        for role, ax in zip(analysis["validations"], right, strict=True):
-            tables += _shifts(ax, analysis, role, handles)
+        for role, ax in zip(result.validations, right, strict=True):
+            tables += _shifts(ax, result, role, handles)
         right[0].set_xlabel("")
         figure.align_ylabels(left)
         figure.align_ylabels(right)
@@ -60,31 +59,25 @@ def draw(
     return figure, pd.concat(tables, ignore_index=True)
 
 
-def _marks(analysis: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+def _marks(result: Result) -> dict[str, dict[str, Any]]:
     """Colour and marker of each transfer by run, the fitted ones first."""
-    return dict(zip([*analysis["runs"], *analysis["heldout_runs"]], style.TRANSFERS, strict=False))
+    return dict(zip([*result.runs, *result.heldout_runs], style.TRANSFERS, strict=False))
 
 
 def _losses(
-    ax: Axes,
-    curves: pd.DataFrame,
-    analysis: Mapping[str, Any],
-    validation: str,
-    role: str,
-    last: int,
-    handles: dict[str, Any],
+    ax: Axes, curves: pd.DataFrame, result: Result, role: Role, last: int, handles: dict[str, Any]
 ) -> list[pd.DataFrame]:
     """The hidden curve and CPT from each point of transfer."""
     tables, seen = [], []
-    rows = curves[curves["validation"] == validation]
-    for name in dict.fromkeys(analysis["hidden"].values()):
+    rows = curves[curves["validation"] == result.validations[role]]
+    for name in dict.fromkeys(result.hidden.values()):
         part = rows[rows["run"] == name].sort_values("step")
         (handles[r"hidden curve on $D_\mathrm{pt}$"],) = ax.plot(part["step"], part["loss"], **style.HIDDEN)
         tables.append(style.long(role, "hidden", name, part["step"], part["loss"]))
         seen.append(style.shown(part, last))
-    for run, mark in _marks(analysis).items():
+    for run, mark in _marks(result).items():
         part = rows[(rows["run"] == run) & (rows["phase"] == "continual")].sort_values("step")
-        look: dict[str, Any] = {} if run in analysis["runs"] else dict(HELD_OUT_LINE)
+        look: dict[str, Any] = {} if run in result.runs else dict(HELD_OUT_LINE)
         ax.plot(part["step"], part["loss"], color=mark["color"], **look)
         tables.append(style.long(role, "cpt", run, part["step"], part["loss"]))
         seen.append(style.shown(part, last))
@@ -92,23 +85,23 @@ def _losses(
     return tables
 
 
-def _shifts(ax: Axes, analysis: Mapping[str, Any], role: str, handles: dict[str, Any]) -> list[pd.DataFrame]:
+def _shifts(ax: Axes, result: Result, role: Role, handles: dict[str, Any]) -> list[pd.DataFrame]:
     """The shifts of all points of transfer, and the power and exponential forms fitted to them."""
-    found, tables = analysis["sets"][role], []
-    table = pd.concat([pd.DataFrame(part["shifts"]) for part in (found, found["heldout"]) if part])
-    for run, mark in _marks(analysis).items():
+    found, tables = result.sets[role], []
+    table = pd.concat([part.shifts.table for part in (found, found.heldout) if part])
+    for run, mark in _marks(result).items():
         part = table[table["run"] == run]
-        fitted = run in analysis["runs"]
-        label = f"CPT from step {analysis['transfers'][run]:,}" + ("" if fitted else ", held out")
+        fitted = run in result.runs
+        label = f"CPT from step {result.transfers[run]:,}" + ("" if fitted else ", held out")
         look = {**style.DOTS, **mark, "ms": 3, "alpha": 0.85, **({} if fitted else HELD_OUT)}
         (handles[label],) = ax.plot(part["phase_step"], part["shift"], **look)
         series = "measured" if fitted else "held out"
         tables.append(style.long(f"{role}_shift", series, run, part["phase_step"], part["shift"]))
     steps = np.geomspace(1, table["phase_step"].max(), 200)
-    forms = found["forms"]["phase_step"]
-    for form, line in FORMS.items():
-        values = get(f"shift_{form}_t").predict(forms[form]["parameters"], {"phase_step": steps})
-        (handles[f"{form} form"],) = ax.plot(steps, values, **line)
+    forms = found.forms.phase_step
+    for form, fitted_form in {"power": forms.power, "exponential": forms.exponential}.items():
+        values = fitted_form.fit.predict({"phase_step": steps})
+        (handles[f"{form} form"],) = ax.plot(steps, values, **LINES[form])
         tables.append(style.long(f"{role}_shift", form, "", steps, values))
     ax.axhline(0, color="#444444", lw=0.6)
     ax.set_xscale("log")
@@ -118,23 +111,15 @@ def _shifts(ax: Axes, analysis: Mapping[str, Any], role: str, handles: dict[str,
     return tables
 
 
-def _equations(ax: Axes, forms: Mapping[str, Any], role: str) -> None:
+def _equations(ax: Axes, forms: Forms, role: Role) -> None:
     """The fitted forms and their R2 above the panel, in grey those of the paper."""
-    power, exponential = forms["power"], forms["exponential"]
-    lines = [
-        (
-            f"power: {equations.power_shift(power['parameters'], 't')},  $R^2$ = {power['r2']:.3f}",
-            style.BLACK,
-        ),
-        (
-            f"exponential: {equations.exponential_shift(exponential['parameters'], 't')},"
-            f"  $R^2$ = {exponential['r2']:.3f}",
-            style.BLACK,
-        ),
-        (
-            "paper, 106M: $R^2$ = " + " and ".join(f"{published.find('fig02', role, form).r2:.3f}" for form in FORMS),
-            style.GREY,
-        ),
-    ]
-    for (text, colour), y in zip(lines, (1.21, 1.13, 1.05), strict=True):
+    power, exponential = forms.power, forms.exponential
+    printed = (r2(published.find("fig02", role, form).r2, 3) for form in LINES)
+    lines = {
+        f"power: {equations.power_shift(power.parameters, 't')},  $R^2$ = {r2(power.r2, 3)}": style.BLACK,
+        f"exponential: {equations.exponential_shift(exponential.parameters, 't')},"
+        f"  $R^2$ = {r2(exponential.r2, 3)}": style.BLACK,
+        f"paper, 106M: $R^2$ = {' and '.join(printed)}": style.GREY,
+    }
+    for (text, colour), y in zip(lines.items(), (1.21, 1.13, 1.05), strict=True):
         ax.text(0.0, y, text, transform=ax.transAxes, fontsize=style.SMALL, color=colour)
