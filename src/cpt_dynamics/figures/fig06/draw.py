@@ -7,7 +7,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from cpt_dynamics.config import Config
+from cpt_dynamics.config import Role
+from cpt_dynamics.figures.data import FigureData
+from cpt_dynamics.figures.fig06.result import Result, Shift, Side
 from cpt_dynamics.figures.kit import optima, style
 
 RATIOS: tuple[dict[str, Any], ...] = (  # from no replay up
@@ -18,19 +20,16 @@ RATIOS: tuple[dict[str, Any], ...] = (  # from no replay up
     {"color": style.BLACK, "marker": "v"},
 )
 DOMAINS = {
-    "weak": {"color": optima.STRENGTHS["weak"]["color"], "marker": "^"},
-    "strong": {"color": optima.STRENGTHS["strong"]["color"], "marker": "o"},
+    Role.WEAK: {"color": optima.STRENGTHS["weak"]["color"], "marker": "^"},
+    Role.STRONG: {"color": optima.STRENGTHS["strong"]["color"], "marker": "o"},
 }
+SIDES: tuple[Side, ...] = ("general", "own")
 CLEAR = 0.05  # of the largest shift of a panel: a form below it is not drawn, since it follows noise
 
 
-def draw(
-    curves: pd.DataFrame, schedules: pd.DataFrame, analysis: Mapping[str, Any], config: Config
-) -> tuple[Figure, pd.DataFrame]:
+def draw(data: FigureData, result: Result) -> tuple[Figure, pd.DataFrame]:
     """Above by domain, below by replay ratio: measured shifts and the power forms fitted to them."""
-    names = analysis["validations"]
-    upper = {f"{role} shift ({names[role]})": look for role, look in DOMAINS.items()}
-    domains, replay = analysis["domains"]["sets"], analysis["replay"]["sets"]
+    names = result.validations
     with style.context():
         figure = Figure(figsize=(style.WIDTH, 5.2), layout="constrained")
         style.pads(figure)
@@ -38,44 +37,36 @@ def draw(
         style.panel_letters(axes)
         tables: list[pd.DataFrame] = []
         handles: dict[str, Any] = {}
-        for ax, letter, side in zip(axes[0], "ab", ("general", "own"), strict=True):
-            found = {label: domains[side][role] for label, role in zip(upper, DOMAINS, strict=True)}
-            tables += _panel(ax, letter, found, upper, handles)
-        for ax, letter, role in zip(axes[1], "cd", ("general", "strong"), strict=True):
-            runs = sorted(replay[role]["runs"].values(), key=lambda item: item["replay"])
-            labels = [f"{100 * item['replay']:.0f} % replay" for item in runs]
-            looks = {label: RATIOS[i % len(RATIOS)] for i, label in enumerate(labels)}
-            tables += _panel(ax, letter, dict(zip(labels, runs, strict=True)), looks, handles)
-            ax.set_xlabel("CPT step")
-        for ax in axes[0]:
+        for ax, letter, side in zip(axes[0], "ab", SIDES, strict=True):
+            domains = {f"{role} shift ({names[role]})": result.domains.sets[side][role] for role in DOMAINS}
+            tables += _panel(ax, letter, domains, tuple(DOMAINS.values()), handles)
             ax.tick_params(labelbottom=False)
-        axes[0, 0].set_ylabel(f"shift of {style.loss_label('general', names['general'])}")
-        axes[0, 1].set_ylabel("shift of the domain's own loss")
-        for ax, role in zip(axes[1], ("general", "strong"), strict=True):
+        for ax, letter, (role, found) in zip(axes[1], "cd", result.replay.sets.items(), strict=True):
+            runs = sorted(found.runs.values(), key=lambda one: one.replay)
+            tables += _panel(ax, letter, {f"{100 * one.replay:.0f} % replay": one for one in runs}, RATIOS, handles)
+            ax.set_xlabel("CPT step")
             ax.set_ylabel(f"shift of {style.loss_label(role, names[role])}")
+        axes[0, 0].set_ylabel(f"shift of {style.loss_label(Role.GENERAL, names[Role.GENERAL])}")
+        axes[0, 1].set_ylabel("shift of the domain's own loss")
         handles["power form"] = axes[0, 0].plot([], [], color=style.GREY, lw=1.2)[0]
         style.legend_below(figure, handles, columns=4)
     return figure, pd.concat(tables, ignore_index=True)
 
 
 def _panel(
-    ax: Axes,
-    letter: str,
-    found: Mapping[str, Mapping[str, Any]],
-    looks: Mapping[str, Mapping[str, Any]],
-    handles: dict[str, Any],
+    ax: Axes, letter: str, found: Mapping[str, Shift], looks: tuple[dict[str, Any], ...], handles: dict[str, Any]
 ) -> list[pd.DataFrame]:
     """The shifts of some runs over the step of CPT, and the forms fitted to them."""
     tables = []
-    largest = max(abs(item["size"]) for item in found.values())
-    for label, item in found.items():
-        table = pd.DataFrame(item["shifts"], dtype=float)
-        step, look = table["phase_step"], looks[label]
+    largest = max(abs(one.size) for one in found.values())
+    for i, (label, one) in enumerate(found.items()):
+        table, look = one.shifts.table.astype(float), looks[i % len(looks)]
+        step = table["phase_step"]
         (handles[label],) = ax.plot(step, table["shift"], **{**style.DOTS, **look, "ms": 3}, alpha=0.85)
-        tables.append(style.long(letter, f"{label}, measured", item["run"], step, table["shift"]))
-        if item["power"] is not None and abs(item["size"]) > CLEAR * largest:
+        tables.append(style.long(letter, f"{label}, measured", one.run, step, table["shift"]))
+        if one.power is not None and abs(one.size) > CLEAR * largest:
             ax.plot(step, table["fitted"], color=look["color"], lw=1.2)
-            tables.append(style.long(letter, f"{label}, power form", item["run"], step, table["fitted"]))
+            tables.append(style.long(letter, f"{label}, power form", one.run, step, table["fitted"]))
     ax.axhline(0, color="#444444", lw=0.6)
     ax.set_xscale("log")
     return tables
