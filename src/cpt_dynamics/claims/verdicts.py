@@ -11,6 +11,7 @@ from cpt_dynamics.claims.file import Claim, Claims, Criterion
 from cpt_dynamics.claims.paths import EVERY, follow
 
 SCHEMA = "cpt-dynamics/findings/2"  # of findings.json
+NOT_WRITTEN = ("name", "is_", "format", "printed", "owner")  # fields of an outcome that it does not repeat
 
 Word = Literal["supported", "contradicted", "inconclusive", "not testable"]
 WORDS: tuple[Word, ...] = ("supported", "contradicted", "inconclusive", "not testable")
@@ -32,6 +33,7 @@ class Outcome:
     is_: bool | None
     format: str
     printed: str | None
+    owner: str | None = None  # the figure whose own check it is
 
     @property
     def holds(self) -> bool:
@@ -85,13 +87,15 @@ def evaluate(claims: Claims, results: Mapping[str, BaseModel]) -> list[Verdict]:
     null or that a run which this scale does not have would give.
     """
     found = [
-        Verdict(name, claim, tuple(one for key, c in claim.criteria.items() for one in _outcomes(key, c, results)))
+        Verdict(
+            name, claim, tuple(one for key, c in claim.criteria.items() for one in _outcomes(key, c, results, claim))
+        )
         for name, claim in claims.claims.items()
     ]
     return sorted(found, key=lambda one: one.claim.finding or (6 if one.claim.question else 7))
 
 
-def _outcomes(name: str, criterion: Criterion, results: Mapping[str, BaseModel]) -> Iterator[Outcome]:
+def _outcomes(name: str, criterion: Criterion, results: Mapping[str, BaseModel], claim: Claim) -> Iterator[Outcome]:
     result = results.get(criterion.figure)
     steps = list(follow(result, criterion.value)) if result is not None else []
     for key, item, value in steps or [("", None, None)]:
@@ -106,6 +110,7 @@ def _outcomes(name: str, criterion: Criterion, results: Mapping[str, BaseModel])
             criterion.is_,
             criterion.format,
             criterion.printed.format_map(fields) if criterion.printed and key else criterion.printed,
+            claim.shown_in,
         )
 
 
@@ -147,5 +152,5 @@ def to_json(verdicts: Sequence[Verdict], scale: str) -> dict[str, Any]:
 
 def outcome_json(one: Outcome) -> dict[str, Any]:
     """What is measured of a criterion, and its bounds."""
-    kept = {key: value for key, value in asdict(one).items() if key not in ("name", "is_", "format", "printed")}
+    kept = {key: value for key, value in asdict(one).items() if key not in NOT_WRITTEN}
     return {**kept, "is": one.is_, "holds": one.holds}
