@@ -169,7 +169,7 @@ def fits(material: Material, figure: str) -> Json:
     The one that a figure is about, for a validation set, is named by that set: `fits.<role>.chosen`, `fits.<role>`
     or `sets.<role>.forms.s1cpt.power` of the result. Any other one is named by its keys, joined with dots.
     """
-    result, found = to_json(material.results[figure]), {}
+    result, found = to_json(material.results[figure]), Json()
     for keys, one, above in _fits(result):
         main = re.fullmatch(r"fits\.\w+(\.chosen)?|sets\.\w+\.forms\.s1cpt\.power", ".".join(keys))
         role = keys[1] if keys[0] in ("fits", "sets") and keys[1] in list(SIGNS) else None

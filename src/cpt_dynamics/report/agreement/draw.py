@@ -71,12 +71,8 @@ def _exponents(found: Agreement) -> Iterator[Row]:
         for name, symbol in EXPONENTS.items():
             for scale, fit in _of(found, "eq4", role).items():
                 ends = fit.intervals.get(name)
-                yield (
-                    f"{symbol}, {label}",
-                    scale,
-                    fit.parameters[name] or 0.0,
-                    *((ends.low, ends.high) if ends else (None, None)),
-                )
+                low, high = (ends.low, ends.high) if ends else (None, None)
+                yield f"{symbol}, {label}", scale, fit.parameters[name] or 0.0, low, high
 
 
 def _errors(found: Agreement) -> Iterator[Row]:

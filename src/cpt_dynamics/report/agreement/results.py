@@ -103,15 +103,34 @@ class ScaleResults(Part):
     curves: str | None = Field(None, description="sha256 of the released curves that they are of")
 
 
+def _eq4(results: Results, role: Role) -> JointFit | None:
+    found = get(results, Fig03)
+    return found.fits[role].chosen if found else None
+
+
+def _eq7(results: Results, role: Role) -> JointFit | None:
+    found = get(results, Fig15)
+    return found.fits[role] if found else None
+
+
+def _eq8(results: Results, role: Role) -> JointFit | None:
+    found = get(results, Fig19)
+    return found.fits[role].printed if found else None
+
+
 def _variant(name: str) -> Callable[[Results, Role], JointFit | None]:
-    return lambda results, role: (found := get(results, Fig20)) and found.sets[role].variants.get(name)
+    def of(results: Results, role: Role) -> JointFit | None:
+        found = get(results, Fig20)
+        return found.sets[role].variants[name] if found else None
+
+    return of
 
 
 # Law -> its fit on a validation set; None where the scale has no such fit.
 FITS: dict[str, Callable[[Results, Role], JointFit | None]] = {
-    "eq4": lambda results, role: (found := get(results, Fig03)) and found.fits[role].chosen,
-    "eq7": lambda results, role: (found := get(results, Fig15)) and found.fits[role],
-    "eq8": lambda results, role: (found := get(results, Fig19)) and found.fits[role].printed,
+    "eq4": _eq4,
+    "eq7": _eq7,
+    "eq8": _eq8,
     "eq9_eps_0.1": _variant("lr_weighted_01"),
     "eq9_eps_0.2": _variant("lr_weighted_02"),
     "eq10": _variant("power"),
