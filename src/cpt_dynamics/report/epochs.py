@@ -1,7 +1,7 @@
 """How often the runs read each corpus."""
 
 from cpt_dynamics.figures.kit.latex import escape
-from cpt_dynamics.reporting.material import Material
+from cpt_dynamics.report.material import Material
 
 OFTEN = 4  # epochs, from which on repeated text is worth clearly less than new one (arXiv 2305.16264)
 SHOWN = 6  # runs in a sentence
@@ -10,9 +10,9 @@ SHOWN = 6  # runs in a sentence
 def sentences(material: Material) -> str:
     """The most epochs of each corpus in one run, and the runs that read one more than four times."""
     read: dict[str, dict[str, float]] = {}
-    for run, seen in zip(material.of_manifests("run"), material.of_manifests("epochs"), strict=True):
-        for corpus, epochs in seen.items():
-            read.setdefault(corpus, {})[run] = epochs
+    for manifest in material.manifests:
+        for corpus, epochs in manifest.epochs.items():
+            read.setdefault(corpus, {})[manifest.run] = epochs
     most = [
         rf"\texttt{{{escape(corpus)}}} {runs[run]:.2f} (\texttt{{{escape(run)}}}; {len(runs)} runs read it)"
         for corpus, runs in read.items()

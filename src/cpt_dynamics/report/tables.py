@@ -9,15 +9,20 @@ from cpt_dynamics.corpora import facts
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments import Experiments
 from cpt_dynamics.experiments.estimates import size_of
+from cpt_dynamics.figures.fig03.result import Result as Fig03
+from cpt_dynamics.figures.fig10.result import Compared
+from cpt_dynamics.figures.fig10.result import Result as Fig10
+from cpt_dynamics.figures.kit import published
 from cpt_dynamics.figures.kit.latex import Cell, count, escape, fixed, number, percent
+from cpt_dynamics.figures.kit.published import PUBLISHED
+from cpt_dynamics.figures.kit.text import NOTHING, PLAIN, SETS
 from cpt_dynamics.files import atomic
 from cpt_dynamics.layout import Layout
-from cpt_dynamics.reporting import coefficients, public
-from cpt_dynamics.reporting.checks import NOTHING, PLAIN, SETS
-from cpt_dynamics.reporting.claims import all_claims, names
-from cpt_dynamics.reporting.material import PUBLISHED, Material
-from cpt_dynamics.reporting.table import BREAK, Table, as_csv, as_latex
-from cpt_dynamics.reporting.table2 import table2
+from cpt_dynamics.report import coefficients, public
+from cpt_dynamics.report.material import Material
+from cpt_dynamics.report.table import BREAK, Table, as_csv, as_latex
+from cpt_dynamics.report.table2 import table2
+from cpt_dynamics.report.verdicts import cells, held
 
 # The paper's Table 1, arXiv 2505.07796v2.
 PAPER = {
@@ -114,18 +119,19 @@ def _shapes(models: list[Model | PretrainedModel]) -> str:
 def corpora(material: Material) -> Table:
     """What the models read."""
     rows = []
-    for corpus in material.corpora():
-        matches = {True: "yes", False: "NO", None: "none recorded"}[corpus["matches"]]
+    for corpus in material.corpora:
+        known = corpus.known
+        matches = {True: "yes", False: "NO", None: "none recorded"}[known.source.matches]
         rows.append(
             [
-                Cell(corpus["name"], escape(corpus["name"]).replace(r"\_", r"\_\allowbreak{}")),
-                Cell(corpus["role"].replace("_", " ")),
-                Cell(corpus["description"]),
-                Cell(corpus["licence"]),
-                count(corpus["documents"]),
-                Cell(str(corpus["bytes"]), f"{corpus['bytes'] / 1e6:.1f}"),
-                count(corpus["tokens"]["train"]),
-                count(corpus["tokens"]["validation"]),
+                Cell(corpus.name, escape(corpus.name).replace(r"\_", r"\_\allowbreak{}")),
+                Cell(corpus.role.replace("_", " ")),
+                Cell(corpus.description),
+                Cell(known.source.licence),
+                count(known.split.documents),
+                Cell(str(known.split.bytes), f"{known.split.bytes / 1e6:.1f}"),
+                count(known.train.count),
+                count(known.validation.count),
                 Cell(matches),
             ]
         )
@@ -153,41 +159,30 @@ def corpora(material: Material) -> Table:
 def fits(material: Material) -> Table:
     """Quality of the fit of Fig. 3, and what the two choices that the paper leaves open change."""
     rows = []
-    variants = {
-        "chosen": "as configured",
-        "paper_lambda": "the paper's λ",
-        "other_carry_over": "other momentum",
-    }
-    for role, found in material.pick("fig03", "fits").items():
-        for key, label in variants.items():
-            one = found[key]
+    result = material.result(Fig03)
+    for role, found in result.fits.items() if result else ():
+        variants = {
+            "as configured": found.chosen,
+            "the paper's λ": found.paper_lambda,
+            "other momentum": found.other_carry_over,
+        }
+        for label, one in variants.items():
             rows.append(
                 [
                     Cell(PLAIN[role], SETS[role]),
                     Cell(label),
-                    Cell(f"{one['lambda']:g}"),
-                    Cell("carried over" if one["carry_over"] else "restarts"),
-                    fixed(one["r2"], 4),
-                    fixed(one["r2_continual"], 4),
-                    number(one["huber_sum"], 3),
-                    percent(one["mean_relative_error_continual"]),
-                    fixed(one["skill"], 3),
+                    Cell(f"{one.lambda_:g}"),
+                    Cell("carried over" if one.carry_over else "restarts"),
+                    fixed(one.r2, 4),
+                    fixed(one.r2_continual, 4),
+                    number(one.huber_sum, 3),
+                    percent(one.mean_relative_error_continual),
+                    fixed(one.skill, 3),
                 ]
             )
-        theirs = material.table2(role)
-        rows.append(
-            [
-                Cell(PLAIN[role], SETS[role]),
-                Cell("paper, its Table 2"),
-                Cell(PAPER["lambda"]),
-                NOTHING,
-                fixed(theirs["r2"], 4),
-                NOTHING,
-                number(theirs["huber"], 2),
-                NOTHING,
-                NOTHING,
-            ]
-        )
+        theirs = published.table2(role)
+        paper = [Cell(PLAIN[role], SETS[role]), Cell("paper, its Table 2"), Cell(PAPER["lambda"]), NOTHING]
+        rows.append([*paper, fixed(theirs.r2, 4), NOTHING, number(theirs.huber, 2), NOTHING, NOTHING])
     return Table(
         r"Quality of the fit of Eq.~\ref{eq:law}, with another $\lambda$ and with the momentum of the"
         " annealing area treated otherwise at the transfer.",
@@ -212,18 +207,19 @@ def fits(material: Material) -> Table:
 def heldout(material: Material) -> Table:
     """Errors of the predictions of Fig. 10."""
     rows = []
-    for role, found in material.pick("fig10", "predictions").items():
-        for run, compared in [*found["runs"].items(), ("all", found["pooled"])]:
-            law, s1_only = compared["law"], compared["s1_only"]
+    result = material.result(Fig10)
+    for role, found in result.predictions.items() if result else ():
+        everything: dict[str, Compared] = {**found.runs, "all": found.pooled}
+        for run, compared in everything.items():
             rows.append(
                 [
                     Cell(PLAIN[role], SETS[role]),
                     Cell(run),
-                    count(int(law["n"])),
-                    percent(law["mean_relative_error"]),
-                    percent(law["worst_relative_error"]),
-                    percent(s1_only["mean_relative_error"]),
-                    fixed(compared["ratio"], 3),
+                    count(int(compared.law.n)),
+                    percent(compared.law.mean_relative_error),
+                    percent(compared.law.worst_relative_error),
+                    percent(compared.s1_only.mean_relative_error),
+                    fixed(compared.ratio, 3),
                 ]
             )
     return Table(
@@ -237,21 +233,14 @@ def heldout(material: Material) -> Table:
 
 def checks(material: Material) -> Table:
     """Every check of every figure, with its bound and its outcome."""
-    called = names(material.figures)
-    rows = [
-        [
-            Cell(called[figure]),
-            Cell(check.label, check.claim),
-            check.show(check.value),
-            check.bound,
-            check.printed,
-            Cell("yes" if check.holds else "no", "yes" if check.holds else r"\textbf{no}"),
-        ]
-        for figure, found in all_claims(material).items()
-        for check in found.checks
-    ]
+    rows = []
+    for figure in material.figures:
+        for one in material.checks(figure):
+            says, measured, wanted, printed = cells(one)
+            holds = Cell("yes" if one.holds else "no", held(one))
+            rows.append([Cell(material.names[figure]), says, measured, wanted, printed, holds])
     return Table(
-        "All checks. The bounds are fixed in the code and the same at every scale.",
+        r"All checks. The bounds stand in \texttt{config/claims.yaml}, the same at every scale.",
         [
             (Cell("figure"), "l"),
             (Cell("check"), r">{\raggedright\arraybackslash}p{7.2cm}"),
@@ -285,9 +274,11 @@ TABLES: dict[str, Recipe] = {
     "table1": Recipe(table1),
     "table_corpora": Recipe(corpora, corpora=True),
     "table2": Recipe(table2, ("fig20",), published=True),
-    "table_coefficients": Recipe(coefficients.eq4, ("fig03",), published=True, others=tuple(coefficients.EQ4)),
+    "table_coefficients": Recipe(
+        coefficients.eq4, ("fig03",), published=True, others=coefficients.figures(coefficients.EQ4)
+    ),
     "table_coefficients_other": Recipe(
-        coefficients.others, ("fig02",), published=True, others=tuple(coefficients.OTHERS)
+        coefficients.others, ("fig02",), published=True, others=coefficients.figures(coefficients.OTHERS)
     ),
     "table_fits": Recipe(fits, ("fig03",), published=True),
     "table_heldout": Recipe(heldout, ("fig10",)),

@@ -7,17 +7,17 @@ import subprocess
 from datetime import datetime
 from pathlib import Path
 
-from cpt_dynamics.analysis import scale_results
+from cpt_dynamics.claims.verdicts import word
 from cpt_dynamics.config import Config
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments import Experiments
 from cpt_dynamics.figures.kit.latex import escape
 from cpt_dynamics.files import atomic
 from cpt_dynamics.layout import Layout
-from cpt_dynamics.reporting import agreement, findings, macros, tables
-from cpt_dynamics.reporting.checks import Check, Claims
-from cpt_dynamics.reporting.claims import all_claims, claims, names
-from cpt_dynamics.reporting.material import Material
+from cpt_dynamics.report import macros, tables, verdicts
+from cpt_dynamics.report.agreement import others, text
+from cpt_dynamics.report.material import Material
+from cpt_dynamics.report.templates import TEMPLATES, render
 
 PAPER = Path("paper")
 INSTALL = (
@@ -30,18 +30,23 @@ NO_TEX = f"no TeX is found (latexmk or tectonic), so the report is written witho
 
 
 def paper_sources() -> list[Path]:
-    """The files of paper/ that the report is made from."""
+    """The files of paper/ that are copied into the report."""
     found = sorted(p for p in PAPER.glob("*") if p.suffix in (".tex", ".bib", ".sty"))
     if PAPER / "report.tex" not in found:
         raise UserError(f"{PAPER / 'report.tex'} does not exist: run in the repository's root")
     return found
 
 
+def templates() -> list[Path]:
+    """The templates that the generated parts are made from."""
+    return sorted(TEMPLATES.glob("*.tex"))
+
+
 def sources(config: Config, experiments: Experiments) -> list[Path]:
     """Files that `write` makes in the folder of the report."""
     folder = Layout(config).report
     generated = ["macros", "verdicts", "criteria", "overview", *SECTIONS, *tables.available(experiments)]
-    compared = [agreement.FIGURE] if scale_results.others(config) else []
+    compared = [text.FIGURE] if others(config) else []
     return [
         *(folder / path.name for path in paper_sources()),
         *(folder / "generated" / f"{part}.tex" for part in [*generated, *compared]),
@@ -57,8 +62,8 @@ def write(material: Material) -> Path:
         _write(folder / path.name, path.read_text())
     found = macros.macros(material)
     _write(folder / "generated/macros.tex", macros.as_latex(found, material.figures))
-    _write(folder / "generated/verdicts.tex", findings.verdicts(material))
-    _write(folder / "generated/criteria.tex", findings.criteria(material))
+    _write(folder / "generated/verdicts.tex", verdicts.verdicts(material))
+    _write(folder / "generated/criteria.tex", verdicts.criteria(material))
     _write(folder / "generated/overview.tex", overview(material))
     for section, kind in SECTIONS.items():
         _write(folder / f"generated/{section}.tex", figures(material, kind))
@@ -67,65 +72,49 @@ def write(material: Material) -> Path:
     for figure in material.figures:
         _copy(layout.figure(figure, "pdf"), folder / "figures" / f"{figure}.pdf")
     if material.agreement:
-        _write(folder / "generated/agreement.tex", agreement.section(material.agreement))
-        _copy(layout.figure(agreement.FIGURE), folder / "figures" / f"{agreement.FIGURE}.pdf")
+        _write(folder / "generated/agreement.tex", text.section(material.agreement))
+        _copy(layout.figure(text.FIGURE), folder / "figures" / f"{text.FIGURE}.pdf")
     return folder
 
 
 def overview(material: Material) -> str:
     """One row a figure: how many checks hold, and the verdict."""
-    rows = []
-    for figure, found in all_claims(material).items():
-        held = f"{sum(check.holds for check in found.checks)} of {len(found.checks)}"
-        title = escape(material.experiments.figures[figure].title)
-        called = f"Figure {names(material.figures)[figure]}"
-        rows.append(rf"\hyperref[sec:{figure}]{{{called}}} & {title} & {held} & {found.verdict} \\")
-    return "\n".join(
-        [
-            r"\begin{table}[H]\centering",
-            r"\caption{Figures of this report, and whether they agree with the paper.}\label{tab:overview}",
-            r"\begin{tabular}{@{}l>{\raggedright\arraybackslash}p{0.5\linewidth}ll@{}}",
-            r"\toprule",
-            r"figure & title & checks held & verdict \\",
-            r"\midrule",
-            *rows,
-            r"\bottomrule",
-            r"\end{tabular}",
-            r"\end{table}",
-            "",
-        ]
-    )
+    rows = [
+        {
+            "figure": figure,
+            "name": material.names[figure],
+            "title": escape(material.experiments.figures[figure].title),
+            "checks": checks,
+            "held": sum(one.holds for one in checks),
+            "word": word(checks) if checks else "is not checked",
+        }
+        for figure in material.figures
+        for checks in [material.checks(figure)]
+    ]
+    return render("overview", figures=rows)
 
 
 def figures(material: Material, kind: str) -> str:
     """One subsection for each figure that is made from runs, from nothing but print, or from public curves."""
-    chosen = [figure for figure in material.figures if material.section(figure) == kind]
-    return "\n".join(_figure(figure, claims(figure, material), material) for figure in chosen)
+    return "\n".join(_figure(figure, material) for figure in material.figures if material.section(figure) == kind)
 
 
-def _figure(figure: str, found: Claims, material: Material) -> str:
-    title = escape(material.experiments.figures[figure].title)
-    data = os.path.relpath(material.layout.figure(figure, "csv"), material.layout.report)
-    shown = material.layout.figure(figure, "csv").relative_to(material.layout.root).as_posix()
-    link = rf"\datafile{{{data}}}{{{escape(shown)}}}"
-    called = names(material.figures)[figure]
-    parts = [found.shows, f"The paper shows {found.paper}" if found.paper else ""]
-    if found.checks:
-        held = sum(check.holds for check in found.checks)
-        parts.append(rf"\textbf{{{held} of {len(found.checks)} checks hold: {found.verdict}.}}")
-    caption = " ".join(part for part in parts if part)
-    lines = [
-        rf"\subsection{{Figure {called}: {title}}}\label{{sec:{figure}}}",
-        rf"\paperfigure{{{called}}}",
-        r"\begin{figure}[H]\centering",
-        rf"\includegraphics[width=\linewidth,height=0.62\textheight,keepaspectratio]{{figures/{figure}.pdf}}",
-        rf"\caption{{{caption} Data: {link}. Made by: {_command(figure, material.layout)}.}}\label{{fig:{figure}}}",
-        r"\end{figure}",
-    ]
-    if found.checks:
-        lines += _checks(found.checks)
-    lines += [" ".join(found.notes), ""]
-    return "\n".join(lines)
+def _figure(figure: str, material: Material) -> str:
+    layout, checks = material.layout, material.checks(figure)
+    data = layout.figure(figure, "csv")
+    return render(
+        "figure",
+        figure=figure,
+        name=material.names[figure],
+        title=escape(material.experiments.figures[figure].title),
+        text=material.text(figure),
+        checks=[[*(cell.latex for cell in verdicts.cells(one)), verdicts.held(one)] for one in checks],
+        held=sum(one.holds for one in checks),
+        word=word(checks) if checks else "",
+        data=os.path.relpath(data, layout.report),
+        shown=escape(data.relative_to(layout.root).as_posix()),
+        command=_command(figure, layout),
+    )
 
 
 def _command(figure: str, layout: Layout) -> str:
@@ -134,24 +123,6 @@ def _command(figure: str, layout: Layout) -> str:
     if layout.report.is_absolute():
         return rf"\texttt{{{shown}}}"
     return rf"\datafile{{{os.path.relpath(RULES, layout.report)}}}{{{shown}}}"
-
-
-def _checks(checks: list[Check]) -> list[str]:
-    rows = []
-    for check in checks:
-        cells = [check.claim, check.show(check.value).latex, check.bound.latex, check.printed.latex]
-        rows.append(" & ".join([*cells, "yes" if check.holds else r"\textbf{no}"]) + r" \\ \addlinespace[2pt]")
-    return [
-        r"\begin{center}\small",
-        r"\begin{tabular}{@{}>{\raggedright\arraybackslash}p{0.45\linewidth}rlll@{}}",
-        r"\toprule",
-        r"check & measured & wanted & paper & holds \\",
-        r"\midrule",
-        *rows,
-        r"\bottomrule",
-        r"\end{tabular}",
-        r"\end{center}",
-    ]
 
 
 def _write(path: Path, text: str) -> None:

@@ -1,14 +1,12 @@
 """The report's section on how far scales agree: its tables, and its sentences as macros."""
 
-from collections.abc import Mapping
-from typing import Any
-
-from cpt_dynamics.analysis.findings import Word
+from cpt_dynamics.claims import Word
 from cpt_dynamics.figures.kit.latex import Cell, count, escape, fixed, number, percent
-from cpt_dynamics.reporting.checks import NOTHING, PLAIN, SETS
-from cpt_dynamics.reporting.findings import SHORT_MARKS, prose
-from cpt_dynamics.reporting.material import Material
-from cpt_dynamics.reporting.table import Table, as_latex
+from cpt_dynamics.figures.kit.text import NOTHING, PLAIN, SETS
+from cpt_dynamics.report.agreement.compare import Agreement, Counts
+from cpt_dynamics.report.agreement.results import ComparedFit
+from cpt_dynamics.report.table import Table, as_latex
+from cpt_dynamics.report.verdicts import MARKS, prose
 
 FIGURE = "agreement"
 NARROW = r">{\raggedright\arraybackslash}p"
@@ -21,7 +19,7 @@ SETTINGS = {
     "batch_tokens": "tokens a step",
     "pretraining": "steps of PT",
     "continual": "steps of CPT",
-    "lambda": r"$\lambda$",
+    "lambda_": r"$\lambda$",
 }
 COEFFICIENTS = {  # of Eq. 4: symbol, unit
     "L0": ("$L_0$", "nats"),
@@ -46,19 +44,19 @@ LAWS = {
 }
 
 
-def section(found: Mapping[str, Any]) -> str:
+def section(found: Agreement) -> str:
     """All tables of the section; found: agreement.json."""
     tables = {"scales": scales, "coefficients": coefficients, "errors": errors, "same": verdicts}
     return "\n".join(as_latex(make(found), f"agreement_{name}") for name, make in tables.items())
 
 
-def scales(found: Mapping[str, Any]) -> Table:
+def scales(found: Agreement) -> Table:
     """What is different between the scales."""
-    known = {name: one["setting"] for name, one in found["scales"].items()}
+    known = [dict(one.setting) for one in found.scales.values()]
     rows = [
-        [Cell(key, label), *(_setting(one[key]) for one in known.values())]
+        [Cell(key.removesuffix("_"), label), *(_setting(one[key]) for one in known)]
         for key, label in SETTINGS.items()
-        if any(one[key] is not None for one in known.values())
+        if any(one[key] is not None for one in known)
     ]
     return Table(
         "The scales that are compared. Parameters are those of the model of Figure~3.",
@@ -67,7 +65,7 @@ def scales(found: Mapping[str, Any]) -> Table:
     )
 
 
-def _setting(value: Any) -> Cell:
+def _setting(value: str | float | None) -> Cell:
     if value is None:
         return NOTHING
     if isinstance(value, int):
@@ -75,15 +73,15 @@ def _setting(value: Any) -> Cell:
     return Cell(str(value)) if isinstance(value, str) else Cell(f"{value:g}")
 
 
-def coefficients(found: Mapping[str, Any]) -> Table:
+def coefficients(found: Agreement) -> Table:
     """Eq. 4 at every scale: its coefficients with their intervals over seeds, and its terms."""
     rows = []
-    for role, fits in found["fits"].get("eq4", {}).items():
+    for role, fits in found.fits.get("eq4", {}).items():
         for name, (symbol, unit) in COEFFICIENTS.items():
-            cells = [_coefficient(fits.get(scale), name) for scale in found["scales"]]
+            cells = [_coefficient(fits.get(scale), name) for scale in found.scales]
             rows.append([Cell(PLAIN[role], SETS[role]), Cell(name, symbol), Cell(unit, unit), *cells])
         for name, symbol in TERMS.items():
-            cells = [_term(fits.get(scale), name) for scale in found["scales"]]
+            cells = [_term(fits.get(scale), name) for scale in found.scales]
             rows.append([Cell(PLAIN[role], SETS[role]), Cell(name, f"term of {symbol}"), Cell("nats"), *cells])
     return Table(
         r"Equation~\ref{eq:law} at every scale, fitted to the runs of Figure~3: coefficients, in brackets their"
@@ -95,39 +93,39 @@ def coefficients(found: Mapping[str, Any]) -> Table:
     )
 
 
-def _term(fit: Mapping[str, Any] | None, name: str) -> Cell:
-    return number(fit["terms"].get(name), 3) if fit else NOTHING
+def _term(fit: ComparedFit | None, name: str) -> Cell:
+    return number(fit.terms.get(name), 3) if fit else NOTHING
 
 
-def _coefficient(fit: Mapping[str, Any] | None, name: str) -> Cell:
+def _coefficient(fit: ComparedFit | None, name: str) -> Cell:
     if fit is None:
         return NOTHING
-    value = number({**fit["parameters"], **fit["combinations"]}.get(name), 3)
-    ends = fit["intervals"].get(name)
+    value = number(fit.value(name), 3)
+    ends = fit.intervals.get(name)
     if ends is None:
         return value
-    low, high = (number(ends[end], 3) for end in ("low", "high"))
+    low, high = (number(end, 3) for end in (ends.low, ends.high))
     return Cell(f"{value.text} ({low.text} to {high.text})", f"{value.latex} ({low.latex} to {high.latex})")
 
 
-def errors(found: Mapping[str, Any]) -> Table:
+def errors(found: Agreement) -> Table:
     """Quality of the fits, and errors on what was not fitted."""
     rows = []
-    for law, roles in found["fits"].items():
+    for law, roles in found.fits.items():
         for role, fits in roles.items():
             for scale, fit in fits.items():
-                left_out = fit["heldout"] or {}
+                left_out = fit.heldout
                 rows.append(
                     [
                         LAWS[law],
                         Cell(PLAIN[role], SETS[role]),
                         _name(scale),
-                        fixed(fit["r2"], 4),
-                        fixed(fit["r2_cpt"], 4),
-                        percent(fit["mean_relative_error_cpt"]),
-                        Cell(left_out.get("left_out", ""), escape(left_out.get("left_out", "--"))),
-                        percent(left_out.get("mean_relative_error")),
-                        fixed(left_out.get("ratio"), 2),
+                        fixed(fit.r2, 4),
+                        fixed(fit.r2_cpt, 4),
+                        percent(fit.mean_relative_error_cpt),
+                        Cell(left_out.left_out) if left_out else NOTHING,
+                        percent(left_out.mean_relative_error if left_out else None),
+                        fixed(left_out.ratio if left_out else None, 2),
                     ]
                 )
     return Table(
@@ -149,16 +147,16 @@ def errors(found: Mapping[str, Any]) -> Table:
     )
 
 
-def verdicts(found: Mapping[str, Any]) -> Table:
+def verdicts(found: Agreement) -> Table:
     """Every claim with its verdict at every scale."""
     rows = []
-    for one in found["verdicts"].values():
-        marks = [_mark(one["verdicts"].get(scale)) for scale in found["scales"]]
-        text = Cell(one["claim"], prose(one["claim"]) + ("" if one["finding"] else r" \emph{(left open by the paper)}"))
-        rows.append([text, *marks, _same(list(one["same"].values()))])
+    for one in found.verdicts.values():
+        marks = [_mark(one.verdicts.get(scale)) for scale in found.scales]
+        text = Cell(one.claim, prose(one.claim) + ("" if one.finding else r" \emph{(left open by the paper)}"))
+        rows.append([text, *marks, _same(list(one.same.values()))])
     return Table(
         "Verdicts at every scale ("
-        + ", ".join(rf"{mark}{{}}~{word}" for word, mark in SHORT_MARKS.items())
+        + ", ".join(rf"{mark}{{}}~{word}" for word, mark in MARKS.items())
         + "), and whether those of the others are that of this scale.",
         [
             (Cell("claim"), NARROW + "{9.5cm}"),
@@ -172,7 +170,7 @@ def verdicts(found: Mapping[str, Any]) -> Table:
 
 
 def _mark(verdict: Word | None) -> Cell:
-    return NOTHING if verdict is None else Cell(verdict, SHORT_MARKS[verdict])
+    return NOTHING if verdict is None else Cell(verdict, MARKS[verdict])
 
 
 def _same(same: list[bool | None]) -> Cell:
@@ -182,8 +180,8 @@ def _same(same: list[bool | None]) -> Cell:
     return Cell("yes") if all(known) else Cell("no", r"\textbf{no}")
 
 
-def _names(found: Mapping[str, Any]) -> list[Cell]:
-    return [_name(scale) for scale in found["scales"]]
+def _names(found: Agreement) -> list[Cell]:
+    return [_name(scale) for scale in found.scales]
 
 
 def _name(scale: str) -> Cell:
@@ -193,17 +191,16 @@ def _name(scale: str) -> Cell:
 # --- the text ----------------------------------------------------------------------------------------------------
 
 
-def macros(material: Material) -> dict[str, str]:
+def macros(found: Agreement | None) -> dict[str, str]:
     """The sentences of the section; none where there is no other scale."""
-    found = material.agreement
     if found is None:
         return {}
-    others = list(found["counts"])
+    others = list(found.counts)
     return {
         "AgreementOthers": _listed([_name(other).latex for other in others]),
-        "AgreementExponents": " ".join(_exponents(other, found["counts"][other]) for other in others),
-        "AgreementErrors": " ".join(_errors(scale, found) for scale in found["scales"]),
-        "AgreementVerdicts": " ".join(_verdicts(other, found["counts"][other]) for other in others),
+        "AgreementExponents": " ".join(_exponents(other, found.counts[other]) for other in others),
+        "AgreementErrors": " ".join(_errors(scale, found) for scale in found.scales),
+        "AgreementVerdicts": " ".join(_verdicts(other, found.counts[other]) for other in others),
     }
 
 
@@ -211,33 +208,33 @@ def _listed(names: list[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
-def _exponents(other: str, counts: Mapping[str, int]) -> str:
+def _exponents(other: str, counts: Counts) -> str:
     scale = _name(other).latex
-    if not counts["exponents"]:
+    if not counts.exponents:
         return f"No exponent has an interval both here and at {scale}, so none is compared with it."
     return (
-        f"Of the {counts['exponents']} exponents that have an interval both here and at {scale},"
-        f" {counts['overlapping']} overlap."
+        f"Of the {counts.exponents} exponents that have an interval both here and at {scale},"
+        f" {counts.overlapping} overlap."
     )
 
 
-def _errors(scale: str, found: Mapping[str, Any]) -> str:
+def _errors(scale: str, found: Agreement) -> str:
     """Errors of Eq. 4 under unseen schedules."""
-    fits = {role: by_scale.get(scale) for role, by_scale in found["fits"].get("eq4", {}).items()}
-    known = {role: fit["heldout"] for role, fit in fits.items() if fit and fit["heldout"]}
+    fits = {role: by_scale.get(scale) for role, by_scale in found.fits.get("eq4", {}).items()}
+    known = {role: fit.heldout for role, fit in fits.items() if fit and fit.heldout}
     where = f"at scale {_name(scale).latex}"
     if not known:
         return f"No schedule was held out {where}."
-    size = " and ".join(f"{percent(one['mean_relative_error']).latex} on {SETS[role]}" for role, one in known.items())
-    ratios = " and ".join(fixed(one["ratio"], 2).latex for one in known.values())
+    size = " and ".join(f"{percent(one.mean_relative_error).latex} on {SETS[role]}" for role, one in known.items())
+    ratios = " and ".join(fixed(one.ratio, 2).latex for one in known.values())
     return (
         f"Under schedules that were not fitted, the mean relative error {where} is {size}, {ratios} times that of the"
         " law without annealing."
     )
 
 
-def _verdicts(other: str, counts: Mapping[str, int]) -> str:
+def _verdicts(other: str, counts: Counts) -> str:
     return (
-        f"Of {counts['compared']} claims whose verdicts can be compared with those at scale {_name(other).latex},"
-        f" {counts['same']} have the same one and {counts['differ']} another (not compared: {counts['not_compared']})."
+        f"Of {counts.compared} claims whose verdicts can be compared with those at scale {_name(other).latex},"
+        f" {counts.same} have the same one and {counts.differ} another (not compared: {counts.not_compared})."
     )

@@ -1,12 +1,14 @@
 """Table 2: quality of Eq. 4 and of the variants of its annealing part, the paper's beside ours."""
 
-from collections.abc import Mapping
-from typing import Any
-
+from cpt_dynamics.config import Role
+from cpt_dynamics.figures.fig20.result import FormFit
+from cpt_dynamics.figures.fig20.result import Result as Fig20
+from cpt_dynamics.figures.kit import published
 from cpt_dynamics.figures.kit.latex import Cell, fixed, number, percent
-from cpt_dynamics.reporting.checks import NOTHING, PLAIN, SETS
-from cpt_dynamics.reporting.material import Material
-from cpt_dynamics.reporting.table import Table
+from cpt_dynamics.figures.kit.result import TestedMean
+from cpt_dynamics.figures.kit.text import NOTHING, PLAIN, SETS
+from cpt_dynamics.report.material import Material
+from cpt_dynamics.report.table import Table
 
 FORMS = {  # key of Figure 20's result -> name, and variant in the published table
     "original": (Cell("Eq. 4", "Eq.~4"), "original"),
@@ -18,12 +20,11 @@ FORMS = {  # key of Figure 20's result -> name, and variant in the published tab
 
 def table2(material: Material) -> Table:
     """Huber sum and R2 of each form, as printed and here, and its errors on held-out runs, which the paper lacks."""
-    printed = {(row["role"], row["variant"]): row for row in material.published["table2"]}
-    rows = [
-        _row(role, key, found, printed[role, FORMS[key][1]])
-        for role, result in material.pick("fig20", "sets").items()
-        for key, found in {"original": result["original"], **result["variants"]}.items()
-    ]
+    rows = []
+    result = material.result(Fig20)
+    for role, found in result.sets.items() if result else ():
+        rows.append(_row(role, "original", found.original, NOTHING))
+        rows += [_row(role, key, one, _difference(one.difference)) for key, one in found.variants.items()]
     columns: list[tuple[Cell, str]] = [
         (Cell("set"), "l"),
         (Cell("form"), "l"),
@@ -46,23 +47,25 @@ def table2(material: Material) -> Table:
     )
 
 
-def _row(role: str, key: str, found: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[Cell]:
+def _row(role: Role, key: str, found: FormFit, difference: Cell) -> list[Cell]:
+    form, variant = FORMS[key]
+    theirs = published.table2(role, variant)
     return [
         Cell(PLAIN[role], SETS[role]),
-        FORMS[key][0],
-        number(theirs["huber"], 2),
-        number(found["huber_sum"], 2),
-        fixed(theirs["r2"], 4),
-        fixed(found["r2"], 4),
-        fixed(found["r2_continual"], 4),
-        percent(found["heldout"]["mean"], 3),
-        _difference(found["difference"]) if "difference" in found else NOTHING,
+        form,
+        number(theirs.huber, 2),
+        number(found.huber_sum, 2),
+        fixed(theirs.r2, 4),
+        fixed(found.r2, 4),
+        fixed(found.r2_continual, 4),
+        percent(found.heldout.mean, 3),
+        difference,
     ]
 
 
-def _difference(found: Mapping[str, Any]) -> Cell:
+def _difference(found: TestedMean) -> Cell:
     """Mean and interval of a difference of errors, in percentage points; a dash for what is not defined."""
-    mean, low, high = (fixed(None if found[k] is None else 100 * found[k], 3) for k in ("mean", "low", "high"))
-    if found["low"] is None:
+    mean, low, high = (fixed(None if v is None else 100 * v, 3) for v in (found.mean, found.low, found.high))
+    if found.low is None:
         return mean
     return Cell(f"{mean.text} ({low.text} to {high.text})", f"{mean.latex} ({low.latex} to {high.latex})")

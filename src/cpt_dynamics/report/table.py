@@ -5,6 +5,7 @@ import io
 from dataclasses import dataclass
 
 from cpt_dynamics.figures.kit.latex import Cell
+from cpt_dynamics.report.templates import render
 
 BREAK = r"\\"  # between the lines of a heading
 
@@ -30,27 +31,15 @@ def as_csv(table: Table) -> str:
 
 def as_latex(table: Table, label: str) -> str:
     """A `longtable` with the rules of booktabs, to be read with \\input."""
-    align = "".join(align for _, align in table.columns)
-    heads = " & ".join(_heading(cell) for cell, _ in table.columns)
-    lines = [
-        rf"\begin{{longtable}}{{@{{}}{align}@{{}}}}",
-        rf"\caption{{{table.caption}}}\label{{tab:{label}}}\\",
-        r"\toprule",
-        rf"{heads} \\",
-        r"\midrule",
-        r"\endfirsthead",
-        r"\toprule",
-        rf"{heads} \\",
-        r"\midrule",
-        r"\endhead",
-        r"\bottomrule",
-        r"\endfoot",
-        *(" & ".join(cell.latex for cell in row) + r" \\" for row in table.rows),
-        r"\end{longtable}",
-    ]
-    if table.note:
-        lines.append(rf"\tablenote{{{table.note}}}")
-    return "\n".join(lines) + "\n"
+    return render(
+        "table",
+        align="".join(align for _, align in table.columns),
+        caption=table.caption,
+        label=label,
+        head=" & ".join(_heading(cell) for cell, _ in table.columns),
+        rows=[[cell.latex for cell in row] for row in table.rows],
+        note=table.note,
+    )
 
 
 def _heading(cell: Cell) -> str:

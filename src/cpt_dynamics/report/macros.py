@@ -2,22 +2,31 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from cpt_dynamics import figures
+from cpt_dynamics.claims.verdicts import word
+from cpt_dynamics.config import Role
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments.estimates import size_of
-from cpt_dynamics.figures.kit.latex import count, escape, fixed, number, percent
-from cpt_dynamics.reporting import agreement, epochs, findings
-from cpt_dynamics.reporting.checks import verdict
-from cpt_dynamics.reporting.claims import FIGURES, all_claims, claims
-from cpt_dynamics.reporting.material import Material
+from cpt_dynamics.figures.fig02.result import Result as Fig02
+from cpt_dynamics.figures.fig03.result import Result as Fig03
+from cpt_dynamics.figures.fig10.result import Result as Fig10
+from cpt_dynamics.figures.kit import published
+from cpt_dynamics.figures.kit.latex import Cell, count, escape, fixed, number, percent
+from cpt_dynamics.figures.lambda_.result import Result as Lambda
+from cpt_dynamics.report import epochs, verdicts
+from cpt_dynamics.report.agreement import text
+from cpt_dynamics.report.material import Material
+from cpt_dynamics.report.templates import render
 
 UNITS = (
     "Zero", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine", "Ten", "Eleven", "Twelve",
     "Thirteen", "Fourteen", "Fifteen", "Sixteen", "Seventeen", "Eighteen", "Nineteen",
 )  # fmt: skip
 TENS = {2: "Twenty", 3: "Thirty", 4: "Forty", 5: "Fifty", 6: "Sixty", 7: "Seventy", 8: "Eighty", 9: "Ninety"}
-ROLES = {"general": "General", "strong": "Domain"}
+ROLES = {Role.GENERAL: "General", Role.STRONG: "Domain"}
 WARMUP = {
     "peak": "counts as if the learning rate had been at its peak",
     "true-in-S1": "counts as it was in the forward area and not at all in the annealing area",
@@ -45,18 +54,39 @@ def words(figure: str) -> str:
     return spelled + "".join(UNITS[int(part)] if part.isdigit() else part.capitalize() for part in parts)
 
 
-def macros(material: Material) -> dict[str, str]:
-    """Name -> LaTeX of every macro."""
-    found = {**general(material), **provenance(material), **findings.macros(material), **agreement.macros(material)}
-    for figure, values in OF_FIGURES.items():
-        if figure in material.figures:
-            found |= {f"{words(figure)}{key}": value for key, value in values(material).items()}
+@dataclass(frozen=True)
+class Macro:
+    """A number or sentence of the report's text; `source` says where it is from."""
+
+    name: str
+    latex: str
+    source: str = ""
+
+
+def macros(material: Material) -> list[Macro]:
+    """Every macro."""
+    plain = {
+        **general(material),
+        **provenance(material),
+        **verdicts.macros(material.verdicts),
+        **text.macros(material.agreement),
+    }
+    found = [Macro(name, latex) for name, latex in plain.items()]
     for figure in material.figures:
-        held = claims(figure, material)
-        found[f"{words(figure)}Verdict"] = held.verdict
-        found[f"{words(figure)}ChecksHeld"] = str(sum(check.holds for check in held.checks))
-        found[f"{words(figure)}Checks"] = str(len(held.checks))
+        found += of_figure(figure, material)
     return found
+
+
+def of_figure(figure: str, material: Material) -> list[Macro]:
+    """What the text says of a figure: what its checks say, and some of its numbers."""
+    checks = material.checks(figure)
+    path = f"fits/{figure}.json"
+    found = [
+        Macro(f"{words(figure)}Verdict", word(checks) if checks else "is not checked", f"config/claims.yaml, {path}"),
+        Macro(f"{words(figure)}ChecksHeld", str(sum(one.holds for one in checks)), f"config/claims.yaml, {path}"),
+        Macro(f"{words(figure)}Checks", str(len(checks)), "config/claims.yaml"),
+    ]
+    return found + OF_FIGURES[figure](material) if figure in OF_FIGURES else found
 
 
 def general(material: Material) -> dict[str, str]:
@@ -67,8 +97,8 @@ def general(material: Material) -> dict[str, str]:
     unshared = sum(material.experiments.runs[run].steps for run in names)
     total = config.lengths.pretraining + config.lengths.continual
     tokens = sum(b.run.tokens(b.last) - b.run.tokens(b.first) for b in plan.needed(names))
-    own = {figure for figure in material.figures if material.section(figure) == "runs"}
-    checks = [check for figure, found in all_claims(material).items() if figure in own for check in found.checks]
+    own = [figure for figure in material.figures if material.section(figure) == "runs"]
+    checks = [check for figure in own for check in material.checks(figure)]
     return {
         "ScaleName": escape(config.scale),
         "Seed": str(config.seed),
@@ -94,7 +124,7 @@ def general(material: Material) -> dict[str, str]:
         "EmbeddedRule": embedded(material),
         "Checks": str(len(checks)),
         "ChecksHeld": str(sum(check.holds for check in checks)),
-        "Verdict": verdict(checks),
+        "Verdict": word(checks),
         "CorporaAsRecorded": recorded(material),
         "EpochsRule": epochs.sentences(material),
     }
@@ -129,11 +159,11 @@ def sizes(material: Material) -> str:
 
 def embedded(material: Material) -> str:
     """What text that is read from installed packages means."""
-    found = [escape(c["name"]) for c in material.corpora() if c["source"] == "installed"]
+    found = [escape(c.name) for c in material.corpora if c.origin == "installed"]
     if not found:
         return "No corpus is read from the packages of the environment."
     return (
-        f"{len(found)} of {len(material.corpora())} corpora are read from the packages of the environment: "
+        f"{len(found)} of {len(material.corpora)} corpora are read from the packages of the environment: "
         "documentation, code and their like instead of web pages, and little of it, so that it is the same "
         "wherever the same versions are installed."
     )
@@ -141,9 +171,9 @@ def embedded(material: Material) -> str:
 
 def recorded(material: Material) -> str:
     """A sentence on the digests of the corpora."""
-    corpora = material.corpora()
-    other = [escape(c["name"]) for c in corpora if c["matches"] is False]
-    unknown = [escape(c["name"]) for c in corpora if c["matches"] is None]
+    corpora = material.corpora
+    other = [escape(c.name) for c in corpora if c.known.source.matches is False]
+    unknown = [escape(c.name) for c in corpora if c.known.source.matches is None]
     if other:
         return (
             f"The text of {', '.join(other)} is \\textbf{{not}} the recorded one, so numbers will differ from"
@@ -158,7 +188,7 @@ def curves_rule(material: Material) -> str:
     """Whether the curves are of this machine or released ones."""
     if material.release is None:
         return "All curves are from models that were trained for this report."
-    machines = "; ".join(f"{m['processor']}, {m['system']}" for m in material.machines())
+    machines = "; ".join(f"{m.processor}, {m.system}" for m in material.machines())
     return (
         r"\textbf{The curves are released ones}, which were trained before, from "
         f"{clock(material.started)} to {clock(material.finished)} on a machine with {escape(machines)}; "
@@ -181,11 +211,11 @@ def duration(seconds: float) -> str:
 def provenance(material: Material) -> dict[str, str]:
     """When, where and with what the models were trained."""
     devices = [
-        f"{d['device']} ({d['precision']}, {'compiled' if d['compile'] else 'not compiled'}, "
-        f"{d['threads']} thread{'' if d['threads'] == 1 else 's'} a job)"
+        f"{d.device} ({d.precision}, {'compiled' if d.compile else 'not compiled'}, "
+        f"{d.threads} thread{'' if d.threads == 1 else 's'} a job)"
         for d in material.devices()
     ]
-    machines = [f"{m['processor']}, {m['cores']} cores, {m['system']}" for m in material.machines()]
+    machines = [f"{m.processor}, {m.cores} cores, {m.system}" for m in material.machines()]
     packages = [(TRAINED_WITH, material.versions()), (FITTED_WITH, material.fitted_with())]
     return {
         "CurvesRule": curves_rule(material),
@@ -193,7 +223,7 @@ def provenance(material: Material) -> dict[str, str]:
         "Started": clock(material.started),
         "Finished": clock(material.finished),
         "FinishedDay": escape(material.finished[:10]),
-        "TrainingTime": duration(sum(material.of_manifests("cpu_seconds"))),
+        "TrainingTime": duration(sum(one.cpu_seconds for one in material.manifests)),
         "FittingTime": duration(material.fitting_seconds()),
         "Devices": escape("; ".join(devices)),
         **{
@@ -204,61 +234,81 @@ def provenance(material: Material) -> dict[str, str]:
     }
 
 
-def fig02(material: Material) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for role, one in material.pick("fig02", "sets").items():
-        for form, label in (("power", "PowerRsq"), ("exponential", "ExponentialRsq")):
-            found[label + ROLES[role]] = fixed(one["forms"]["phase_step"][form]["r2"], 3).latex
-        found[f"Spread{ROLES[role]}"] = percent(one["spread"]["relative"], 1).latex
+def _macro(figure: str, name: str, cell: Cell, path: str) -> Macro:
+    return Macro(f"{words(figure)}{name}", cell.latex, f"fits/{figure}.json: {path}")
+
+
+def fig02(material: Material) -> list[Macro]:
+    found = []
+    if result := material.result(Fig02):
+        for role, one in result.sets.items():
+            for form, label in (("power", "PowerRsq"), ("exponential", "ExponentialRsq")):
+                path = f"sets.{role}.forms.phase_step.{form}.r2"
+                found.append(_macro("fig02", label + ROLES[role], fixed(one.forms.phase_step[form].r2, 3), path))
+            relative = percent(one.spread.relative, 1)
+            found.append(_macro("fig02", f"Spread{ROLES[role]}", relative, f"sets.{role}.spread.relative"))
     return found
 
 
-def fig03(material: Material) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for role, one in material.pick("fig03", "fits").items():
-        chosen = one["chosen"]
-        found |= {
-            f"Rsq{ROLES[role]}": fixed(chosen["r2"], 4).latex,
-            f"RsqCpt{ROLES[role]}": fixed(chosen["r2_continual"], 4).latex,
-            f"Error{ROLES[role]}": percent(chosen["mean_relative_error_continual"]).latex,
-            f"Skill{ROLES[role]}": fixed(chosen["skill"], 2).latex,
-        }
-        found[f"PaperRsq{ROLES[role]}"] = number(material.table2(role)["r2"], 4).latex
+def fig03(material: Material) -> list[Macro]:
+    found = []
+    if result := material.result(Fig03):
+        for role, one in result.fits.items():
+            name, path, chosen = ROLES[role], f"fits.{role}.chosen", one.chosen
+            found += [
+                _macro("fig03", f"Rsq{name}", fixed(chosen.r2, 4), f"{path}.r2"),
+                _macro("fig03", f"RsqCpt{name}", fixed(chosen.r2_continual, 4), f"{path}.r2_continual"),
+                _macro(
+                    "fig03",
+                    f"Error{name}",
+                    percent(chosen.mean_relative_error_continual),
+                    f"{path}.mean_relative_error_continual",
+                ),
+                _macro("fig03", f"Skill{name}", fixed(chosen.skill, 2), f"{path}.skill"),
+                Macro(
+                    f"FigThreePaperRsq{name}",
+                    number(published.table2(role).r2, 4).latex,
+                    "data/published/coefficients.yaml: table2",
+                ),
+            ]
     return found
 
 
-def fig10(material: Material) -> dict[str, str]:
-    found = {"Schedules": str(len(material.pick("fig10", "heldout_runs")))}
-    for role, one in material.pick("fig10", "predictions").items():
-        found[f"Error{ROLES[role]}"] = percent(one["pooled"]["law"]["mean_relative_error"]).latex
-        found[f"Ratio{ROLES[role]}"] = fixed(one["pooled"]["ratio"], 2).latex
+def fig10(material: Material) -> list[Macro]:
+    result = material.result(Fig10)
+    if result is None:
+        return []
+    found = [_macro("fig10", "Schedules", Cell(str(len(result.heldout_runs))), "heldout_runs")]
+    for role, one in result.predictions.items():
+        path, error = f"predictions.{role}.pooled", one.pooled.law.mean_relative_error
+        found.append(_macro("fig10", f"Error{ROLES[role]}", percent(error), f"{path}.law.mean_relative_error"))
+        found.append(_macro("fig10", f"Ratio{ROLES[role]}", fixed(one.pooled.ratio, 2), f"{path}.ratio"))
     return found
 
 
-def sensitivity(material: Material) -> dict[str, str]:
-    return {
-        "Best": f"{material.pick('lambda', 'best'):.4g}",
-        "BestMemory": f"{1 / (1 - material.pick('lambda', 'best')):.0f}",
-    }
+def memory(material: Material) -> list[Macro]:
+    result = material.result(Lambda)
+    if result is None:
+        return []
+    return [
+        _macro("lambda", "Best", Cell(f"{result.best:.4g}"), "best"),
+        _macro("lambda", "BestMemory", Cell(f"{1 / (1 - result.best):.0f}"), "best"),
+    ]
 
 
-OF_FIGURES: dict[str, Callable[[Material], dict[str, str]]] = {
+OF_FIGURES: dict[str, Callable[[Material], list[Macro]]] = {
     "fig02": fig02,
     "fig03": fig03,
     "fig10": fig10,
-    "lambda": sensitivity,
+    "lambda": memory,
 }
 
 
-def as_latex(found: dict[str, str], figures: list[str]) -> str:
+def as_latex(found: list[Macro], shown: list[str]) -> str:
     """`\\newcommand` for every macro, switches as `\\ifHasFigThree` for every figure, and `\\ifHasAgreement`."""
-    lines = ["% Generated from the results: every number that the text uses."]
-    for name, value in found.items():
-        if not name.isalpha():
-            raise UserError(f"{name!r} cannot name a LaTeX macro: use letters only")
-        lines.append(rf"\newcommand{{\{name}}}{{{value}}}")
-    for figure in dict.fromkeys([*FIGURES, *figures]):
-        state = "true" if figure in figures else "false"
-        lines.append(rf"\newif\ifHas{words(figure)}\Has{words(figure)}{state}")
-    lines.append(rf"\newif\ifHasAgreement\HasAgreement{'true' if 'AgreementOthers' in found else 'false'}")
-    return "\n".join(lines) + "\n"
+    for one in found:
+        if not one.name.isalpha():
+            raise UserError(f"{one.name!r} cannot name a LaTeX macro: use letters only")
+    switches = {words(figure): figure in shown for figure in dict.fromkeys([*figures.names(), *shown])}
+    switches["Agreement"] = any(one.name == "AgreementOthers" for one in found)
+    return render("macros", macros=found, switches=switches)

@@ -1,6 +1,6 @@
 """Coefficients, errors and verdicts of several scales side by side."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -9,7 +9,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
+from cpt_dynamics.claims import Word
+from cpt_dynamics.config import Role
 from cpt_dynamics.figures.kit import style
+from cpt_dynamics.figures.kit.text import SETS
+from cpt_dynamics.report.agreement.compare import Agreement
+from cpt_dynamics.report.agreement.results import ComparedFit
 
 COLOURS = (style.VERMILION, style.BLUE, style.GREEN, style.ORANGE, style.PURPLE, style.SKY)
 MARKERS = "osD^vP"
@@ -17,21 +22,20 @@ SPREAD = 0.22  # of a row, between the marks of two scales
 TERMS = {"A": r"$A$", "C1": r"$C_1$", "C2": r"$C_2$", "B": r"$B$"}
 EXPONENTS = {"alpha": r"$\alpha$", "beta": r"$\beta$"}
 LAWS = {"eq4": "schedules", "eq7": "sizes", "eq8": "replay"}
-SETS = {"general": r"$D_\mathrm{pt}$", "strong": r"$D_\mathrm{cpt}$"}
-VERDICTS = {  # as in the report's page of verdicts
-    "reproduced": ("o", "#0D6B38"),
-    "partly": ("h", "#9E6100"),
-    "not reproduced": ("X", "#AD1A1A"),
-    "not testable at this scale": ("_", style.GREY),
+VERDICTS: dict[Word, tuple[str, str]] = {  # as in the report's page of verdicts
+    "supported": ("o", "#0D6B38"),
+    "inconclusive": ("h", "#9E6100"),
+    "contradicted": ("X", "#AD1A1A"),
+    "not testable": ("_", style.GREY),
 }
 Row = tuple[str, str, float, float | None, float | None]  # label, scale, value, low, high
 
 
-def draw(found: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
-    """The figure of an agreement (`analysis.agreement`), and the table of everything that is drawn."""
-    scales = list(found["scales"])
+def draw(found: Agreement) -> tuple[Figure, pd.DataFrame]:
+    """The figure of an agreement (`compare.agreement`), and the table of everything that is drawn."""
+    scales = list(found.scales)
     with style.context():
-        figure = Figure(figsize=(style.WIDTH, 1.9 + 0.235 * len(found["verdicts"])), layout="constrained")
+        figure = Figure(figsize=(style.WIDTH, 1.9 + 0.235 * len(found.verdicts)), layout="constrained")
         style.pads(figure)
         grid = figure.add_gridspec(3, 2, width_ratios=[1.25, 1], height_ratios=[8, 4, 6])
         left = [figure.add_subplot(grid[row, 0]) for row in range(3)]
@@ -53,34 +57,35 @@ def draw(found: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
     return figure, pd.concat([*tables, _words("d", found)], ignore_index=True)
 
 
-def _terms(found: Mapping[str, Any]) -> Iterator[Row]:
+def _terms(found: Agreement) -> Iterator[Row]:
     """The terms of Eq. 4."""
     for role, label in SETS.items():
         for term, symbol in TERMS.items():
             for scale, fit in _of(found, "eq4", role).items():
-                if fit["terms"].get(term):
-                    yield f"{symbol}, {label}", scale, fit["terms"][term], None, None
+                if value := fit.terms.get(term):
+                    yield f"{symbol}, {label}", scale, value, None, None
 
 
-def _exponents(found: Mapping[str, Any]) -> Iterator[Row]:
+def _exponents(found: Agreement) -> Iterator[Row]:
     for role, label in SETS.items():
         for name, symbol in EXPONENTS.items():
             for scale, fit in _of(found, "eq4", role).items():
-                ends = fit["intervals"].get(name, {})
-                yield f"{symbol}, {label}", scale, fit["parameters"][name], ends.get("low"), ends.get("high")
+                ends = fit.intervals.get(name)
+                low, high = (ends.low, ends.high) if ends else (None, None)
+                yield f"{symbol}, {label}", scale, fit.parameters[name] or 0.0, low, high
 
 
-def _errors(found: Mapping[str, Any]) -> Iterator[Row]:
+def _errors(found: Agreement) -> Iterator[Row]:
     for law, left_out in LAWS.items():
         for role, label in SETS.items():
             for scale, fit in _of(found, law, role).items():
-                if fit["heldout"]:
-                    yield f"{left_out}, {label}", scale, 100 * fit["heldout"]["mean_relative_error"], None, None
+                if fit.heldout:
+                    yield f"{left_out}, {label}", scale, 100 * fit.heldout.mean_relative_error, None, None
 
 
-def _of(found: Mapping[str, Any], law: str, role: str) -> dict[str, Any]:
+def _of(found: Agreement, law: str, role: Role) -> dict[str, ComparedFit]:
     """Scale -> its fit of a law on a validation set."""
-    return dict(found["fits"].get(law, {}).get(role, {}))
+    return found.fits.get(law, {}).get(role, {})
 
 
 def _marks(ax: Axes, rows: list[Row], scales: list[str]) -> None:
@@ -110,15 +115,15 @@ def _dot(ax: Axes, scales: list[str], scale: str) -> Any:
     return ax.plot([], [], **_look(scales.index(scale)))[0]
 
 
-def _verdicts(ax: Axes, found: Mapping[str, Any], scales: list[str]) -> dict[str, Any]:
+def _verdicts(ax: Axes, found: Agreement, scales: list[str]) -> dict[str, Any]:
     """Claims by scale; returns the handles of the verdicts that occur."""
     handles: dict[str, Any] = {}
-    for row, one in enumerate(found["verdicts"].values()):
-        for scale, verdict in one["verdicts"].items():
+    for row, one in enumerate(found.verdicts.values()):
+        for scale, verdict in one.verdicts.items():
             marker, colour = VERDICTS[verdict]
             look: dict[str, Any] = {"marker": marker, "color": colour, "ms": 5.5, "mew": 1.2 if marker == "_" else 0}
             (handles[verdict],) = ax.plot([scales.index(scale)], [row], ls="", **look)
-    names = [name.replace("_", " ") + ("" if one["finding"] else " (open)") for name, one in found["verdicts"].items()]
+    names = [name.replace("_", " ") + ("" if one.finding else " (open)") for name, one in found.verdicts.items()]
     ax.set_yticks(range(len(names)), names)
     ax.set_ylim(len(names) - 0.5, -0.5)
     ax.set_xticks(range(len(scales)), scales)
@@ -132,10 +137,10 @@ def _table(panel: str, rows: list[Row]) -> pd.DataFrame:
     return table.assign(panel=panel, verdict="")[["panel", "name", "scale", "value", "low", "high", "verdict"]]
 
 
-def _words(panel: str, found: Mapping[str, Any]) -> pd.DataFrame:
+def _words(panel: str, found: Agreement) -> pd.DataFrame:
     rows = [
         {"panel": panel, "name": claim, "scale": scale, "verdict": verdict}
-        for claim, one in found["verdicts"].items()
-        for scale, verdict in one["verdicts"].items()
+        for claim, one in found.verdicts.items()
+        for scale, verdict in one.verdicts.items()
     ]
     return pd.DataFrame(rows, columns=["panel", "name", "scale", "value", "low", "high", "verdict"])
