@@ -6,7 +6,7 @@ import pandas as pd
 from cpt_dynamics.config import Role
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.figures.data import FigureData
-from cpt_dynamics.figures.fig02.result import Arguments, FormErrors, Forms, Gain, Predicted, Result, Set, Trend
+from cpt_dynamics.figures.fig02.result import FormErrors, Forms, Gain, Predicted, Result, Set, Trend
 from cpt_dynamics.figures.kit import selection, shifts
 from cpt_dynamics.figures.kit.shifts import MeasuredForm, MeasuredShifts, fit_form
 from cpt_dynamics.figures.kit.statistics import mean_test, slope_test
@@ -44,8 +44,8 @@ def analyse(data: FigureData) -> Result:
 
 def _set(table: pd.DataFrame, runs: list[str], role: Role, validation: str, total: int) -> Set:
     fitted, left = table[table["run"].isin(runs)], table[~table["run"].isin(runs)]
-    forms = Arguments(phase_step=_forms(fitted, role, "_t"), s1cpt=_forms(fitted, role, ""))
-    power, exponential = forms.phase_step.power, forms.phase_step.exponential
+    forms = Forms(phase_step=_forms(fitted, role, "_t"), s1cpt=_forms(fitted, role, ""))
+    power, exponential = forms.phase_step["power"], forms.phase_step["exponential"]
     return Set(
         validation=validation,
         rows=len(fitted),
@@ -60,8 +60,8 @@ def _set(table: pd.DataFrame, runs: list[str], role: Role, validation: str, tota
     )
 
 
-def _forms(table: pd.DataFrame, role: Role, suffix: str) -> Forms:
-    return Forms(**{form: MeasuredForm.of(fit_form(table, role, f"shift_{form}{suffix}")) for form in FORMS})
+def _forms(table: pd.DataFrame, role: Role, suffix: str) -> dict[str, MeasuredForm]:
+    return {form: MeasuredForm.of(fit_form(table, role, f"shift_{form}{suffix}")) for form in FORMS}
 
 
 def _predicted(power: Fit, rows: pd.DataFrame) -> Predicted:

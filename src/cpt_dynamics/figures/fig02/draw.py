@@ -1,5 +1,6 @@
 """Figure 2: CPT from several points of transfer under a constant LR, and the shift term."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -9,9 +10,10 @@ from matplotlib.figure import Figure
 
 from cpt_dynamics.config import Role
 from cpt_dynamics.figures.data import FigureData
-from cpt_dynamics.figures.fig02.result import Forms, Result
+from cpt_dynamics.figures.fig02.result import Result
 from cpt_dynamics.figures.kit import equations, published, selection, style
 from cpt_dynamics.figures.kit.joint_figure import r2
+from cpt_dynamics.figures.kit.shifts import MeasuredForm
 
 LINES = {"power": style.LAW | {"color": style.BLACK}, "exponential": style.RIVAL | {"color": style.GREY}}
 HELD_OUT = {"mfc": "none", "mew": 0.8}  # shifts that the forms were not fitted to
@@ -99,9 +101,9 @@ def _shifts(ax: Axes, result: Result, role: Role, handles: dict[str, Any]) -> li
         tables.append(style.long(f"{role}_shift", series, run, part["phase_step"], part["shift"]))
     steps = np.geomspace(1, table["phase_step"].max(), 200)
     forms = found.forms.phase_step
-    for form, fitted_form in {"power": forms.power, "exponential": forms.exponential}.items():
-        values = fitted_form.fit.predict({"phase_step": steps})
-        (handles[f"{form} form"],) = ax.plot(steps, values, **LINES[form])
+    for form, line in LINES.items():
+        values = forms[form].fit.predict({"phase_step": steps})
+        (handles[f"{form} form"],) = ax.plot(steps, values, **line)
         tables.append(style.long(f"{role}_shift", form, "", steps, values))
     ax.axhline(0, color="#444444", lw=0.6)
     ax.set_xscale("log")
@@ -111,9 +113,9 @@ def _shifts(ax: Axes, result: Result, role: Role, handles: dict[str, Any]) -> li
     return tables
 
 
-def _equations(ax: Axes, forms: Forms, role: Role) -> None:
+def _equations(ax: Axes, forms: Mapping[str, MeasuredForm], role: Role) -> None:
     """The fitted forms and their R2 above the panel, in grey those of the paper."""
-    power, exponential = forms.power, forms.exponential
+    power, exponential = forms["power"], forms["exponential"]
     printed = (r2(published.find("fig02", role, form).r2, 3) for form in LINES)
     lines = {
         f"power: {equations.power_shift(power.parameters, 't')},  $R^2$ = {r2(power.r2, 3)}": style.BLACK,

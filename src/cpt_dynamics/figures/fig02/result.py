@@ -10,18 +10,13 @@ from cpt_dynamics.figures.kit.shifts import MeasuredForm, MeasuredShifts, Spread
 
 
 class Forms(Part):
-    """The forms of the shift, fitted to those of all fitted runs together."""
+    """Form of the shift (`power`, `exponential`, `log`) -> its fit to those of all fitted runs together.
 
-    power: MeasuredForm = Field(description="Eq. 3")
-    exponential: MeasuredForm
-    log: MeasuredForm = Field(description="the limit of the power form for a small exponent")
+    Under a constant LR the two arguments differ in the unit of E only.
+    """
 
-
-class Arguments(Part):
-    """What the forms are functions of. Under a constant LR the two differ in the unit of E only."""
-
-    phase_step: Forms = Field(description="steps of CPT")
-    s1cpt: Forms = Field(description="forward area of CPT")
+    phase_step: dict[str, MeasuredForm] = Field(description="over the steps of CPT")
+    s1cpt: dict[str, MeasuredForm] = Field(description="over the forward area of CPT")
 
 
 class Predicted(Part):
@@ -61,7 +56,7 @@ class Set(Part):
     rows: int
     interpolated: int = Field(description="of them with an interpolated hidden curve")
     spread: Spread = Field(description="between the transfer points")
-    forms: Arguments
+    forms: Forms
     r2_gain: float | None = Field(description="R2 of the power form over the CPT step minus that of the exponential")
     shifts: MeasuredShifts = Field(description="of the fitted runs")
     heldout: Predicted | None = Field(description="None without held-out runs")

@@ -1,67 +1,49 @@
-"""What Figure 17 shows: the shift with other batches and sequence lengths."""
+"""The words about Figure 17."""
 
-from typing import Any
-
+from cpt_dynamics.config import Role
+from cpt_dynamics.figures.data import FigureData
+from cpt_dynamics.figures.fig17.result import FormOfRun, Result, Setting
+from cpt_dynamics.figures.kit import equations, published
 from cpt_dynamics.figures.kit.latex import count, fixed, number
-from cpt_dynamics.reporting.checks import PLAIN, SETS, Check, Claims
-from cpt_dynamics.reporting.material import Material
-
-R2 = 0.95  # of the power form of the shift
+from cpt_dynamics.figures.kit.text import SETS, Text
 
 
-def claims(material: Material) -> Claims:
-    settings, sets = material.pick("fig17", "settings"), material.pick("fig17", "sets")
-    checks = [
-        Check(
-            f"smallest $R^2$ of the power form (Eq.~\\ref{{eq:shift}}) among the settings, {SETS[role]}",
-            f"R2 of the power form with other batches and sequences on {PLAIN[role]}",
-            value,
-            R2,
-            show=lambda value: fixed(value, 3),
-        )
-        for role, value in material.pick("fig17", "least_r2").items()
-    ]
+def text(data: FigureData, result: Result) -> Text:
     notes = [
         f"CPT with {_words(setting)}: "
-        + "; ".join(_form(found["runs"][run], role) for role, found in sets.items())
+        + "; ".join(_form(found.runs[run], role) for role, found in result.sets.items())
         + "."
-        for run, setting in settings.items()
+        for run, setting in result.settings.items()
     ]
     notes.append(
         r"The abscissa counts steps (times the learning rate), so the settings differ in the tokens seen at one place."
         r" Under a constant learning rate $C_1$ and $C_2$ of Eq.~\ref{eq:law} are not determined: the shift alone is"
         " fitted."
     )
-    return Claims(
+    printed = "; ".join(
+        f"{item.setting}, {SETS[Role(item.role)]}: {equations.printed_shift(item.parameters, 's')}"
+        for item in published.load()
+        if item.figure == "fig17"
+    )
+    return Text(
         "The distribution shift of CPT at constant learning rate with half and twice the batch and with sequences twice"
         " as long, each against a pre-training that goes on with the same batch, and a power form for each. To see:"
         " whether one form describes every setting, and how its size changes with the batch.",
-        f"fits for three settings (tokens a sequence, sequences a batch), as magnitudes: {_printed(material)}."
-        " No $R^2$.",
-        checks,
+        f"fits for three settings (tokens a sequence, sequences a batch), as magnitudes: {printed}. No $R^2$.",
         notes,
     )
 
 
-def _words(setting: dict[str, Any]) -> str:
-    text = f"{setting['sequences']} sequences of {setting['length']} tokens"
-    text += "" if setting["changed"] else " (as in pre-training)"
-    return f"{text}, {count(setting['cpt_tokens']).latex} tokens in all"
+def _words(setting: Setting) -> str:
+    text = f"{setting.sequences} sequences of {setting.length} tokens"
+    text += "" if setting.changed else " (as in pre-training)"
+    return f"{text}, {count(setting.cpt_tokens).latex} tokens in all"
 
 
-def _form(found: dict[str, Any], role: str) -> str:
-    p = found["parameters"]
+def _form(found: FormOfRun, role: Role) -> str:
     values = ", ".join(
-        f"${name}={number(p[key], 3).latex.strip('$')}$" for key, name in (("B", "B"), ("E", "E"), ("beta", r"\beta"))
+        f"${name}={number(found.parameters[key], 3).latex.strip('$')}$"
+        for key, name in (("B", "B"), ("E", "E"), ("beta", r"\beta"))
     )
-    end, r2 = number(found["end"]["shift"], 3).latex, fixed(found["r2"], 3).latex
+    end, r2 = number(found.end.shift, 3).latex, fixed(found.r2, 3).latex
     return f"{SETS[role]} {values}, at its end {end} nats, $R^2$ {r2}"
-
-
-def _printed(material: Material) -> str:
-    return "; ".join(
-        f"{p['setting']}, {SETS[p['role']]}: ${p['parameters']['B']:g}\\,"
-        f"[1-(1+{p['parameters']['E']}\\,s)^{{-{p['parameters']['beta']:g}}}]$"
-        for p in material.published["shifts"]
-        if p["figure"] == "fig17"
-    )
