@@ -1,6 +1,7 @@
 """Which rows of a curve table a figure and its fits use."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,6 +75,12 @@ def with_areas(
     )
 
 
+def with_areas_of(rows: pd.DataFrame, schedules: pd.DataFrame, settings: Mapping[str, Any]) -> pd.DataFrame:
+    """`rows` with areas made as `settings` (those of a fit) say, the weight of the LR with them."""
+    made = {key: settings[key] for key in ("warmup", "carry_over", "lr_power")}
+    return tables.features(rows, schedules, settings["lambda"], **made)
+
+
 def with_replay(features: pd.DataFrame, experiments: Experiments, config: Config) -> pd.DataFrame:
     """`features` with `replay`, the share of D_pt in the last phase of each run (r_pt of Eq. 8)."""
     shares = {name: _replay(experiments.runs[name], config) for name in features["run"].unique()}
@@ -88,6 +95,28 @@ def by_replay(experiments: Experiments, config: Config, runs: list[str]) -> dict
     for run in transfers(experiments, runs):
         found.setdefault(_replay(run, config), []).append(run.name)
     return dict(sorted(found.items()))
+
+
+def by_schedule(experiments: Experiments, by_ratio: Mapping[str, list[str]]) -> list[dict[str, str]]:
+    """Of runs by ratio, those that have one LR in every step: for each LR schedule, ratio -> the first run under it."""
+    found: dict[bytes, dict[str, str]] = {}
+    for ratio, runs in by_ratio.items():
+        for run in runs:
+            found.setdefault(experiments.runs[run].lr.tobytes(), {}).setdefault(ratio, run)
+    return list(found.values())
+
+
+def by_model(experiments: Experiments, runs: list[str]) -> dict[str, list[str]]:
+    """Model -> its runs, in the order of `runs`."""
+    found: dict[str, list[str]] = {}
+    for run in runs:
+        found.setdefault(experiments.runs[run].model, []).append(run)
+    return found
+
+
+def params(curves: pd.DataFrame, models: Mapping[str, list[str]]) -> dict[str, int]:
+    """Model -> its non-embedding parameters, as the curve of its first run states them."""
+    return {model: int(curves.loc[curves["run"] == runs[0], "params"].iloc[0]) for model, runs in models.items()}
 
 
 def _replay(run: Run, config: Config) -> float:

@@ -1,44 +1,45 @@
 """Figure 10: the coefficients of Fig. 3 predict CPT under LR schedules that were not fitted."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from cpt_dynamics.config import Config
+from cpt_dynamics.config import Role
+from cpt_dynamics.figures.data import FigureData
+from cpt_dynamics.figures.fig10.result import Result
 from cpt_dynamics.figures.kit import fitted, selection, style
-from cpt_dynamics.fitting import Fit
+from cpt_dynamics.figures.kit.joint_figure import losses
+from cpt_dynamics.figures.kit.result import Errors
 
 LAW = "Eq. 4 fitted to other schedules"
 S1_ONLY = "the same law without $S_2$"
 
 
-def draw(
-    curves: pd.DataFrame, schedules: pd.DataFrame, analysis: Mapping[str, Any], config: Config
-) -> tuple[Figure, pd.DataFrame]:
+def draw(data: FigureData, result: Result) -> tuple[Figure, pd.DataFrame]:
     """One column for each held-out run: LR, and loss with the predictions on both validation sets."""
-    runs = analysis["heldout_runs"]
+    runs = result.heldout_runs
     with style.context():
         figure, axes = style.grid(len(runs), 4.9, [0.42, 1, 1])
         style.panel_letters(axes)
         tables: list[pd.DataFrame] = []
         handles: dict[str, Any] = {}
         for j, run in enumerate(runs):
-            plan = selection.of_runs(schedules, [run], "schedules")
+            plan = selection.of_runs(data.schedules, [run], "schedules")
             before = int((plan["phase"] == "pretraining").sum())
             style.lr_panel(axes[0, j], plan, color=style.BLACK)
             axes[0, j].set_title(style.schedule_label(run, plan))
             tables.append(style.long("lr", "", run, plan["step"], plan["lr"]))
             for ax in axes[:, j]:
                 style.transfer_line(ax, before)
-            for i, role in enumerate(analysis["validations"], start=1):
-                tables += _panel(axes[i, j], curves, schedules, analysis, config, run, role, handles)
+            for i, role in enumerate(result.validations, start=1):
+                tables += _panel(axes[i, j], data, result, run, role, handles)
             style.steps_axis(axes[-1, j], len(plan))
-        for i, (role, validation) in enumerate(analysis["validations"].items(), start=1):
+        for i, (role, validation) in enumerate(result.validations.items(), start=1):
             axes[i, 0].set_ylabel(style.loss_label(role, validation))
-            seen = [style.shown(fitted.measured(curves, run, validation), int(plan["step"].max()), 0.2) for run in runs]
+            measured = [fitted.measured(data.curves, run, validation) for run in runs]
+            seen = [style.shown(rows, int(plan["step"].max()), 0.2) for rows in measured]
             drawn = pd.concat(tables)
             predicted = drawn[(drawn["panel"] == role) & drawn["series"].isin([LAW, S1_ONLY])]
             style.loss_limits(axes[i, 0], [*seen, predicted.loc[predicted["x"] > before, "y"]])
@@ -49,39 +50,22 @@ def draw(
 
 
 def _panel(
-    ax: Axes,
-    curves: pd.DataFrame,
-    schedules: pd.DataFrame,
-    analysis: Mapping[str, Any],
-    config: Config,
-    run: str,
-    role: str,
-    handles: dict[str, Any],
+    ax: Axes, data: FigureData, result: Result, run: str, role: Role, handles: dict[str, Any]
 ) -> list[pd.DataFrame]:
     """Measured losses, the predictions of Eq. 4 and of the law without annealing, and their errors in CPT."""
-    part = analysis["predictions"][role]
-    first = int(analysis["first_step"])
-    rows = fitted.measured(curves, run, analysis["validations"][role], first)
-    after = rows["phase"] == "continual"
-    tables = []
-    for name, dotted, colour in (
-        ("PT, measured", rows[~after], style.BLACK),
-        ("CPT, measured", rows[after], style.VERMILION),
-    ):
-        handles[name] = fitted.dots(ax, dotted, colour, alpha=0.75)
-        tables.append(style.long(role, name, run, dotted["step"], dotted["loss"]))
-    for name, key, line in (
-        (LAW, "fit", style.LAW),
-        (S1_ONLY, "s1_only_fit", style.RIVAL),
-    ):
-        curve = fitted.law_curve(Fit.from_json(part[key]), schedules, run, config, first)
+    found, first = result.predictions[role], result.first_step
+    rows = fitted.measured(data.curves, run, result.validations[role], first)
+    tables = losses(ax, rows, role, run, handles)
+    for name, fit, line in ((LAW, found.fit, style.LAW), (S1_ONLY, found.s1_only_fit, style.RIVAL)):
+        curve = fitted.law_curve(fit, data.schedules, run, data.config, first)
         (handles[name],) = ax.plot(curve["step"], curve["loss"], **line)
         tables.append(style.long(role, name, run, curve["step"], curve["loss"]))
-    law, s1_only = part["runs"][run]["law"], part["runs"][run]["s1_only"]
-    text = f"CPT error, mean (worst): Eq. 4 {_percent(law)},\nwithout $S_2$ {_percent(s1_only)}"
+    errors = found.runs[run]
+    text = f"CPT error, mean (worst): Eq. 4 {_percent(errors.law)},\nwithout $S_2$ {_percent(errors.s1_only)}"
     ax.set_title(text, loc="right", fontsize=style.SMALL, pad=3)
     return tables
 
 
-def _percent(errors: Mapping[str, float]) -> str:
-    return f"{100 * errors['mean_relative_error']:.2f} % ({100 * errors['worst_relative_error']:.1f} %)"
+def _percent(errors: Errors) -> str:
+    mean, worst = errors.mean_relative_error, errors.worst_relative_error
+    return "–" if mean is None or worst is None else f"{100 * mean:.2f} % ({100 * worst:.1f} %)"
