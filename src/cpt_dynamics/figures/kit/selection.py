@@ -63,8 +63,12 @@ def with_areas(
     config: Config,
     lambda_: float | None = None,
     carry_over: bool | None = None,
+    lr_power: float | None = None,
 ) -> pd.DataFrame:
-    """`curves` with the areas that the configuration's `law` section asks for, or with another choice."""
+    """`curves` with the areas that the configuration's `law` section asks for, or with another choice.
+
+    lr_power: the power of the LR that weights the areas of Eq. 9 (default 0.1).
+    """
     law = config.law
     return tables.features(
         curves,
@@ -72,6 +76,7 @@ def with_areas(
         law.lambda_ if lambda_ is None else lambda_,
         law.warmup,
         law.carry_over if carry_over is None else carry_over,
+        lr_power=0.1 if lr_power is None else lr_power,
     )
 
 

@@ -1,69 +1,54 @@
 """How much lambda, the memory of the annealing area, matters for the fit of Fig. 3 and its predictions."""
 
-from collections.abc import Mapping
-from typing import Any
+import math
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from cpt_dynamics.config import Config
+from cpt_dynamics.config import Role
 from cpt_dynamics.errors import UserError
-from cpt_dynamics.experiments.runs import Experiments
+from cpt_dynamics.figures.data import FigureData
 from cpt_dynamics.figures.kit import selection
 from cpt_dynamics.figures.kit.joint import PAPER_LAMBDA, SETS, SIGNS, relative
-from cpt_dynamics.files import plain
-from cpt_dynamics.fitting import fit
+from cpt_dynamics.figures.lambda_.result import ErrorsOfSet, Point, Result
+from cpt_dynamics.fitting import Fit, fit
 from cpt_dynamics.laws import get
 
 MEMORIES = (5, 10, 20, 30, 50, 75, 100, 150, 200, 300, 500)  # 1 / (1 - lambda), in steps
 STARTS = 3  # of each of the many fits here
 
 
-def analyse(
-    curves: pd.DataFrame,
-    schedules: pd.DataFrame,
-    config: Config,
-    experiments: Experiments,
-    fits: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
-    """Errors over a grid of lambda that holds the configured one and the paper's.
-
-    All are mean relative errors on CPT rows: of the fit to all fitted runs (`fit`); of each fitted run with
-    CPT predicted from the others, averaged over runs (`left_out`; the seeds of a run are left out together, and
-    its pre-training too unless another run shares it); and of the held-out runs (`heldout`, null without any).
-    `best` minimises the mean of `left_out` over both validation sets, so it does not look at held-out runs.
-    """
-    entry = selection.entry(experiments, "lambda")
-    names = list(dict.fromkeys([*entry.runs, *entry.heldout]))
-    runs = selection.without_prefixes(experiments, entry.runs)
-    groups = list(dict.fromkeys(selection.group(run.name) for run in selection.transfers(experiments, runs)))
+def analyse(data: FigureData) -> Result:
+    """Errors over a grid of lambda: of the fit, of each fitted run predicted from the others, of held-out runs."""
+    entry, chosen, lengths = data.entry, data.config.law.lambda_, data.config.lengths
+    runs = selection.without_prefixes(data.experiments, entry.runs)
+    groups = list(dict.fromkeys(selection.group(run.name) for run in selection.transfers(data.experiments, runs)))
     if len(groups) < 2:
-        raise UserError(f"{config.stated_in}: leaving one run out needs at least two fitted runs, has {groups}")
-    some = selection.of_runs(curves, names)
-    points: list[dict[str, Any]] = []
-    for lambda_ in grid(config.law.lambda_):
-        features = selection.with_areas(some, schedules, config, lambda_)
-        sets = {role: _errors(features, schedules, config, runs, entry.heldout, role, groups) for role in SETS}
-        left_out = float(np.mean([errors["left_out"] for errors in sets.values()]))
-        points.append({"lambda": lambda_, "memory": 1 / (1 - lambda_), "left_out": left_out, "sets": sets})
-    best = min(points, key=lambda point: point["left_out"])
-    best_of = {role: min(points, key=lambda point: point["sets"][role]["left_out"])["lambda"] for role in SETS}
-    return plain(
-        {
-            "figure": "lambda",
-            "title": entry.title if "lambda" in experiments.figures else "Sensitivity to lambda",
-            "fitted_runs": runs,
-            "heldout_runs": list(entry.heldout),
-            "left_out_together": groups,
-            "validations": selection.roles(config),
-            "carry_over": config.law.carry_over,
-            "first_step": config.law.first_step,
-            "chosen": config.law.lambda_,
-            "paper": PAPER_LAMBDA,
-            "best": best["lambda"],
-            "best_by_set": best_of,
-            "points": points,
-        }
+        raise UserError(f"{data.config.stated_in}: leaving one run out needs at least two fitted runs, has {groups}")
+    points = [_point(data, runs, groups, lambda_) for lambda_ in grid(chosen)]
+    best = min(points, key=lambda point: _known(point.left_out))
+    left_out = {point.lambda_: point.left_out for point in points}
+    return Result(
+        figure=data.figure,
+        title=entry.title,
+        fitted_runs=runs,
+        heldout_runs=entry.heldout,
+        left_out_together=groups,
+        validations=selection.roles(data.config),
+        carry_over=data.config.law.carry_over,
+        first_step=data.config.law.first_step,
+        chosen=chosen,
+        paper=PAPER_LAMBDA,
+        best=best.lambda_,
+        best_by_set={
+            role: min(points, key=lambda point: _known(point.sets[role].left_out)).lambda_
+            for role in SETS
+        },
+        points=points,
+        chosen_over_best=_ratio(left_out[chosen], best.left_out),
+        chosen_over_paper=_ratio(left_out[chosen], left_out[PAPER_LAMBDA]),
+        best_share=best.memory / (lengths.pretraining + lengths.continual),
     )
 
 
@@ -74,37 +59,58 @@ def grid(chosen: float) -> list[float]:
     return sorted(apart | {chosen})
 
 
-def _errors(
-    features: pd.DataFrame,
-    schedules: pd.DataFrame,
-    config: Config,
-    runs: list[str],
-    heldout: list[str],
-    role: str,
-    groups: list[str],
-) -> dict[str, Any]:
-    """Mean relative errors on CPT rows for one lambda and one validation set."""
-    law, validation = get("cpt", SIGNS[role]), selection.roles(config)[role]
+def _known(error: float | None) -> float:
+    return math.inf if error is None else error
 
-    def fitted_to(names: list[str]) -> Any:
-        rows = selection.to_fit(features, schedules, names, validation, config.law.first_step).table
-        return fit(law, rows, rows["loss"], n_starts=STARTS)
 
-    def error(found: Any, names: list[str]) -> float:
-        rows = selection.without_repeats(selection.continual(features, names, validation), schedules)
-        rows.attrs = features.attrs
-        return relative(found, rows)
+def _ratio(one: float | None, other: float | None) -> float | None:
+    return one / other if one is not None and other else None
 
-    whole = fitted_to(runs)
-    left_out = {}
-    for name in groups:
-        inside = [run for run in runs if selection.group(run) == name]
-        rest = [run for run in runs if run not in inside]
-        left_out[name] = error(fitted_to(rest), inside)
-    return {
-        "objective": whole.objective,
-        "fit": error(whole, runs),
-        "left_out": float(np.mean(list(left_out.values()))),
-        "left_out_runs": left_out,
-        "heldout": error(whole, heldout) if heldout else None,
-    }
+
+def _point(data: FigureData, runs: list[str], groups: list[str], lambda_: float) -> Point:
+    some = selection.of_runs(data.curves, list(dict.fromkeys([*data.entry.runs, *data.entry.heldout])))
+    features = selection.with_areas(some, data.schedules, data.config, lambda_)
+    sets = {role: _Fits(data, features, runs, role).errors(groups) for role in SETS}
+    left_out = float(np.mean([errors.left_out for errors in sets.values()]))
+    return Point(lambda_=lambda_, memory=1 / (1 - lambda_), left_out=left_out, sets=sets)
+
+
+@dataclass(frozen=True)
+class _Fits:
+    """Fits with one lambda on one validation set."""
+
+    data: FigureData
+    features: pd.DataFrame
+    runs: list[str]
+    role: Role
+
+    def errors(self, groups: list[str]) -> ErrorsOfSet:
+        """Mean relative errors on CPT rows."""
+        whole, heldout = self.fitted_to(self.runs), self.data.entry.heldout
+        left_out = {}
+        for name in groups:
+            inside = [run for run in self.runs if selection.group(run) == name]
+            rest = [run for run in self.runs if run not in inside]
+            left_out[name] = self.error(self.fitted_to(rest), inside)
+        return ErrorsOfSet(
+            objective=whole.objective,
+            fit=self.error(whole, self.runs),
+            left_out=float(np.mean(list(left_out.values()))),
+            left_out_runs=dict(left_out),
+            heldout=self.error(whole, heldout) if heldout else None,
+        )
+
+    @property
+    def validation(self) -> str:
+        return self.data.config.corpus_of(self.role)
+
+    def fitted_to(self, runs: list[str]) -> Fit:
+        first = self.data.config.law.first_step
+        rows = selection.to_fit(self.features, self.data.schedules, runs, self.validation, first).table
+        return fit(get("cpt", SIGNS[self.role]), rows, rows["loss"], n_starts=STARTS)
+
+    def error(self, found: Fit, runs: list[str]) -> float:
+        rows = selection.continual(self.features, runs, self.validation)
+        unique = selection.without_repeats(rows, self.data.schedules)
+        unique.attrs = self.features.attrs
+        return relative(found, unique)
