@@ -1,4 +1,4 @@
-"""Figures 11, 12 and 14 to 17 on curves made from a known law: analysis, drawing and text of the report."""
+"""Figures 11, 12, 15 and 16 on curves made from a known law: analysis, drawing and text of the report."""
 
 from dataclasses import replace
 from typing import Any, cast
@@ -6,29 +6,27 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 import pytest
+from cpt_dynamics.analysis.fig15 import at_size
+from cpt_dynamics.reporting.figures import fig11, fig12, fig15, fig16
+from cpt_dynamics.reporting.material import Material
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 from paper_runs import PARAMS, TRUE, WEAK, made
 
 from cpt_dynamics import plots
 from cpt_dynamics.analysis import analyse
-from cpt_dynamics.analysis.fig15 import at_size
 from cpt_dynamics.config import Config
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments.runs import Experiments
 from cpt_dynamics.figures.kit import equations, published, style
 from cpt_dynamics.laws import get
-from cpt_dynamics.reporting.figures import fig11, fig12, fig14, fig15, fig16, fig17
-from cpt_dynamics.reporting.material import Material
 
 Data = tuple[pd.DataFrame, pd.DataFrame, Config, Experiments]
 TEXTS: dict[str, Any] = {
     "fig11": fig11.claims,
     "fig12": fig12.claims,
-    "fig14": fig14.claims,
     "fig15": fig15.claims,
     "fig16": fig16.claims,
-    "fig17": fig17.claims,
 }
 END = 1.5  # forward area of CPT after 1,500 steps at a constant LR of 0.001
 
@@ -82,34 +80,6 @@ def test_each_replay_ratio_has_its_own_shift(results: dict[str, Any]) -> None:
         assert found["trend"][role]["slope"] == pytest.approx(-abs(shift(role, 1.0, found["end"])), rel=0.03)
 
 
-def test_sizes_share_one_shift(results: dict[str, Any]) -> None:
-    for role, found in results["fig14"]["sets"].items():
-        assert found["spread"]["relative"] < 1e-6
-        assert found["size"]["slope"] == pytest.approx(0, abs=1e-6)
-        assert found["form"]["r2"] > 0.9999
-        assert found["form"]["parameters"]["B"] * TRUE[role]["B"] > 0
-        assert [one["relative"] for one in found["runs"].values()] == pytest.approx([1, 1, 1])
-
-
-def test_a_shift_that_grows_with_size_is_seen(data: Data) -> None:
-    curves, schedules, config, experiments = data
-    factors = {"small": 0.8, "medium": 1.0, "large": 1.2}
-    runs = experiments.figures["fig14"].runs
-    changed = curves[curves["run"].isin(runs)].copy()
-    for model, factor in factors.items():
-        suffix = "" if model == "small" else f".{model}"
-        here = (changed["run"] == f"cpt_constant{suffix}") & (changed["phase"] == "continual")
-        hidden = changed[changed["run"] == f"hidden_constant{suffix}"].set_index(["validation", "step"])["loss"]
-        rows = changed[here]
-        base = hidden.loc[list(zip(rows["validation"], rows["step"], strict=True))].to_numpy()
-        changed.loc[rows.index, "loss"] = base + factor * (rows["loss"].to_numpy() - base)
-    found = analyse("fig14", changed, schedules, config, experiments)["sets"]["general"]
-    size = np.log([PARAMS[model] for model in factors])
-    expected = np.polyfit((size - size[0]) / np.ptp(size), list(factors.values()), 1)[0]
-    assert found["size"]["slope"] == pytest.approx(expected, rel=1e-3)
-    assert found["spread"]["relative"] > 0.2
-
-
 def test_one_law_fits_all_sizes(results: dict[str, Any]) -> None:
     for role, found in results["fig15"]["fits"].items():
         assert found["r2"] > 0.9999
@@ -140,34 +110,11 @@ def test_larger_sizes_are_fitted_apart(results: dict[str, Any]) -> None:
     assert all(one["r2"] > 0.9999 for by_role in found["fits"].values() for one in by_role.values())
 
 
-def test_each_batch_is_compared_with_its_own_hidden_curve(results: dict[str, Any], data: Data) -> None:
-    curves, schedules, config, experiments = data
-    found = results["fig17"]
-    hidden = {run: setting["hidden"] for run, setting in found["settings"].items()}
-    assert hidden["cpt_constant"] == "hidden_constant"
-    assert all(hidden[run] == f"hidden_{run}" for run in ("batch_half", "batch_double", "sequence_double"))
-    assert not found["settings"]["cpt_constant"]["changed"]
-    assert found["settings"]["sequence_double"]["cpt_tokens"] == found["settings"]["cpt_constant"]["cpt_tokens"]
-    for role, least in found["least_r2"].items():
-        assert least > 0.9999
-        for one in found["sets"][role]["runs"].values():
-            assert one["end"]["shift"] == pytest.approx(shift(role), rel=0.01)
-    few = without(experiments, "fig17", "cpt_constant", "sequence_double")
-    lower = curves["loss"] - 0.1 * (curves["run"] == "hidden_batch_half") * (curves["phase_step"] > 3000)
-    moved = analyse("fig17", curves.assign(loss=lower), schedules, config, few)
-    before, after = (one["sets"]["general"]["runs"] for one in (found, moved))
-    assert after["batch_half"]["end"]["shift"] > before["batch_half"]["end"]["shift"] + 0.05
-    assert after["batch_double"]["end"] == before["batch_double"]["end"]
-
-
 @pytest.mark.parametrize(
     ("figure", "runs", "message"),
     [
         ("fig11", ["weak_constant", "weak_cosine", "weak_cosine_half"], "fig11 has no run with a continual phase"),
-        ("fig14", ["cpt_constant.medium", "cpt_constant.large"], "fig14 compares model sizes"),
-        ("fig14", ["hidden_constant.large"], "'cpt_constant.large' has no hidden pre-training curve"),
         ("fig16", ["cpt_constant.medium", "cpt_wsd.medium", "cpt_constant.large", "cpt_wsd.large"], "fig16 has no run"),
-        ("fig17", ["hidden_batch_half"], "'batch_half' has no hidden .* in batches of 10 sequences of 64 tokens"),
     ],
 )
 def test_missing_runs_are_named(data: Data, figure: str, runs: list[str], message: str) -> None:

@@ -6,6 +6,10 @@ from typing import Any
 import pandas as pd
 import pytest
 import yaml
+from cpt_dynamics.reporting.figures import fig19, fig20
+from cpt_dynamics.reporting.material import Material
+from cpt_dynamics.reporting.table import as_csv, as_latex
+from cpt_dynamics.reporting.table2 import table2
 from matplotlib.text import Text
 from paper_runs import TRUE, made
 
@@ -17,10 +21,6 @@ from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments.runs import Experiments
 from cpt_dynamics.figures.kit import selection
 from cpt_dynamics.laws import get
-from cpt_dynamics.reporting.figures import fig19, fig20
-from cpt_dynamics.reporting.material import Material
-from cpt_dynamics.reporting.table import as_csv, as_latex
-from cpt_dynamics.reporting.table2 import table2
 
 REPLAY = [
     "pt_constant",
