@@ -41,7 +41,7 @@ def size_figure(
         rows: dict[str, list[Axes]] = {place: [] for place in places}
         for j, (model, runs) in enumerate(result.models.items()):
             column = {place: figure.add_subplot(spec[i, j]) for place, i in places.items()}
-            column["lr"].set_title(f"{model}, {parameters(result.params[model])} parameters")
+            column["lr"].set_title(f"{model}, {style.parameters(result.params[model])} parameters")
             for run, colour in zip(runs, COLOURS * len(runs), strict=False):
                 plan = selection.of_runs(data.schedules, [run], "schedules")
                 style.lr_panel(column["lr"], plan, color=colour)
@@ -68,11 +68,3 @@ def size_figure(
         handles[name] = handles.pop(name)  # last in the legend
         style.legend_below(figure, handles, columns=4)
     return figure, drawn
-
-
-def parameters(count: int) -> str:
-    """A number of parameters, such as 332K or 1.72B."""
-    for unit, letter in ((1e9, "B"), (1e6, "M"), (1e3, "K")):
-        if count >= unit:
-            return f"{count / unit:.3g}{letter}"
-    return str(count)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from cpt_dynamics.config import Role
-from cpt_dynamics.figures.kit import published
+from cpt_dynamics.figures.kit import equations, published
 from cpt_dynamics.figures.kit.latex import Cell, escape
 from cpt_dynamics.fitting import Fit
 
@@ -28,5 +28,4 @@ def warned(fit: Fit, name: str) -> list[str]:
 
 def printed_shifts(figure: str) -> list[str]:
     """The shift terms that the paper prints in a figure, in its order."""
-    found = [item.parameters for item in published.load() if item.figure == figure]
-    return [f"${p['B']:g}\\,[1-(1+{p['E']:g}\\,S_1)^{{-{p['beta']:g}}}]$" for p in found]
+    return [equations.printed_shift(item.parameters, "S_1") for item in published.load() if item.figure == figure]

@@ -41,10 +41,7 @@ def analyse(data: FigureData) -> Result:
         chosen=chosen,
         paper=PAPER_LAMBDA,
         best=best.lambda_,
-        best_by_set={
-            role: min(points, key=lambda point: _known(point.sets[role].left_out)).lambda_
-            for role in SETS
-        },
+        best_by_set={role: min(points, key=lambda point: _known(point.sets[role].left_out)).lambda_ for role in SETS},
         points=points,
         chosen_over_best=_ratio(left_out[chosen], best.left_out),
         chosen_over_paper=_ratio(left_out[chosen], left_out[PAPER_LAMBDA]),
