@@ -76,13 +76,22 @@ def with_areas(
 
 def with_replay(features: pd.DataFrame, experiments: Experiments, config: Config) -> pd.DataFrame:
     """`features` with `replay`, the share of D_pt in the last phase of each run (r_pt of Eq. 8)."""
-    shares = {
-        name: dict(experiments.runs[name].phases[-1].mixture).get(config.roles.general, 0.0)
-        for name in features["run"].unique()
-    }
+    shares = {name: _replay(experiments.runs[name], config) for name in features["run"].unique()}
     result = features.assign(replay=features["run"].map(shares))
     result.attrs = features.attrs
     return result
+
+
+def by_replay(experiments: Experiments, config: Config, runs: list[str]) -> dict[float, list[str]]:
+    """Replay ratio, ascending -> those of the runs with that share of D_pt in CPT."""
+    found: dict[float, list[str]] = {}
+    for run in transfers(experiments, runs):
+        found.setdefault(_replay(run, config), []).append(run.name)
+    return dict(sorted(found.items()))
+
+
+def _replay(run: Run, config: Config) -> float:
+    return dict(run.phases[-1].mixture).get(config.roles.general, 0.0)
 
 
 def to_fit(
