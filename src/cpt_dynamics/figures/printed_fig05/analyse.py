@@ -1,54 +1,44 @@
 """Figures 5c and 5f from printed coefficients: the final D_cpt loss against the loss potential (arXiv 2505.07796)."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Sequence
 
-import pandas as pd
-
-from cpt_dynamics.config import Config
-from cpt_dynamics.experiments.runs import Experiments
-from cpt_dynamics.figures.kit.printed import lengths, sources
-from cpt_dynamics.figures.kit.printed.sources import PrintedFigure
-from cpt_dynamics.files import plain
-
-
-def analyse(
-    curves: pd.DataFrame,
-    schedules: pd.DataFrame,
-    config: Config,
-    experiments: Experiments,
-    fits: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
-    """Final losses by panel, their range beside the printed one, and the ranges under other assumptions.
-
-    The arguments are those of every figure's analysis and are not read.
-    """
-    return potentials("printed_fig05", sources.load().figures["fig05"])
+from cpt_dynamics.config import Role
+from cpt_dynamics.figures.data import FigureData
+from cpt_dynamics.figures.kit.lengths import Length, best_at, falls, finals, lower_when_longer, span
+from cpt_dynamics.figures.kit.printed import sources
+from cpt_dynamics.figures.kit.printed.ranges import alternatives, compare
+from cpt_dynamics.figures.kit.printed.sources import Panel, PrintedFigure
+from cpt_dynamics.figures.kit.statement import Statement, statement
+from cpt_dynamics.figures.printed_fig05.result import PotentialPanel, Result
 
 
-def potentials(name: str, figure: PrintedFigure) -> dict[str, Any]:
-    """The result of the figure for the given settings; `panels` holds what `plots.loss_potential` draws."""
+def analyse(data: FigureData) -> Result:
+    """Final losses against the loss potential; nothing of `data` is read."""
+    figure = sources.load().figures["fig05"]
+    panels = {key: _panel(figure, panel) for key, panel in figure.panels.items()}
+    checks = [check for key, panel in panels.items() for check in _statements(key, panel.role, panel.lengths)]
+    return Result(**dict(sources.head(Result.FIGURE, figure, checks)), panels=panels)
+
+
+def _panel(figure: PrintedFigure, panel: Panel) -> PotentialPanel:
     (source,) = figure.coefficients.values()
-    panels: dict[str, Any] = {}
-    checks = []
-    for key, panel in figure.panels.items():
-        found = lengths.finals(
-            sources.pair(source, figure.settings), panel.setting(), "potential", panel.steps, panel.values
-        )
-        panels[key] = {"title": panel.title, "shows": panel.shows, "role": panel.role, "lengths": found}
-        if panel.printed is not None:
-            computed = lengths.span(found, panel.role)
-            panels[key]["range"] = sources.compare(panel.printed, computed, sources.load().rule)
-            panels[key]["alternatives"] = lengths.alternatives(figure, panel, "potential", {panel.role: panel.printed})
-        checks += statements(key, panel.role, found)
-    return plain({**sources.head(name, figure), "panels": panels, "checks": checks})
+    pair, role, printed = sources.pair(source, figure.settings), Role(panel.role), panel.printed_range
+    found = finals(pair, panel.setting(), "potential", panel.steps, panel.values)
+    return PotentialPanel(
+        title=panel.title,
+        shows=panel.shows,
+        role=role,
+        lengths=found,
+        range=compare(printed, span(found, role)),
+        alternatives=alternatives(figure, panel, "potential", {role: printed}),
+    )
 
 
-def statements(key: str, role: str, found: lengths.Lengths) -> list[dict[str, Any]]:
+def _statements(key: str, role: Role, found: Sequence[Length]) -> list[Statement]:
     """What the paper's panel shows, as statements about the computed curves."""
-    best = [length["best"][role]["value"] == max(length["values"]) for length in found]
+    highest = max(found[0].values)
     return [
-        sources.check(f"({key}) the highest potential ends lowest at every length of CPT", all(best)),
-        sources.check(f"({key}) the final loss falls with the potential at every length", lengths.falls(found, role)),
-        sources.check(f"({key}) a longer CPT ends lower at every potential", lengths.lower_when_longer(found, role)),
+        statement(f"({key}) the highest potential ends lowest at every length of CPT", best_at(found, role, highest)),
+        statement(f"({key}) the final loss falls with the potential at every length", falls(found, role)),
+        statement(f"({key}) a longer CPT ends lower at every potential", lower_when_longer(found, role)),
     ]
