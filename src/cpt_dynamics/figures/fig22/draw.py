@@ -1,15 +1,14 @@
 """Figure 22: absolute errors of the linear combinations on the out-of-domain sets."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from cpt_dynamics.config import Config
+from cpt_dynamics.figures.data import FigureData
+from cpt_dynamics.figures.fig22.result import Result
 from cpt_dynamics.figures.kit import style
-from cpt_dynamics.plots.fig21 import nothing
 
 LINE: dict[str, Any] = {"color": style.BLACK, "ls": "--", "lw": 0.9}
 MARKS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -28,21 +27,20 @@ MARKS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-def draw(
-    curves: pd.DataFrame, schedules: pd.DataFrame, analysis: Mapping[str, Any], config: Config
-) -> tuple[Figure, pd.DataFrame]:
+def draw(data: FigureData, result: Result) -> tuple[Figure, pd.DataFrame]:
     """A box for each set (quartiles, whiskers from the 5th to the 95th percentile), on a logarithmic axis."""
-    sets = {name: found for name, found in analysis["sets"].items() if found["quantiles"]}
+    sets = {name: found for name, found in result.sets.items() if found.quantiles}
     with style.context():
         figure = Figure(figsize=(style.WIDTH, 3.2), layout="constrained")
         style.pads(figure)
         ax = figure.subplots()
         if not sets:
-            nothing(ax, "no out-of-domain set with held-out losses")
+            style.nothing(ax, "no out-of-domain set with held-out losses")
             return figure, style.long("", "", "", [], [])
         places = np.arange(len(sets))
         names = ("whislo", "q1", "med", "q3", "whishi")
-        boxes = [{**dict(zip(names, found["quantiles"], strict=True)), "fliers": []} for found in sets.values()]
+        quantiles = [found.quantiles or [] for found in sets.values()]
+        boxes = [{**dict(zip(names, values, strict=True)), "fliers": []} for values in quantiles]
         look = {"color": style.BLUE, "lw": 1.0}
         ax.bxp(
             boxes,
@@ -56,21 +54,19 @@ def draw(
         )
         tables = [
             style.long(name, f"quantile {level:g}", "", [place], [value])
-            for place, (name, found) in zip(places, sets.items(), strict=True)
-            for level, value in zip(analysis["quantile_levels"], found["quantiles"], strict=True)
+            for place, name, values in zip(places, sets, quantiles, strict=True)
+            for level, value in zip(result.quantile_levels, values, strict=True)
         ]
         handles: dict[str, Any] = {}
         for label, (key, mark) in MARKS.items():
-            values = np.array([found[key] for found in sets.values()], dtype=np.float64)
+            values = np.array([getattr(found, key) for found in sets.values()], dtype=np.float64)
             (handles[label],) = ax.plot(places, values, **mark)
             tables += [
                 style.long(name, label, "", [place], [value])
                 for place, name, value in zip(places, sets, values, strict=True)
             ]
-        handles[f"{analysis['limit']:g} nats, largest mean that counts as predicted"] = ax.axhline(
-            analysis["limit"], **LINE
-        )
-        printed = analysis["printed_limit"]
+        limit, printed = result.limit, result.printed_limit
+        handles[f"{limit:g} nats, largest mean that counts as predicted"] = ax.axhline(limit, **LINE)
         handles[f"{printed:g} nats, largest error in the paper"] = ax.axhline(printed, **{**LINE, "color": style.GREY})
         ax.set_yscale("log")
         ax.set_xticks(places, list(sets))
