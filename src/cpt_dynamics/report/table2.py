@@ -47,7 +47,7 @@ def table2(material: Material) -> Table:
     )
 
 
-def _row(role: Role, key: str, found: FormFit, difference: Cell) -> list[Cell]:
+def _row(role: Role, key: str, found: OriginalForm | VariantForm, difference: Cell) -> list[Cell]:
     form, variant = FORMS[key]
     theirs = published.table2(role, variant)
     return [
