@@ -239,6 +239,20 @@ class Evaluation(Section):
     dense: int = Field(
         ge=1, description="after the start and after each transfer: at 1, 2, 4, 8 ... steps up to this one"
     )
+    # Part of a branch's identity only where it is set, so that earlier branches keep their names.
+    out_of_domain_every: int | None = Field(
+        None,
+        ge=1,
+        exclude_if=lambda value: value is None,
+        description="steps between evaluations of the out-of-domain corpora, a multiple of `every`, besides those after"
+        " a transfer and at the ends of phases (default: `every`)",
+    )
+
+    @model_validator(mode="after")
+    def _thinned(self) -> "Evaluation":
+        if self.out_of_domain_every is not None and self.out_of_domain_every % self.every:
+            raise ValueError("out_of_domain_every must be a multiple of every")
+        return self
 
 
 class Law(Section):
@@ -413,9 +427,9 @@ def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
 
 def parse(raw: dict[str, Any], name: str) -> Config:
     """Check a merged configuration. A mistake raises `UserError` with the key's path."""
-    corpora = raw.get("corpora")
-    if isinstance(corpora, dict):  # a scale drops a corpus of the default by setting it to null
-        raw = {**raw, "corpora": {k: v for k, v in corpora.items() if v is not None}}
+    for key in ("corpora", "models"):  # a scale drops a corpus or a model of the default by setting it to null
+        if isinstance(raw.get(key), dict):
+            raw = {**raw, key: {name: spec for name, spec in raw[key].items() if spec is not None}}
     try:
         return Config.model_validate(raw)
     except ValidationError as error:

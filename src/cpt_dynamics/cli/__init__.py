@@ -21,6 +21,7 @@ COMMANDS = {
     "train": ("train", "train one branch, or every branch of the plan"),
     "bundle": ("bundle", "pack the plan and its tokens for a machine without a network, or the curves trained there"),
     "unbundle": ("bundle", "take curves that were trained elsewhere as done work"),
+    "measured": ("measured", "keep finished branches in a folder that can be committed, or take them from there"),
     "campaign": ("campaign", "train the plan in short slots on a machine that may start empty and has no network"),
     "export": ("export", "write a checkpoint of a run as a Hugging Face model folder"),
     "curves": ("curves", "put the loss curves of a figure's runs together"),

@@ -136,17 +136,18 @@ class Run:
         return seen
 
 
-def steps_to_evaluate(run: Run, config: Config) -> set[int]:
+def steps_to_evaluate(run: Run, config: Config, out_of_domain: bool = False) -> set[int]:
     """Steps after which losses are measured: powers of two after a phase starts, a grid, and the phase's end.
 
     The grid counts from the start of the phase, so a run and another that leaves it midway are measured at the
-    same steps wherever they agree.
+    same steps wherever they agree. That of the `out_of_domain` sets may be coarser.
     """
     spec = config.evaluation
+    every = spec.out_of_domain_every if out_of_domain and spec.out_of_domain_every else spec.every
     dense = {2**k for k in range(spec.dense.bit_length()) if 2**k <= spec.dense}
     steps: set[int] = set()
     for first, phase in run.stretches:
-        within = {*dense, *range(spec.every, phase.steps, spec.every), phase.steps}
+        within = {*dense, *range(every, phase.steps, every), phase.steps}
         steps |= {first - 1 + step for step in within if step <= phase.steps}
     return steps
 
