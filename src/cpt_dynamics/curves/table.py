@@ -30,6 +30,7 @@ CURVE_COLUMNS = {
     "loss": "number",  # nats/token
     "bits_per_byte": "number",  # NaN where the bytes are unknown
 }
+BRANCH = "branch"  # text, optional: the first branch of the plan that does the steps of a run up to the row's
 SCHEDULE_COLUMNS = {"run": "text", "step": "integer", "phase": "text", "lr": "number"}
 
 
@@ -51,7 +52,8 @@ def read_schedules(path: str | Path) -> pd.DataFrame:
 
 def write(path: str | Path, curves: pd.DataFrame) -> None:
     """Check a curve table and write it, sorted by run, validation set and step."""
-    table = _chosen(curves, CURVE_COLUMNS, str(path)).sort_values(["run", "validation", "step"])
+    columns = {**CURVE_COLUMNS, BRANCH: "text"} if BRANCH in curves else CURVE_COLUMNS
+    table = _chosen(curves, columns, str(path)).sort_values(["run", "validation", "step"])
     check_curves(table, str(path))
     files.write_table(path, table, CURVES_SCHEMA)
 
