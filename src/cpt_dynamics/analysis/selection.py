@@ -128,6 +128,11 @@ def twins(run: Run, experiments: Experiments, among: list[str]) -> Twins:
     return experiments.twins(run.name, among)
 
 
+def without_repeats(rows: pd.DataFrame, schedules: pd.DataFrame) -> pd.DataFrame:
+    """See `curves.unique_measurements`."""
+    return unique_measurements(rows, schedules)
+
+
 def without_prefixes(experiments: Experiments, runs: list[str]) -> list[str]:
     """See `Experiments.without_prefixes`."""
     return experiments.without_prefixes(runs)

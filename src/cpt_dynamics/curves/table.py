@@ -1,5 +1,6 @@
 """The curve table, one row per (run, step, validation set), and the schedules that belong to it."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,19 @@ def read_schedules(path: str | Path) -> pd.DataFrame:
     table = files.read_table(path, SCHEDULES_SCHEMA)
     check_schedules(table, str(path))
     return table
+
+
+def read_runs(folder: str | Path, runs: Iterable[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Curve table and schedules of runs that `folder` has as `<run>.parquet` and `<run>.schedules.parquet`, sorted."""
+    names = sorted(set(runs))
+    curves, schedules = (
+        pd.concat([files.read_table(Path(folder) / f"{name}{suffix}", schema) for name in names], ignore_index=True)
+        for suffix, schema in ((".parquet", CURVES_SCHEMA), (".schedules.parquet", SCHEDULES_SCHEMA))
+    )
+    check_schedules(schedules, str(folder))
+    check_curves(curves, str(folder))
+    check_pair(curves, schedules, str(folder))
+    return curves, schedules
 
 
 def write(path: str | Path, curves: pd.DataFrame) -> None:

@@ -259,6 +259,10 @@ class Experiments:
         entry = self.figures[figure]
         return list(dict.fromkeys([*entry.runs, *entry.heldout]))
 
+    def named(self, name: str) -> list[str]:
+        """The run of that name, or the runs of the figure of that name."""
+        return [name] if name in self.runs else self.runs_of(name)
+
     def chosen(self, figures: list[str] | None) -> list[str]:
         """Names of the runs of these figures and of those whose fits they need; of all figures if None."""
         wanted = list(figures or self.figures)
@@ -298,7 +302,7 @@ class Experiments:
 
         So the new ones fork from the checkpoints that there are. Mistakes raise `UserError` with the key.
         """
-        new = Entries.checked({"runs": entries, "figures": {}}, "runs").runs
+        new = Entries.checked({"runs": entries, "figures": {}}, "the runs to add").runs
         stated = {**self.stated, **new}
         return replace(self, runs={**self.runs, **_expanded(new, stated, config)}, stated=stated)
 
