@@ -77,6 +77,17 @@ def test_the_front_door_plans_the_whole_default_scale(tmp_path: Path) -> None:
     only = jobs(snakemake(tmp_path, "-n", "fig02"))
     assert only["train"] == 6  # the trunk, its continuation, three transfers and the one that is predicted
     assert only["plot"] == 1
+    assert only["curves"] == 6  # one for each of its runs
+
+
+def test_a_changed_run_is_the_only_one_whose_curve_is_made_again(clone: Path) -> None:
+    tables = [f"results/tiny/curves/{run}.parquet" for run in ("trunk", "fork")]
+    done = snakemake(clone, *tables)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert idle(snakemake(clone, "-n", *tables))
+    (manifest,) = (clone / "results/tiny/branches").glob("fork-*.json")
+    manifest.write_text(manifest.read_text() + " ")
+    assert jobs(snakemake(clone, "-n", *tables)) == {"curves": 1}
 
 
 def test_runs_are_trained_once_and_retrained_only_for_what_changed(clone: Path) -> None:

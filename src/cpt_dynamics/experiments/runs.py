@@ -163,12 +163,13 @@ class Run:
         """Share of a corpus in the last phase: of that of pre-training, the replay ratio."""
         return dict(self.phases[-1].mixture).get(corpus, 0.0)
 
+    def pieces(self, steps: int) -> tuple[Piece, ...]:
+        """The shapes of the LR over the first steps: the same for two runs where their LRs are."""
+        return schedules.cut(chain.from_iterable(phase.pieces for phase in self.phases), steps)
+
     def has_lr_of(self, other: "Run") -> bool:
-        """Whether the run is as long as another one and has its LR in every step of it, by their schedules."""
-        mine, its = (
-            schedules.cut(chain.from_iterable(p.pieces for p in run.phases), other.steps) for run in (self, other)
-        )
-        return mine == its
+        """Whether the run is as long as another one and has its LR in every step of it."""
+        return self.pieces(other.steps) == other.pieces(other.steps)
 
     def continues(self, other: "Run") -> bool:
         """Whether the run goes on after the last step of another one, with all before as there, phase by phase."""
