@@ -385,7 +385,7 @@ def test_another_recommendation_than_the_released_one_is_said(clone: Path, capsy
     assert "the fits recommend 0.625 (w1 = 0.5)" in line
     assert "tried 0.5 (w1 = 0.5)" in line
     assert "`curves: trained`" in line
-    assert main(["trial-runs", "--knob", "replay", *RELEASED]) == 0
+    assert main(["recommended", "--knob", "replay", *RELEASED]) == 0  # the earlier name of the command
 
 
 def test_a_figure_without_runs_has_no_curves(here: Path, capsys: Any) -> None:
