@@ -15,6 +15,7 @@ from cpt_dynamics import files
 from cpt_dynamics.analysis import analyse, sensitivity
 from cpt_dynamics.areas import areas
 from cpt_dynamics.config import Config
+from cpt_dynamics.curves import unique_measurements
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments import runs as experiments_
 from cpt_dynamics.experiments.runs import Experiments
@@ -192,8 +193,8 @@ def test_separate_trainings_are_not_repeats(config: Config, exact: Data) -> None
     plan = schedules[schedules["run"] == "pt_wsd"].assign(run="twin")
     both = pd.concat([curves[curves["run"] == "pt_wsd"], twin], ignore_index=True)
     plans = pd.concat([schedules, plan], ignore_index=True)
-    assert len(selection.without_repeats(both, plans)) == len(both)
-    assert len(selection.without_repeats(both.assign(loss=3.0), plans)) == len(both) / 2
+    assert len(unique_measurements(both, plans)) == len(both)
+    assert len(unique_measurements(both.assign(loss=3.0), plans)) == len(both) / 2
 
 
 def test_early_rows_are_counted_and_left_out(config: Config, exact: Data, fig03: dict[str, Any]) -> None:
@@ -272,7 +273,7 @@ def test_a_run_is_a_prefix_only_phase_by_phase(exact: Data) -> None:
     runs = ["pt_constant", "transfer_1", "transfer_3", "cpt_constant", "pt_wsd", "cpt_wsd"]
     # under a constant LR all transfers have the LR of the others, but not their data
     kept = ["transfer_1", "transfer_3", "cpt_constant", "cpt_wsd"]
-    assert selection.without_prefixes(experiments, runs) == kept
+    assert experiments.without_prefixes(runs) == kept
 
 
 def test_shifts_of_the_transfer_points_overlap(config: Config, exact: Data) -> None:

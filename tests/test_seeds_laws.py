@@ -12,6 +12,7 @@ from cpt_dynamics import analysis, plots
 from cpt_dynamics import config as configs
 from cpt_dynamics.analysis import all_laws, seeds
 from cpt_dynamics.config import Config
+from cpt_dynamics.curves import unique_measurements
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments.runs import Experiments
 from cpt_dynamics.figures.kit import selection
@@ -164,7 +165,7 @@ def test_pooled_errors_are_those_over_all_unseen_rows(data: Data, compared: dict
     curves, schedules, config, _ = data
     runs = [*compared["fitted_runs"], *compared["heldout_runs"]]
     features = selection.with_areas(selection.of_runs(curves, runs), schedules, config)
-    once = selection.without_repeats(features[features["validation"] == config.roles.strong], schedules)
+    once = unique_measurements(features[features["validation"] == config.roles.strong], schedules)
     unseen = selection.continual(once, compared["heldout_runs"], config.roles.strong)
     law = compared["sets"]["strong"]["laws"]["cpt"]
     again = errors(Fit.from_json(law["fit"]), unseen)

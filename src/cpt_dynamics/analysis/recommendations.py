@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from cpt_dynamics.config import Config
-from cpt_dynamics.curves import recommended
+from cpt_dynamics.curves import trials
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments.runs import Experiments, Run
 from cpt_dynamics.figures.kit import selection
@@ -70,11 +70,11 @@ def analyse(
     the recommendations that are not in the grid, `mean_new` is their mean. The recommendations and the curves of
     their runs are read from results/<scale>/recommended.
     """
-    plan = read_json(recommended.plan_path(config))
+    plan = read_json(trials.plan_path(config))
     noise = _noise(fits)
     knobs = {}
     for knob in TRIALS:
-        table = recommended.read(config, knob)
+        table = trials.read(config, knob)
         knobs[knob] = trained(plan["knobs"][knob], curves, table, config, noise)
     found = [one for part in knobs.values() for one in part["recommendations"]]
     new = [one["regret"] for one in found if not one["in_grid"]]
