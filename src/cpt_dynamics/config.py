@@ -12,15 +12,6 @@ from cpt_dynamics.errors import UserError
 DEFAULT = Path("config/config.yaml")
 
 
-class Role(StrEnum):
-    """The part that a corpus or a validation set plays."""
-
-    GENERAL = "general"  # D_pt
-    STRONG = "strong"  # D_cpt
-    WEAK = "weak"  # D_cpt of weak shift
-    PROXY = "proxy"  # stands for D_pt where that is not known
-
-
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Commit = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]

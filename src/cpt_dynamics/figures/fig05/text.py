@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from cpt_dynamics.figures.kit.latex import Cell, fixed, number, percent
 from cpt_dynamics.reporting.checks import Check, Claims, statement
 from cpt_dynamics.reporting.material import Material
+
+from cpt_dynamics.figures.kit.latex import Cell, fixed, number, percent
 
 P = 0.05  # of the test over seeds that the loss does not fall with the potential
 ORDER = 0.99  # share of neighbouring potentials in the right order

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-
 from cpt_dynamics.analysis.fig05 import laws_of_fig03, same_lr, scenario_of
+
 from cpt_dynamics.config import Config
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments.runs import Experiments, Run

@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from cpt_dynamics.plots.fig05 import DOT
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from cpt_dynamics.config import Config
 from cpt_dynamics.figures.kit import loss_potential, style
-from cpt_dynamics.plots.fig05 import DOT
 
 UNIT = 1e3  # the LR is drawn in thousandths
 COLUMNS = 4  # runs side by side

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from cpt_dynamics.figures.kit.latex import Cell, escape, number
 from cpt_dynamics.reporting.checks import Check, Claims, statement
 from cpt_dynamics.reporting.material import Material
+
+from cpt_dynamics.figures.kit.latex import Cell, escape, number
 
 CLEAR = 2.0  # changes of the D_pt loss, in units of the seed noise, that count
 BELOW = {  # run -> what it stands for, where the loss should end below its start

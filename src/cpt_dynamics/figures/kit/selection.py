@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -96,7 +97,7 @@ def by_replay(experiments: Experiments, config: Config, runs: list[str]) -> dict
     """Replay ratio, ascending -> those of the runs with that share of D_pt in CPT."""
     found: dict[float, list[str]] = {}
     for run in transfers(experiments, runs):
-        found.setdefault(_replay(run, config), []).append(run.name)
+        found.setdefault(run.share(config.roles.general), []).append(run.name)
     return dict(sorted(found.items()))
 
 
@@ -120,10 +121,6 @@ def by_model(experiments: Experiments, runs: list[str]) -> dict[str, list[str]]:
 def params(curves: pd.DataFrame, models: Mapping[str, list[str]]) -> dict[str, int]:
     """Model -> its non-embedding parameters, as the curve of its first run states them."""
     return {model: int(curves.loc[curves["run"] == runs[0], "params"].iloc[0]) for model, runs in models.items()}
-
-
-def _replay(run: Run, config: Config) -> float:
-    return dict(run.phases[-1].mixture).get(config.roles.general, 0.0)
 
 
 def to_fit(
