@@ -1,139 +1,109 @@
 """The same-data control: CPT schedules on D_pt itself follow Eq. 2, so that what CPT adds is the shift of the data."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pandas as pd
 
-from cpt_dynamics.config import Config
+from cpt_dynamics.config import Role
 from cpt_dynamics.errors import UserError
-from cpt_dynamics.experiments.runs import Experiments, Run
+from cpt_dynamics.experiments.runs import Run
+from cpt_dynamics.figures.control.result import ControlErrors, Overlap, Refitted, Result, Set
+from cpt_dynamics.figures.data import FigureData
 from cpt_dynamics.figures.kit import selection, shifts
-from cpt_dynamics.figures.kit.joint import SETS, Joint, errors
-from cpt_dynamics.files import plain
-from cpt_dynamics.fitting import Fit, fit
+from cpt_dynamics.figures.kit.joint import SETS, errors, fitted
+from cpt_dynamics.figures.kit.shifts import Shifts
+from cpt_dynamics.fitting import Fit
 from cpt_dynamics.fitting.comparison import seen
+from cpt_dynamics.laws import get
 
-LAW = "annealing"  # Eq. 2: one C for the annealing areas of PT and CPT
+LAW = get("annealing")  # Eq. 2: one C for the annealing areas of PT and CPT
 
 
-def analyse(
-    curves: pd.DataFrame,
-    schedules: pd.DataFrame,
-    config: Config,
-    experiments: Experiments,
-    fits: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
-    """Eq. 2 from pre-training alone against CPT on the same data, and the shift against those controls.
-
-    Controls: runs whose CPT is on D_pt alone. Each run whose CPT is on D_cpt alone is paired with the control that has
-    its LR at every step; its shift is its loss minus the control's at the same steps, for any schedule. Eq. 2 (momentum
-    carried over) is fitted to the runs without CPT; `residual` is its mean absolute error (nats/token) on CPT rows of
-    the controls that are not among the fitted measurements (under a constant LR a control is the hidden curve).
-
-    `residual_share`: the mean residual over the mean absolute shift of the pairs whose control has such rows.
-    `refitted`: the same with the rows of the controls in the fit, so that nothing is extrapolated. `overlap` compares
-    the shifts of the LR schedules at the same forward area (`s1cpt`) and at the same step (`phase_step`), see
-    `shifts.spread`; None for fewer than two pairs.
-    """
-    entry = selection.entry(experiments, "control")
-    runs = [experiments.runs[name] for name in entry.runs]
-    controls, pairs = _controls(runs, config), _pairs(runs, config)
+def analyse(data: FigureData) -> Result:
+    """Eq. 2 and the shifts on both validation sets; `UserError` without a control and a run under the same LR."""
+    config, entry = data.config, data.entry
+    runs = [data.experiments.runs[name] for name in entry.runs]
+    general, strong = {config.roles.general}, {config.roles.strong}
+    controls = [run for run in runs if _corpora(run, "continual") == general]
+    pairs = _pairs([run for run in runs if _corpora(run, "continual") == strong], controls)
     if not controls or not pairs:
         raise UserError(
             f"{config.stated_in}: control needs a run with CPT on {config.roles.general} alone and one with CPT on"
             f" {config.roles.strong} under the same LR: list them"
         )
-    pretraining = [run.name for run in runs if _corpora(run, "continual") == set()]
-    pretraining = [name for name in pretraining if _corpora(experiments.runs[name], None) == {config.roles.general}]
-    features = selection.with_areas(selection.of_runs(curves, list(entry.runs)), schedules, config, carry_over=True)
-    sets = {
-        role: _set(features, schedules, config, pretraining, [run.name for run in controls], pairs, role)
-        for role in SETS
-    }
-    return plain(
-        {
-            "figure": "control",
-            "title": entry.title,
-            "pretraining_runs": pretraining,
-            "controls": [run.name for run in controls],
-            "pairs": pairs,
-            "validations": selection.roles(config),
-            "lambda": config.law.lambda_,
-            "carry_over": True,
-            "first_step": config.law.first_step,
-            "sets": sets,
-        }
+    before = [run.name for run in runs if not _corpora(run, "continual") and _corpora(run, "pretraining") == general]
+    names = [run.name for run in controls]
+    features = selection.with_areas(selection.of_runs(data.curves, entry.runs), data.schedules, config, carry_over=True)
+    return Result(
+        figure="control",
+        title=entry.title,
+        pretraining_runs=before,
+        controls=names,
+        pairs=pairs,
+        validations=selection.roles(config),
+        lambda_=config.law.lambda_,
+        carry_over=True,
+        first_step=config.law.first_step,
+        sets={role: _set(data, features, before, names, pairs, role) for role in SETS},
     )
 
 
-def _corpora(run: Run, phase: str | None) -> set[str]:
-    """Corpora that a run trains on in the phases of one kind, or in all."""
-    return {name for part in run.phases if phase in (None, part.phase) for name, _ in part.mixture}
+def _corpora(run: Run, phase: str) -> set[str]:
+    """Corpora that a run trains on in the phases of one kind."""
+    return {name for part in run.phases if part.phase == phase for name, _ in part.mixture}
 
 
-def _controls(runs: list[Run], config: Config) -> list[Run]:
-    """Runs whose CPT is on D_pt alone."""
-    return [run for run in runs if _corpora(run, "continual") == {config.roles.general}]
-
-
-def _pairs(runs: list[Run], config: Config) -> dict[str, str]:
+def _pairs(runs: list[Run], controls: list[Run]) -> dict[str, str]:
     """CPT run -> its control."""
-    found = {}
-    for run in (run for run in runs if _corpora(run, "continual") == {config.roles.strong}):
-        for control in _controls(runs, config):
-            same = (run.model, run.seed) == (control.model, control.seed)
-            if same and np.array_equal(run.lr, control.lr):
-                found[run.name] = control.name
-    return found
+    return {
+        run.name: control.name
+        for run in runs
+        for control in controls
+        if (run.model, run.seed) == (control.model, control.seed) and np.array_equal(run.lr, control.lr)
+    }
 
 
 def _set(
+    data: FigureData,
     features: pd.DataFrame,
-    schedules: pd.DataFrame,
-    config: Config,
     pretraining: list[str],
     controls: list[str],
     pairs: Mapping[str, str],
-    role: str,
-) -> dict[str, Any]:
+    role: Role,
+) -> Set:
     """Everything on one validation set."""
-    validation, first = config.corpus_of(role), config.law.first_step
-    before = selection.to_fit(features, schedules, pretraining, validation, first)
-    every = selection.to_fit(features, schedules, [*pretraining, *controls], validation, first)
-    law, refitted = (
-        Joint(fit(LAW, rows.table, rows.table["loss"]), rows, role, validation) for rows in (before, every)
-    )
-    after = selection.continual(features, controls, validation)
-    fresh = after[~seen(after, before.table)]
-    table = shifted(features, pairs, validation)
-    residuals, again = (_residuals(found.fit, fresh) for found in (law, refitted))
+    law = fitted(features, data.schedules, data.config, pretraining, role, LAW)
+    again = fitted(features, data.schedules, data.config, [*pretraining, *controls], role, LAW).fit
+    after = selection.continual(features, controls, law.validation)
+    fresh = after[~seen(after, law.rows.table)]
+    table = _shifts(features, pairs, law.validation)
+    residuals = _residuals(law.fit, fresh)
     sizes = {str(run): float(part["shift"].abs().mean()) for run, part in table.groupby("run", sort=False)}
-    compared = {run: sizes[run] for run, control in pairs.items() if control in residuals}
-    size, residual = _mean(compared), _mean(residuals)
-    return {
-        **law.summary(),
-        "residual": residual,
-        "residuals": residuals,
-        "shift_size": size,
-        "shift_sizes": sizes,
-        "residual_share": _over(residual, size),
-        "refitted": {
-            "parameters": refitted.fit.parameters,
-            "r2": refitted.fit.metrics["all"].get("r2"),
-            "r2_continual": refitted.fit.metrics["continual"].get("r2"),
-            "residual": _mean(again),
-            "residual_share": _over(_mean(again), size),
-            "fit": refitted.fit.to_json(),
-        },
-        "control_errors": errors(law.fit, fresh),
-        "overlap": _overlap(table),
-        "shifts": table.to_dict("list"),
-    }
+    size = _mean(sizes[run] for run, control in pairs.items() if control in residuals)
+    residual, residual_again = _mean(residuals.values()), _mean(_residuals(again, fresh).values())
+    return Set(
+        **dict(law.result()),
+        residual=residual,
+        residuals=residuals,
+        shift_size=size,
+        shift_sizes=sizes,
+        residual_share=_over(residual, size),
+        refitted=Refitted(
+            parameters=again.parameters,
+            r2=again.metrics["all"].get("r2"),
+            r2_continual=again.metrics["continual"].get("r2"),
+            residual=residual_again,
+            residual_share=_over(residual_again, size),
+            fit=again,
+        ),
+        control_errors=ControlErrors(**errors(law.fit, fresh)),
+        overlap=_overlap(table),
+        shifts=Shifts.of(table),
+    )
 
 
-def shifted(features: pd.DataFrame, pairs: Mapping[str, str], validation: str) -> pd.DataFrame:
+def _shifts(features: pd.DataFrame, pairs: Mapping[str, str], validation: str) -> pd.DataFrame:
     """CPT loss minus that of the control at the same step: columns run, phase_step, s1cpt, shift (nats/token)."""
     parts = []
     for run, control in pairs.items():
@@ -142,8 +112,7 @@ def shifted(features: pd.DataFrame, pairs: Mapping[str, str], validation: str) -
         both = rows.merge(base, on="step", suffixes=("", "_control"))
         if not len(both):
             raise UserError(f"runs {run!r} and {control!r} have no CPT step in common: evaluate them at the same steps")
-        both = both.assign(shift=both["loss"] - both["loss_control"])
-        parts.append(both[["run", "phase_step", "s1cpt", "shift"]])
+        parts.append(both.assign(shift=both["loss"] - both["loss_control"]))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -153,16 +122,16 @@ def _residuals(found: Fit, rows: pd.DataFrame) -> dict[str, float]:
     return {str(run): float(error[at].mean()) for run, at in rows.groupby("run", sort=False).indices.items()}
 
 
-def _overlap(table: pd.DataFrame) -> dict[str, Any] | None:
-    """How far the shifts of the schedules lie apart at the same forward area, and at the same step."""
+def _overlap(table: pd.DataFrame) -> Overlap | None:
     if table["run"].nunique() < 2:
         return None
     over_area = table.assign(phase_step=table["s1cpt"])
-    return {"s1cpt": shifts.spread(over_area), "phase_step": shifts.spread(table)}
+    return Overlap(s1cpt=shifts.spread(over_area), phase_step=shifts.spread(table))
 
 
-def _mean(values: Mapping[str, float]) -> float | None:
-    return float(np.mean(list(values.values()))) if values else None
+def _mean(values: Iterable[float]) -> float | None:
+    found = list(values)
+    return float(np.mean(found)) if found else None
 
 
 def _over(one: float | None, other: float | None) -> float | None:

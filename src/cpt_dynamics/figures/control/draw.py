@@ -1,6 +1,5 @@
 """The same-data control: CPT on D_pt and on D_cpt under the same LR, Eq. 2, and the shift between the two."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -8,9 +7,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from cpt_dynamics.config import Config
+from cpt_dynamics.config import Role
+from cpt_dynamics.figures.control.result import Result
+from cpt_dynamics.figures.data import FigureData
 from cpt_dynamics.figures.kit import fitted, selection, style
-from cpt_dynamics.fitting import Fit
 
 MOST = 3  # columns
 SHIFTS: tuple[dict[str, Any], ...] = (
@@ -22,87 +22,67 @@ SHIFTS: tuple[dict[str, Any], ...] = (
 )
 
 
-def draw(
-    curves: pd.DataFrame, schedules: pd.DataFrame, analysis: Mapping[str, Any], config: Config
-) -> tuple[Figure, pd.DataFrame]:
+def draw(data: FigureData, result: Result) -> tuple[Figure, pd.DataFrame]:
     """A column for each LR that changes in CPT: LR, D_pt and D_cpt loss; below the shifts against S1cpt."""
-    roles = list(analysis["validations"])
-    pairs = chosen(schedules, analysis["pairs"])
+    runs = _chosen(data.schedules, list(result.pairs))
     with style.context():
         figure = Figure(figsize=(style.WIDTH, 6.6), layout="constrained")
         style.pads(figure)
         halves: Any = figure.subfigures(2, 1, height_ratios=[4.3, 2.3])
         axes = halves[0].subplots(
-            1 + len(roles),
-            len(pairs),
+            1 + len(result.sets),
+            len(runs),
             squeeze=False,
             sharex="col",
             sharey="row",
-            gridspec_kw={"height_ratios": [0.42, *(1.0 for _ in roles)]},
+            gridspec_kw={"height_ratios": [0.42, *(1.0 for _ in result.sets)]},
         )
         tables: list[pd.DataFrame] = []
         handles: dict[str, Any] = {}
-        for j, (run, control) in enumerate(pairs.items()):
-            tables += _column(axes[:, j], curves, schedules, analysis, config, run, control, handles)
-        for i, role in enumerate(roles, start=1):
-            _limits(axes[i, 0], tables, role, schedules, pairs)
-            axes[i, 0].set_ylabel(style.loss_label(role, analysis["validations"][role]))
+        for column, run in zip(axes.T, runs, strict=True):
+            tables += _column(column, data, result, run, handles)
+        last = int(selection.of_runs(data.schedules, runs, "schedules")["step"].max())
+        drawn = pd.concat(tables)
+        for ax, (role, validation) in zip(axes[1:, 0], result.validations.items(), strict=True):
+            shown = (drawn["panel"] == role) & (drawn["x"] >= 0.18 * last)  # after the steep start
+            style.loss_limits(ax, [drawn.loc[shown, "y"]])
+            ax.set_ylabel(style.loss_label(role, validation))
         axes[0, 0].set_ylabel(r"LR ($10^{-3}$)")
         halves[0].align_ylabels(axes[:, 0])
         halves[0].legend(list(handles.values()), list(handles), loc="outside lower center", ncols=4)
-        tables += _shifts(halves[1], schedules, analysis, roles)
+        tables += _shifts(halves[1], data, result)
     return figure, pd.concat(tables, ignore_index=True)
 
 
-def chosen(schedules: pd.DataFrame, pairs: Mapping[str, str]) -> dict[str, str]:
-    """The pairs to draw: those whose LR changes in CPT, or all if there is none."""
-    changing = {}
-    for run, control in pairs.items():
-        plan = selection.of_runs(schedules, [run], "schedules")
-        if plan.loc[plan["phase"] == "continual", "lr"].nunique() > 1:
-            changing[run] = control
-    return dict(list((changing or pairs).items())[:MOST])
+def _chosen(schedules: pd.DataFrame, runs: list[str]) -> list[str]:
+    """The runs to draw: those whose LR changes in CPT, or all if there is none."""
+    after = selection.of_runs(schedules, runs, "schedules")
+    rates = after[after["phase"] == "continual"].groupby("run")["lr"].nunique()
+    return ([run for run in runs if rates[run] > 1] or runs)[:MOST]
 
 
 def _column(
-    axes: np.ndarray,
-    curves: pd.DataFrame,
-    schedules: pd.DataFrame,
-    analysis: Mapping[str, Any],
-    config: Config,
-    run: str,
-    control: str,
-    handles: dict[str, Any],
+    axes: np.ndarray, data: FigureData, result: Result, run: str, handles: dict[str, Any]
 ) -> list[pd.DataFrame]:
-    """LR and losses of one pair."""
-    plan = selection.of_runs(schedules, [run], "schedules")
-    before = int((plan["phase"] == "pretraining").sum())
+    """LR and losses of a run and its control."""
+    plan = selection.of_runs(data.schedules, [run], "schedules")
     style.lr_panel(axes[0], plan, color=style.BLACK)
     axes[0].set_title(style.schedule_label(run, plan))
     tables = [style.long("lr", "", run, plan["step"], plan["lr"])]
-    for role, ax in zip(analysis["validations"], axes[1:], strict=True):
-        tables += _losses(ax, curves, schedules, analysis, config, role, run, control, handles)
+    for role, ax in zip(result.sets, axes[1:], strict=True):
+        tables += _losses(ax, data, result, role, run, handles)
     for ax in axes:
-        style.transfer_line(ax, before)
+        style.transfer_line(ax, int((plan["phase"] == "pretraining").sum()))
     style.steps_axis(axes[-1], len(plan))
     return tables
 
 
 def _losses(
-    ax: Axes,
-    curves: pd.DataFrame,
-    schedules: pd.DataFrame,
-    analysis: Mapping[str, Any],
-    config: Config,
-    role: str,
-    run: str,
-    control: str,
-    handles: dict[str, Any],
+    ax: Axes, data: FigureData, result: Result, role: Role, run: str, handles: dict[str, Any]
 ) -> list[pd.DataFrame]:
     """PT, CPT on either corpus, and Eq. 2 as fitted to pre-training."""
-    found, first, tables = analysis["sets"][role], int(analysis["first_step"]), []
-    validation = analysis["validations"][role]
-    mine, its = (fitted.measured(curves, name, validation, first) for name in (run, control))
+    found, control, tables = result.sets[role], result.pairs[run], []
+    mine, its = (fitted.measured(data.curves, name, found.validation, result.first_step) for name in (run, control))
     for label, name, rows, colour in (
         ("PT, measured", run, mine[mine["phase"] == "pretraining"], style.BLACK),
         (r"CPT on $D_\mathrm{cpt}$", run, mine[mine["phase"] == "continual"], style.VERMILION),
@@ -110,41 +90,37 @@ def _losses(
     ):
         handles[label] = fitted.dots(ax, rows, colour, alpha=0.75)
         tables.append(style.long(role, label, name, rows["step"], rows["loss"]))
-    curve = fitted.law_curve(Fit.from_json(found["fit"]), schedules, control, config, first)
+    curve = fitted.law_curve(found.fit, data.schedules, control, data.config, result.first_step)
     (handles["Eq. 2, fitted to PT"],) = ax.plot(curve["step"], curve["loss"], **style.LAW)
     tables.append(style.long(role, "Eq. 2", control, curve["step"], curve["loss"]))
-    residual, size = found["residuals"].get(control), found["shift_sizes"][run]
-    if residual is not None:
-        ax.set_title(f"residual {residual:.4f}, shift {size:.3f} nats", loc="right", fontsize=style.SMALL, pad=3)
+    if control in found.residuals:
+        said = f"residual {found.residuals[control]:.4f}, shift {found.shift_sizes[run]:.3f} nats"
+        ax.set_title(said, loc="right", fontsize=style.SMALL, pad=3)
     return tables
 
 
-def _limits(ax: Axes, tables: list[pd.DataFrame], role: str, schedules: pd.DataFrame, pairs: Mapping[str, str]) -> None:
-    """Limits by what is drawn after the steep start."""
-    last = int(selection.of_runs(schedules, list(pairs), "schedules")["step"].max())
-    drawn = pd.concat([part for part in tables if (part["panel"] == role).all()])
-    style.loss_limits(ax, [drawn.loc[drawn["x"] >= 0.18 * last, "y"]])
-
-
-def _shifts(part: Any, schedules: pd.DataFrame, analysis: Mapping[str, Any], roles: list[str]) -> list[pd.DataFrame]:
+def _shifts(part: Any, data: FigureData, result: Result) -> list[pd.DataFrame]:
     """CPT loss minus the control's against the forward area of CPT, for every LR."""
-    axes = part.subplots(1, len(roles), squeeze=False)[0]
+    axes = part.subplots(1, len(result.sets), squeeze=False)[0]
     tables, handles = [], {}
-    for ax, role in zip(axes, roles, strict=True):
-        found = analysis["sets"][role]
-        table = pd.DataFrame(found["shifts"])
-        for run, look in zip(analysis["pairs"], SHIFTS, strict=False):
+    for ax, (role, found) in zip(axes, result.sets.items(), strict=True):
+        table = found.shifts.table
+        for run, look in zip(result.pairs, SHIFTS, strict=False):
             rows = table[(table["run"] == run) & (table["s1cpt"] > 0)]
-            label = style.schedule_label(run, selection.of_runs(schedules, [run], "schedules"))
+            label = style.schedule_label(run, selection.of_runs(data.schedules, [run], "schedules"))
             (handles[label],) = ax.plot(rows["s1cpt"], rows["shift"], ms=3, mew=0, lw=0.8, alpha=0.85, **look)
             tables.append(style.long(f"{role}_shift", label, run, rows["s1cpt"], rows["shift"]))
         ax.axhline(0, color="#444444", lw=0.6)
         ax.set_xscale("log")
         ax.set_xlabel(r"$S_1^\mathrm{cpt}$")
         ax.set_ylabel(f"shift of {style.SET_LABELS[role]} loss")
-        if found["overlap"]:
-            area, step = (100 * found["overlap"][over]["relative"] for over in ("s1cpt", "phase_step"))
-            said = f"mean distance {area:.1f} % of the shift (at the same step {step:.1f} %)"
+        if found.overlap:
+            area, step = (_percent(spread.relative) for spread in (found.overlap.s1cpt, found.overlap.phase_step))
+            said = f"mean distance {area} of the shift (at the same step {step})"
             ax.set_title(said, loc="right", fontsize=style.SMALL, pad=3)
     part.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=4)
     return tables
+
+
+def _percent(value: float | None) -> str:
+    return "undefined" if value is None else f"{100 * value:.1f} %"

@@ -187,3 +187,9 @@ def parameters(count: int) -> str:
         if count >= unit:
             return f"{count / unit:.3g}{letter}"
     return str(count)
+
+
+def nothing(ax: Axes, text: str) -> None:
+    """An empty panel that says why it is empty."""
+    ax.axis("off")
+    ax.set_title(text, fontsize=SMALL)
