@@ -7,7 +7,7 @@ from pathlib import Path
 import yaml
 
 from cpt_dynamics import config as configuration
-from cpt_dynamics import experiments
+from cpt_dynamics import experiments, figures
 from cpt_dynamics.closure import import_closure
 from cpt_dynamics.corpora import local
 from cpt_dynamics.curves import recommended as of_recommended
@@ -58,11 +58,16 @@ def settings(*sections):
     return canonical({section: dumped[section] for section in sections})
 
 
-def code(*modules):
-    """Source files that the modules import: a rule with them as input reruns when one of them changes."""
-    found = import_closure(*(f"cpt_dynamics.{module}" for module in modules))
+def code(command, *more):
+    """Source files that a command and further modules import: a rule with them as input reruns when one changes."""
+    found = import_closure(f"cpt_dynamics.{command}", *more)
     here = os.getcwd() + os.sep  # relative, so that a checkout can be moved
     return [path.removeprefix(here) for path in found]
+
+
+def of_figures(part, *names):
+    """Modules of figures: `result`, `analyse`, `draw` or `text`."""
+    return [f"{checked(figures.package, name)}.{part}" for name in names]
 
 
 def local_files(wildcards):

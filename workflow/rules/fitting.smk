@@ -1,5 +1,4 @@
 # Curves of each figure's runs, and what is fitted to them.
-from cpt_dynamics import analysis
 
 if RELEASED:
 
@@ -56,7 +55,7 @@ rule analyse:
         fits=needed_fits,
         recommended=recommended_curves,
         published="data/published/coefficients.yaml",
-        code=lambda wildcards: code("cli.analyse", checked(analysis.module, wildcards.figure)),
+        code=lambda wildcards: code("cli.analyse", *of_figures("analyse", wildcards.figure)),
     output:
         LAYOUT.root / "fits/{figure}.json",
     log:

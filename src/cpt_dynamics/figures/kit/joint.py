@@ -1,12 +1,14 @@
 """One law fitted to all runs of a figure at once, and its errors on CPT rows."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import pandas as pd
 
 from cpt_dynamics.config import Config, Role
+from cpt_dynamics.figures.data import FigureData
 from cpt_dynamics.figures.kit import selection
 from cpt_dynamics.figures.kit.result import JointFit, RowCounts
 from cpt_dynamics.figures.kit.selection import Rows
@@ -17,6 +19,30 @@ from cpt_dynamics.laws import Law, Shift, get
 SIGNS: dict[str, Shift] = {Role.GENERAL: "positive", Role.STRONG: "negative", Role.WEAK: "negative"}
 SETS = {Role.GENERAL: "D_pt", Role.STRONG: "D_cpt"}
 PAPER_LAMBDA = 0.999
+
+
+class Choices(TypedDict):
+    """The fields of a `FittedResult`."""
+
+    figure: str
+    title: str
+    validations: dict[Role, str]
+    lambda_: float
+    carry_over: bool
+    first_step: int
+
+
+def choices(data: FigureData, roles: Iterable[Role] = SETS) -> Choices:
+    """What the results of fits to the sets of some roles begin with."""
+    law = data.config.law
+    return {
+        "figure": data.figure,
+        "title": data.entry.title,
+        "validations": {role: data.config.corpus_of(role) for role in roles},
+        "lambda_": law.lambda_,
+        "carry_over": law.carry_over,
+        "first_step": law.first_step,
+    }
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """The types that results of figures are made of. A result is a file `fits/<figure>.json` and nothing else."""
 
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, TypeVar
+from typing import Annotated, Any, ClassVar, Self, TypeVar
 
 from pydantic import (
     ConfigDict,
@@ -13,7 +13,7 @@ from pydantic import (
     model_validator,
 )
 
-from cpt_dynamics.config import Section, explain
+from cpt_dynamics.config import Role, Section, explain
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.files import plain, read_json
 from cpt_dynamics.fitting import Fit
@@ -42,6 +42,23 @@ class FigureResult(Part):
     figure: str = Field(description="the figure's name")
     title: str = Field(description="the figure's title in experiments.yaml")
     made_from: str | None = Field(None, description="sha256 of the curves and settings that it was made from")
+
+
+class FittedResult(FigureResult):
+    """What the fits of a figure found, and the choices of the configuration that they were made with."""
+
+    validations: dict[Role, str] = Field(description="validation set of each role")
+    lambda_: float
+    carry_over: bool
+    first_step: int = Field(description="rows of pre-training before it are not fitted")
+
+
+class SizesResult(FittedResult):
+    """Fits to runs of several model sizes."""
+
+    runs: list[str]
+    models: dict[str, list[str]] = Field(description="the CPT runs of each model")
+    params: dict[str, int] = Field(description="non-embedding parameters of each model")
 
 
 R = TypeVar("R", bound=FigureResult)
@@ -115,7 +132,7 @@ class Errors(Part):
     huber_mean: float | None = None
 
     @classmethod
-    def of(cls, measured: dict[str, float]) -> "Errors":
+    def of(cls, measured: dict[str, float]) -> Self:
         """What is kept of `fitting.measure`."""
         return cls(**{key: measured.get(key) for key in cls.model_fields})
 

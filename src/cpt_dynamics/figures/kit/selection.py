@@ -1,6 +1,7 @@
 """Which rows of a curve table a figure and its fits use."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,8 +63,12 @@ def with_areas(
     config: Config,
     lambda_: float | None = None,
     carry_over: bool | None = None,
+    lr_power: float | None = None,
 ) -> pd.DataFrame:
-    """`curves` with the areas that the configuration's `law` section asks for, or with another choice."""
+    """`curves` with the areas that the configuration's `law` section asks for, or with another choice.
+
+    lr_power: the power of the LR that weights the areas of Eq. 9 (default 0.1).
+    """
     law = config.law
     return tables.features(
         curves,
@@ -71,18 +76,56 @@ def with_areas(
         law.lambda_ if lambda_ is None else lambda_,
         law.warmup,
         law.carry_over if carry_over is None else carry_over,
+        lr_power=0.1 if lr_power is None else lr_power,
     )
+
+
+def with_areas_of(rows: pd.DataFrame, schedules: pd.DataFrame, settings: Mapping[str, Any]) -> pd.DataFrame:
+    """`rows` with areas made as `settings` (those of a fit) say, the weight of the LR with them."""
+    made = {key: settings[key] for key in ("warmup", "carry_over", "lr_power")}
+    return tables.features(rows, schedules, settings["lambda"], **made)
 
 
 def with_replay(features: pd.DataFrame, experiments: Experiments, config: Config) -> pd.DataFrame:
     """`features` with `replay`, the share of D_pt in the last phase of each run (r_pt of Eq. 8)."""
-    shares = {
-        name: dict(experiments.runs[name].phases[-1].mixture).get(config.roles.general, 0.0)
-        for name in features["run"].unique()
-    }
+    shares = {name: _replay(experiments.runs[name], config) for name in features["run"].unique()}
     result = features.assign(replay=features["run"].map(shares))
     result.attrs = features.attrs
     return result
+
+
+def by_replay(experiments: Experiments, config: Config, runs: list[str]) -> dict[float, list[str]]:
+    """Replay ratio, ascending -> those of the runs with that share of D_pt in CPT."""
+    found: dict[float, list[str]] = {}
+    for run in transfers(experiments, runs):
+        found.setdefault(_replay(run, config), []).append(run.name)
+    return dict(sorted(found.items()))
+
+
+def by_schedule(experiments: Experiments, by_ratio: Mapping[str, list[str]]) -> list[dict[str, str]]:
+    """Of runs by ratio, those that have one LR in every step: for each LR schedule, ratio -> the first run under it."""
+    found: dict[bytes, dict[str, str]] = {}
+    for ratio, runs in by_ratio.items():
+        for run in runs:
+            found.setdefault(experiments.runs[run].lr.tobytes(), {}).setdefault(ratio, run)
+    return list(found.values())
+
+
+def by_model(experiments: Experiments, runs: list[str]) -> dict[str, list[str]]:
+    """Model -> its runs, in the order of `runs`."""
+    found: dict[str, list[str]] = {}
+    for run in runs:
+        found.setdefault(experiments.runs[run].model, []).append(run)
+    return found
+
+
+def params(curves: pd.DataFrame, models: Mapping[str, list[str]]) -> dict[str, int]:
+    """Model -> its non-embedding parameters, as the curve of its first run states them."""
+    return {model: int(curves.loc[curves["run"] == runs[0], "params"].iloc[0]) for model, runs in models.items()}
+
+
+def _replay(run: Run, config: Config) -> float:
+    return dict(run.phases[-1].mixture).get(config.roles.general, 0.0)
 
 
 def to_fit(

@@ -40,3 +40,9 @@ def slope_test(x: Sequence[float], y: Sequence[float], unit: str) -> TestedSlope
     found = OLS(np.asarray(y, dtype=np.float64), add_constant(np.asarray(x, dtype=np.float64))).fit()
     low, high = map(float, found.conf_int(alpha=LEVEL)[1]) if len(x) > 2 else (None, None)
     return TestedSlope(slope=float(found.params[1]), low=low, high=high, n=len(x), unit=unit)
+
+
+def least(values: Sequence[float | None]) -> float | None:
+    """The smallest value; None where there is none or one is not defined."""
+    known = [value for value in values if value is not None]
+    return min(known) if known and len(known) == len(values) else None
