@@ -1,7 +1,7 @@
-"""Recommendations of fitted laws for the knobs of CPT (Eq. 5 of arXiv 2505.07796), and their regret when trained.
+"""Recommendations of fitted laws for the knobs of CPT (Eq. 5 of arXiv 2505.07796), as runs that try them.
 
 Of each knob a small grid of values is trained, which no fit of that knob reads. A law fitted to the other runs
-recommends a value within the range of the grid; it is trained, too, and compared with the best of the grid.
+recommends a value within the range of the grid; it is trained, too (the figure `recommendations` compares both).
 """
 
 from collections.abc import Iterable, Mapping
@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from pydantic import Field, JsonValue
 
-from cpt_dynamics.config import Config
-from cpt_dynamics.curves import recommended
+from cpt_dynamics.config import Config, Role
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments.runs import Experiments, Run
 from cpt_dynamics.figures.kit import selection
 from cpt_dynamics.figures.kit.joint import SETS, SIGNS, Joint, fitted
-from cpt_dynamics.files import plain, read_json
+from cpt_dynamics.figures.kit.result import JointFit, Part
 from cpt_dynamics.laws import Array, get
 from cpt_dynamics.planning import ROLES, Pair, Scan, Scenario
 from cpt_dynamics.schedules import Schedule
@@ -25,8 +25,8 @@ from cpt_dynamics.schedules import Schedule
 WEIGHTS = (0.25, 0.5, 0.75)  # w1, of the D_pt loss
 STEPS = 90  # into which the range of a grid is divided for the search
 DIGITS = 3  # of a recommended value, so that the name of its run does not change with the last digits of a fit
-CPT = {"general": "cpt", "strong": "cpt"}
-REPLAY = {"general": "cpt_replay_general_convex", "strong": "cpt_replay_domain_saturating"}
+CPT = {Role.GENERAL: "cpt", Role.STRONG: "cpt"}
+REPLAY = {Role.GENERAL: "cpt_replay_general_convex", Role.STRONG: "cpt_replay_domain_saturating"}
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Trial:
 
     pretraining: Mapping[str, Any]
     continual: Mapping[str, Any]
-    laws: Mapping[str, str]
+    laws: Mapping[Role, str]
     unit: str
 
 
@@ -52,127 +52,60 @@ TRIALS = {
 }
 
 
-def analyse(
-    curves: pd.DataFrame,
-    schedules: pd.DataFrame,
-    config: Config,
-    experiments: Experiments,
-    fits: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
-    """What was recommended for each knob and weight, what the grid and the trained recommendation reached.
+class Goal(Part):
+    """Losses at the end of CPT and the goal that they make, w1*general + (1 - w1)*strong (nats/token)."""
 
-    The goal is w1*(D_pt loss) + (1 - w1)*(D_cpt loss) at the end of CPT (nats/token). `regret` of a recommendation
-    is its measured goal minus the best one of the grid: negative where it is better than all of them. Over noise:
-    divided by the standard deviation of the goal over seeds, the noise of both losses taken as independent.
-    `in_grid`: the recommended value is one of the grid's, so that its run is the grid's run.
-
-    `regret` at the top: `mean` and `worst` over all knobs and weights, `better_or_equal` and `n` counts; `new` counts
-    the recommendations that are not in the grid, `mean_new` is their mean. The recommendations and the curves of
-    their runs are read from results/<scale>/recommended.
-    """
-    plan = read_json(recommended.plan_path(config))
-    noise = _noise(fits)
-    knobs = {}
-    for knob in TRIALS:
-        table = recommended.read(config, knob)
-        knobs[knob] = trained(plan["knobs"][knob], curves, table, config, noise)
-    found = [one for part in knobs.values() for one in part["recommendations"]]
-    new = [one["regret"] for one in found if not one["in_grid"]]
-    return plain(
-        {
-            "figure": "recommendations",
-            "title": selection.entry(experiments, "recommendations").title,
-            "validations": selection.roles(config),
-            "lambda": config.law.lambda_,
-            "carry_over": config.law.carry_over,
-            "first_step": config.law.first_step,
-            "measure": plan["measure"],
-            "weights": plan["weights"],
-            "noise": noise,
-            "knobs": knobs,
-            "regret": {
-                "mean": np.mean([one["regret"] for one in found]),
-                "worst": max(one["regret"] for one in found),
-                "better_or_equal": sum(one["regret"] <= 0 for one in found),
-                "n": len(found),
-                "new": len(new),
-                "mean_new": np.mean(new) if new else None,
-                **{f"{name}_over_noise": _over(found, reduce) for name, reduce in (("mean", np.mean), ("worst", max))},
-            },
-        }
-    )
+    general: float
+    strong: float
+    goal: float
 
 
-def _over(found: list[dict[str, Any]], reduce: Any) -> float | None:
-    """Mean or worst of the regrets over noise; None where the noise is not known."""
-    values = [one["regret_over_noise"] for one in found]
-    return None if any(value is None for value in values) else float(reduce(values))
+class Choice(Part):
+    """What is recommended for a weight."""
+
+    weight: float = Field(description="w1, of the D_pt loss")
+    value: float = Field(description="the best by the losses at the end of CPT, rounded")
+    run: str = Field(description="the run that tries it")
+    interior: bool = Field(description="whether it lies inside of the range")
+    by_change: float = Field(description="the best by the changes of the losses, as Eq. 5 is printed")
+    predicted: Goal
 
 
-def _noise(fits: Mapping[str, Any] | None) -> dict[str, float | None]:
-    """Standard deviation of a final loss over seeds by role (nats/token); None where it is not known."""
-    known = (fits or {}).get("seeds", {}).get("noise") or {}
-    return {role: known.get(role) for role in SETS}
+class PredictedLosses(Part):
+    """Losses at the end of CPT that the laws predict (nats/token)."""
+
+    values: list[float] = Field(description="of the knob, over the range of the grid")
+    loss: dict[Role, list[float]]
+    grid: dict[str, dict[Role, float]] = Field(description="by run of the grid")
 
 
-def trained(
-    planned: Mapping[str, Any],
-    curves: pd.DataFrame,
-    table: pd.DataFrame,
-    config: Config,
-    noise: Mapping[str, float | None],
-) -> dict[str, Any]:
-    """The plan of one knob with what its grid and its recommended runs reached."""
-    grid = [
-        {"run": run, "value": value, "loss": final(curves, run, config), "predicted": planned["predicted"]["grid"][run]}
-        for run, value in planned["grid"].items()
-    ]
-    results = []
-    for one in planned["recommendations"]:
-        weight, loss = one["weight"], final(table, one["run"], config)
-        goals = {point["run"]: _goal(weight, point["loss"]) for point in grid}
-        best = min(goals, key=lambda run: goals[run])
-        regret = _goal(weight, loss) - goals[best]
-        scale = _goal_noise(weight, noise)
-        results.append(
-            {
-                **one,
-                "loss": loss,
-                "goal": _goal(weight, loss),
-                "grid": goals,
-                "best_of_grid": {"run": best, "value": planned["grid"][best], "goal": goals[best]},
-                "regret": regret,
-                "regret_over_noise": regret / scale if scale else None,
-                "in_grid": one["value"] in planned["grid"].values(),
-            }
-        )
-    return {**planned, "grid": grid, "recommendations": results}
+class KnobBasis(Part):
+    """What the recommendations for a knob rest on."""
+
+    fitted: list[str] = Field(description="runs that the fits read, none of them of the grid")
+    left_out: list[str] = Field(description="runs of the figure's list that they do not read")
+    unit: str
+    laws: dict[Role, str]
+    scanned: tuple[float, float] = Field(description="the range of the search, which is that of the grid")
+    predicted: PredictedLosses
+    fits: dict[Role, JointFit]
+    runs: dict[str, JsonValue] = Field(description="run -> its entry as experiments.yaml would state it")
 
 
-def final(curves: pd.DataFrame, run: str, config: Config) -> dict[str, float]:
-    """Losses at the last step of a run by role (nats/token)."""
-    result = {}
-    for role, validation in selection.roles(config).items():
-        rows = selection.of_runs(curves, [run])
-        rows = rows[rows["validation"] == validation]
-        if not len(rows):
-            raise UserError(f"run {run!r} has no losses on the validation set {validation!r}: evaluate it")
-        result[role] = float(rows.sort_values("step")["loss"].iloc[-1])
-    return result
+class KnobPlan(KnobBasis):
+    """The trained grid of a knob, run -> value, and what is recommended for every weight."""
+
+    grid: dict[str, float]
+    recommendations: list[Choice]
 
 
-def _goal(weight: float, loss: Mapping[str, float]) -> float:
-    return weight * loss["general"] + (1 - weight) * loss["strong"]
+class RecommendationPlan(Part):
+    """What is recommended, in the form of results/<scale>/recommended/plan.json."""
 
-
-def _goal_noise(weight: float, noise: Mapping[str, float | None]) -> float | None:
-    general, strong = noise["general"], noise["strong"]
-    if general is None or strong is None:
-        return None
-    return float(np.hypot(weight * general, (1 - weight) * strong))
-
-
-# --- what is recommended: no loss of a grid is read ---------------------------------------------------------
+    figure: str
+    measure: str
+    weights: list[float]
+    knobs: dict[str, KnobPlan]
 
 
 def recommend(
@@ -180,16 +113,12 @@ def recommend(
 ) -> dict[str, Any]:
     """For each knob the fits, the recommended value for every weight, and the runs that try them.
 
-    `knobs[knob]`: `fitted` and `left_out`, the runs that the fits read and those of the figure's list that they do
-    not (see `to_fit`); `grid`, run -> value of the trained grid, which gives the range of the search; `predicted`,
-    losses over that range and of the grid; `recommendations`, for every weight the `value` (the best by the losses
-    at the end of CPT, rounded), its `run`, its predicted losses and goal, and the best `by_change` of the losses, as
-    Eq. 5 is printed; `runs`, run -> its entry as experiments.yaml would state it.
+    Returns a `RecommendationPlan` as JSON.
     """
     entry = selection.entry(experiments, "recommendations")
     grids = {knob: grid_of(knob, entry.heldout, config, experiments) for knob in TRIALS}
     used = {knob: to_fit(knob, entry.runs, grid, experiments) for knob, grid in grids.items()}
-    fits: dict[tuple[Any, ...], Joint] = {}  # two knobs may ask for the same one
+    fits: dict[tuple[str, ...], Joint] = {}  # two knobs may ask for the same one
     knobs = {}
     for knob, trial in TRIALS.items():
         for role, law in trial.laws.items():
@@ -197,35 +126,47 @@ def recommend(
             if key not in fits:
                 fits[key] = _fit(law, role, used[knob], curves, schedules, config, experiments)
         chosen = {role: fits[(role, law, *used[knob])] for role, law in trial.laws.items()}
-        knobs[knob] = {
-            "fitted": used[knob],
-            "left_out": [run for run in entry.runs if run not in used[knob]],
-            **by_laws(knob, chosen, grids[knob], config),
-        }
-    return plain({"figure": "recommendations", "measure": "final", "weights": WEIGHTS, "knobs": knobs})
+        left_out = [run for run in entry.runs if run not in used[knob]]
+        knobs[knob] = _by_laws(knob, chosen, grids[knob], used[knob], left_out, config)
+    plan = RecommendationPlan(figure="recommendations", measure="final", weights=WEIGHTS, knobs=knobs)
+    return plan.model_dump(mode="json", by_alias=True)
 
 
-def by_laws(knob: str, fits: Mapping[str, Joint], grid: Mapping[str, float], config: Config) -> dict[str, Any]:
+def _by_laws(
+    knob: str,
+    fits: Mapping[Role, Joint],
+    grid: Mapping[str, float],
+    fitted: list[str],
+    left_out: list[str],
+    config: Config,
+) -> KnobPlan:
     """What the laws of both losses recommend for a knob within the range of its grid."""
     pair = Pair(*(fits[role].fit for role in SETS))
     low, high = min(grid.values()), max(grid.values())
     found = over(knob, pair, np.linspace(low, high, STEPS + 1), config)
     on_grid = _losses(over(knob, pair, grid.values(), config))
     chosen = [_choose(knob, weight, found, pair, config) for weight in WEIGHTS]
-    return {
-        "unit": TRIALS[knob].unit,
-        "laws": dict(TRIALS[knob].laws),
-        "grid": dict(grid),
-        "scanned": [low, high],
-        "predicted": {
-            "values": found.values,
-            "loss": _losses(found),
-            "grid": {run: {role: losses[i] for role, losses in on_grid.items()} for i, run in enumerate(grid)},
-        },
-        "fits": {role: one.summary() for role, one in fits.items()},
-        "recommendations": chosen,
-        "runs": {one["run"]: run_entry(knob, one["value"]) for one in chosen},
-    }
+    return KnobPlan(
+        fitted=fitted,
+        left_out=left_out,
+        unit=TRIALS[knob].unit,
+        laws=TRIALS[knob].laws,
+        grid=grid,
+        scanned=(low, high),
+        predicted=PredictedLosses(
+            values=found.values,
+            loss=_losses(found),
+            grid={run: {role: losses[i] for role, losses in on_grid.items()} for i, run in enumerate(grid)},
+        ),
+        fits={role: one.result() for role, one in fits.items()},
+        recommendations=chosen,
+        runs={one.run: run_entry(knob, one.value) for one in chosen},
+    )
+
+
+def goal(weight: float, loss: Mapping[Role, float]) -> float:
+    """w1*(D_pt loss) + (1 - w1)*(D_cpt loss), nats/token (Eq. 5)."""
+    return weight * loss[Role.GENERAL] + (1 - weight) * loss[Role.STRONG]
 
 
 def stated(knob: str, value: float) -> tuple[dict[str, Any], dict[str, Any], dict[str, float]]:
@@ -362,21 +303,21 @@ def over(knob: str, pair: Pair, values: Iterable[float], config: Config) -> Scan
     return Scan(knob, np.array(chosen), before, after)
 
 
-def _losses(found: Scan) -> dict[str, Array]:
-    """Losses at the end of CPT, [values], by the roles of `SETS`."""
+def _losses(found: Scan) -> dict[Role, Array]:
+    """Losses at the end of CPT, [values]."""
     return dict(zip(SETS, (found.after[role] for role in ROLES), strict=True))
 
 
-def _choose(knob: str, weight: float, found: Scan, pair: Pair, config: Config) -> dict[str, Any]:
+def _choose(knob: str, weight: float, found: Scan, pair: Pair, config: Config) -> Choice:
     """The value recommended for a weight, with what the laws predict for it."""
     best = found.best(weight, "final")
     value = round(best.value, DIGITS)
     loss = {role: float(losses[0]) for role, losses in _losses(over(knob, pair, [value], config)).items()}
-    return {
-        "weight": weight,
-        "value": value,
-        "run": run_name(knob, value),
-        "interior": best.interior,
-        "by_change": round(found.best(weight, "change").value, DIGITS),
-        "predicted": {**loss, "goal": _goal(weight, loss)},
-    }
+    return Choice(
+        weight=weight,
+        value=value,
+        run=run_name(knob, value),
+        interior=best.interior,
+        by_change=round(found.best(weight, "change").value, DIGITS),
+        predicted=Goal(general=loss[Role.GENERAL], strong=loss[Role.STRONG], goal=goal(weight, loss)),
+    )
