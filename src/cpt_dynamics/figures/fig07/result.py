@@ -56,8 +56,8 @@ class ByLaw(Part):
     turning: int | None = Field(description="as measured, along this run's own schedule")
     turning_length: int | None = Field(
         description="length of a CPT whose schedule is stretched to it, at the end of which the loss is back at its"
-        " start (the paper's), looked for in up to ten times the run's length; null where there is none, or where the LR"
-        " is not that of a known schedule"
+        " start (the paper's), looked for in up to ten times the run's length; null where there is none, or where the"
+        " LR is not that of a known schedule"
     )
     never: bool | None = Field(description="whether there is none at any length")
     reason: str
