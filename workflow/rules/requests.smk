@@ -2,8 +2,8 @@
 import math
 from functools import cache
 
-from cpt_dynamics.analysis.recommendations import WEIGHTS
 from cpt_dynamics.experiments.estimates import estimate
+from cpt_dynamics.planning.recommendations import WEIGHTS
 
 PROCESSES = CONFIG.device.processes
 LAUNCH = "cpt-dynamics"

@@ -12,7 +12,6 @@ from cpt_dynamics.experiments.runs import Run
 from cpt_dynamics.figures.data import FigureData
 from cpt_dynamics.figures.fig18.result import (
     Form,
-    HeldoutRows,
     LastValue,
     PrintedFit,
     Result,
@@ -20,6 +19,7 @@ from cpt_dynamics.figures.fig18.result import (
     WithoutAnnealing,
 )
 from cpt_dynamics.figures.kit import published, selection
+from cpt_dynamics.figures.kit.comparison import RowNumbers
 from cpt_dynamics.figures.kit.joint import Joint, errors
 from cpt_dynamics.figures.kit.result import Errors
 from cpt_dynamics.fitting import Fit, fit
@@ -95,7 +95,7 @@ def _of_set(data: FigureData, features: pd.DataFrame, plans: pd.DataFrame, role:
             name: Form(parameters=one.parameters, huber_sum=one.objective, heldout=_errors(one, unseen))
             for name, one in tried.items()
         },
-        heldout_rows=HeldoutRows(unseen=len(unseen), all=len(every)),
+        heldout_rows=RowNumbers(unseen=len(unseen), all=len(every)),
         first_step_fitted=int(fitted.table["step"].min()),
     )
 

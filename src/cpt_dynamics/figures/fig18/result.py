@@ -5,6 +5,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from cpt_dynamics.config import Role
+from cpt_dynamics.figures.kit.comparison import RowNumbers
 from cpt_dynamics.figures.kit.result import Errors, FigureResult, JointFit, Parameters, Part, StoredFit
 
 
@@ -31,11 +32,6 @@ class Form(Part):
     heldout: Errors
 
 
-class HeldoutRows(Part):
-    unseen: int = Field(description="rows of the held-out runs that no fitted run shares")
-    all: int
-
-
 class UnknownFit(JointFit):
     """The law with S1pt as a parameter, fitted to the CPT losses of the short runs on one set."""
 
@@ -49,7 +45,7 @@ class UnknownFit(JointFit):
     over_s1_only: float | None = Field(description="mean relative error over that of the law without S2")
     over_last_value: float | None = Field(description="the same over that of the last fitted loss")
     forms: dict[Literal["bounded", "growing"], Form]
-    heldout_rows: HeldoutRows
+    heldout_rows: RowNumbers
     first_step_fitted: int = Field(description="step of CPT")
 
 

@@ -75,6 +75,7 @@ class PrintedFigure(Section):
     """One figure: the coefficients it uses by name, what the paper states, and what is assumed."""
 
     title: str
+    shows: str = Field(description="what is drawn, for the caption")
     coefficients: dict[str, Source]
     settings: Settings
     stated: list[str]

@@ -8,8 +8,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from cpt_dynamics.config import Config
+from cpt_dynamics.config import Role
+from cpt_dynamics.figures.data import FigureData
 from cpt_dynamics.figures.kit import style
+from cpt_dynamics.figures.recommendations.result import Knob, Result, Trained
 
 LABELS = {
     "peak_lr": "peak LR of CPT (% of that of PT)",
@@ -24,11 +26,9 @@ PREDICTED: dict[str, Any] = {"ls": "", "marker": "*", "ms": 10, "mfc": "white", 
 TRAINED: dict[str, Any] = {"ls": "", "marker": "*", "ms": 10, "mec": style.BLACK, "mew": 0.5, "zorder": 5}
 
 
-def draw(
-    curves: pd.DataFrame, schedules: pd.DataFrame, analysis: Mapping[str, Any], config: Config
-) -> tuple[Figure, pd.DataFrame]:
+def draw(data: FigureData, result: Result) -> tuple[Figure, pd.DataFrame]:
     """A panel for each knob. Goals are drawn as distances from the best of the grid at the same weight."""
-    knobs = analysis["knobs"]
+    knobs = result.knobs
     with style.context():
         figure = Figure(figsize=(style.WIDTH, 3.3), layout="constrained")
         style.pads(figure)
@@ -37,7 +37,7 @@ def draw(
         tables: list[pd.DataFrame] = []
         for ax, (knob, found) in zip(axes, knobs.items(), strict=True):
             ax.axhline(0, color=style.GREY, lw=0.8, ls=":", zorder=0.5)
-            for one, colour, size in zip(found["recommendations"], COLOURS, STARS, strict=False):
+            for one, colour, size in zip(found.recommendations, COLOURS, STARS, strict=False):
                 tables += _weight(ax, knob, found, one, {"color": colour, "ms": size}, handles)
             ax.set_xlabel(LABELS.get(knob, knob))
         axes[0].set_ylabel("goal minus the best\nof the grid (nats/token)")
@@ -47,18 +47,18 @@ def draw(
 
 
 def _weight(
-    ax: Axes, knob: str, found: Mapping[str, Any], one: Mapping[str, Any], look: Mapping[str, Any], handles: Any
+    ax: Axes, knob: str, found: Knob, one: Trained, look: Mapping[str, Any], handles: dict[str, Any]
 ) -> list[pd.DataFrame]:
     """Grid, law, prediction and outcome for one weight; returns the rows of the table, goals as they are."""
-    weight, best = one["weight"], one["best_of_grid"]["goal"]
-    loss = {role: np.array(values, dtype=np.float64) for role, values in found["predicted"]["loss"].items()}
-    law = weight * loss["general"] + (1 - weight) * loss["strong"]
+    weight, best = one.weight, one.best_of_grid.goal
+    loss = {role: np.array(values, dtype=np.float64) for role, values in found.predicted.loss.items()}
+    law = weight * loss[Role.GENERAL] + (1 - weight) * loss[Role.STRONG]
     size, colour = {"ms": look["ms"]}, look["color"]
     series: Sequence[tuple[str, Any, Any, dict[str, Any]]] = (
-        ("law", found["predicted"]["values"], law, {"lw": 1.2}),
-        ("grid", [point["value"] for point in found["grid"]], list(one["grid"].values()), GRID),
-        ("recommended, predicted", [one["value"]], [one["predicted"]["goal"]], {**PREDICTED, **size}),
-        ("recommended, trained", [one["value"]], [one["goal"]], {**TRAINED, **size}),
+        ("law", found.predicted.values, law, {"lw": 1.2}),
+        ("grid", [point.value for point in found.grid], list(one.grid.values()), GRID),
+        ("recommended, predicted", [one.value], [one.predicted.goal], {**PREDICTED, **size}),
+        ("recommended, trained", [one.value], [one.goal], {**TRAINED, **size}),
     )
     name = f"$w_1$ = {weight:g}"
     tables = []

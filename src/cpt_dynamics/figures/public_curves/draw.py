@@ -1,6 +1,5 @@
 """The annealing law and its rivals on public curves that they were not fitted to."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,9 +9,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
 
 from cpt_dynamics import curves as tables
-from cpt_dynamics.analysis.public_curves import AUTHORS, LABELS, of_size
-from cpt_dynamics.config import Config
+from cpt_dynamics.curves.public import of_size
+from cpt_dynamics.figures.data import FigureData
 from cpt_dynamics.figures.kit import style
+from cpt_dynamics.figures.public_curves.laws import AUTHORS, LABELS
+from cpt_dynamics.figures.public_curves.result import Result, Size
 from cpt_dynamics.fitting.comparison import MERGE
 from cpt_dynamics.laws import get
 
@@ -33,37 +34,39 @@ ROWS = ("all", "unseen")
 ROOM = 0.24  # between the sizes of one law, of the distance between two laws
 
 
-def draw(
-    curves: pd.DataFrame, schedules: pd.DataFrame, analysis: Mapping[str, Any], config: Config
-) -> tuple[Figure, pd.DataFrame]:
+def draw(data: FigureData, result: Result) -> tuple[Figure, pd.DataFrame]:
+    return drawn(data.curves, data.schedules, result)
+
+
+def drawn(curves: pd.DataFrame, schedules: pd.DataFrame, result: Result) -> tuple[Figure, pd.DataFrame]:
     """One column for each size with the test runs: losses, and errors of three laws; below, every law's mean error.
 
-    curves, schedules: of `curves.public.combined`; analysis: of `analysis.public_curves`. The three laws are the
-    annealing law under the convention of the warm-up that fits the fitted runs best (ringed below), and the
-    Multi-Power Law with its authors' parameters and as fitted here.
+    curves, schedules: of `curves.public.combined`. The three laws are the annealing law under the convention of the
+    warm-up that fits the fitted runs best (ringed below), and the Multi-Power Law with its authors' parameters and as
+    fitted here.
     """
     with style.context():
         figure = Figure(figsize=(style.WIDTH, 7.8), layout="constrained")
         style.pads(figure)
         halves: Any = figure.subfigures(2, 1, height_ratios=[5.4, 2.4])
         above, below = halves
-        sizes = list(analysis["sizes"])
+        sizes = list(result.sizes)
         axes = above.subplots(4, len(sizes), squeeze=False, sharex=True, gridspec_kw={"height_ratios": [1.5, 1, 1, 1]})
         parts: list[pd.DataFrame] = []
         handles: dict[str, Any] = {}
         for j, size in enumerate(sizes):
-            parts += _column(axes[:, j], curves, schedules, analysis, size, handles)
+            parts += _column(axes[:, j], curves, schedules, result, size, handles)
         _finish(axes, sizes)
         above.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=4)
-        parts.append(_means(below, analysis))
+        parts.append(_means(below, result))
         style.panel_letters(np.append(axes.flat, below.axes))
     return figure, pd.concat(parts, ignore_index=True)
 
 
-def drawn_laws(entry: Mapping[str, Any]) -> dict[str, str]:
+def _drawn_laws(annealing: str) -> dict[str, str]:
     """The laws whose errors are drawn step by step, and what they are called."""
     return {
-        entry["annealing"]: "annealing",
+        annealing: "annealing",
         AUTHORS: "Multi-Power,\nauthors",
         "multi_power": "Multi-Power,\nfitted here",
     }
@@ -73,14 +76,14 @@ def _column(
     axes: np.ndarray,
     curves: pd.DataFrame,
     schedules: pd.DataFrame,
-    analysis: Mapping[str, Any],
+    result: Result,
     size: str,
     handles: dict[str, Any],
 ) -> list[pd.DataFrame]:
     """Losses of the test runs of one size with the annealing law, and the relative errors of each law in %."""
-    entry, parts = analysis["sizes"][size], []
-    predicted = _predictions(curves, schedules, analysis, size)
-    annealing = entry["annealing"]
+    entry, parts = result.sizes[size], []
+    predicted = _predictions(curves, schedules, result, size)
+    annealing = entry.annealing
     for run, (label, colour) in RUNS.items():
         part = predicted[predicted["run"] == run]
         (handles[label],) = axes[0].plot(part["step"], part["loss"], color=colour, lw=2.4, alpha=0.6)
@@ -90,7 +93,7 @@ def _column(
         (handles["annealing law"],) = axes[0].plot(part["step"], part[annealing], color=style.BLUE, lw=0.7)
         parts.append(style.long(f"{size} loss", annealing, run, part["step"], part[annealing]))
     style.loss_limits(axes[0], [predicted.loc[predicted["step"] >= SCALED, "loss"]])
-    for ax, law in zip(axes[1:], drawn_laws(entry), strict=True):
+    for ax, law in zip(axes[1:], _drawn_laws(entry.annealing), strict=True):
         ax.axhline(0, color=style.GREY, lw=0.6)
         for run, (_, colour) in RUNS.items():
             part = predicted[predicted["run"] == run]
@@ -100,16 +103,16 @@ def _column(
     return parts
 
 
-def _predictions(curves: pd.DataFrame, schedules: pd.DataFrame, analysis: Mapping[str, Any], size: str) -> pd.DataFrame:
+def _predictions(curves: pd.DataFrame, schedules: pd.DataFrame, result: Result, size: str) -> pd.DataFrame:
     """Rows of the test runs with a column for each drawn law."""
-    entry, plans = analysis["sizes"][size], of_size(schedules, size)
+    entry, plans = result.sizes[size], of_size(schedules, size)
     rows = of_size(curves, size)
-    rows = rows[rows["run"].isin(analysis["test_runs"])]
+    rows = rows[rows["run"].isin(result.test_runs)]
     found = {}
-    for name in drawn_laws(entry):
-        law = entry["comparison"]["laws"][name]
-        features = tables.features(rows, plans, analysis["lambda"], analysis["warmups"][name], merge=MERGE)
-        found[name] = get(law["law"]).predict(law["parameters"], features)
+    for name in _drawn_laws(entry.annealing):
+        law = entry.comparison.laws[name]
+        features = tables.features(rows, plans, result.lambda_, result.warmups[name], merge=MERGE)
+        found[name] = get(law.law).predict(law.parameters, features)
     return rows.assign(**found)
 
 
@@ -118,7 +121,7 @@ def _finish(axes: np.ndarray, sizes: list[str]) -> None:
     for ax, size in zip(axes[0], sizes, strict=True):
         ax.set_title(size)
     axes[0, 0].set_ylabel("loss")
-    for ax, name in zip(axes[1:, 0], drawn_laws({"annealing": ""}).values(), strict=True):
+    for ax, name in zip(axes[1:, 0], _drawn_laws("").values(), strict=True):
         ax.set_ylabel(f"{name}\nerror (%)")
     top = max(abs(limit) for ax in axes[1:].flat for limit in ax.get_ylim())
     for ax in axes[1:].flat:
@@ -133,26 +136,24 @@ def _finish(axes: np.ndarray, sizes: list[str]) -> None:
         ax.set_xlabel("step")
 
 
-def _means(figure: Any, analysis: Mapping[str, Any]) -> pd.DataFrame:
+def _means(figure: Any, result: Result) -> pd.DataFrame:
     """Mean relative error over the test runs: every law, every size, over all rows and over unseen ones."""
     ax: Axes = figure.subplots()
     parts = []
-    colours = dict(zip(analysis["sizes"], (style.BLACK, style.VERMILION, style.BLUE), strict=False))
+    colours = dict(zip(result.sizes, (style.BLACK, style.VERMILION, style.BLUE), strict=False))
     handles: dict[str, Any] = {}
-    for i, (size, entry) in enumerate(analysis["sizes"].items()):
+    for i, (size, entry) in enumerate(result.sizes.items()):
         y = np.arange(len(LABELS))[::-1] - ROOM * (i - (len(colours) - 1) / 2)
         for kind in ROWS:
-            errors = [entry["comparison"]["laws"][law]["mean"][kind]["mean_relative_error"] for law in LABELS]
-            percent = 100 * np.array(errors)
+            percent = [_error(entry, law, kind) for law in LABELS]
             fill = colours[size] if kind == "all" else "white"
             line: dict[str, Any] = {"ls": "", "ms": 3.8, "mew": 0.8, "marker": MARKERS[i % 3], "mfc": fill}
             (handles[f"{size}, {kind} rows"],) = ax.plot(percent, y, color=colours[size], **line)
             parts.append(style.long(f"{size} mean error (%)", f"{kind} rows", "", list(LABELS), percent))
-        laws = list(LABELS)
-        chosen = laws.index(entry["annealing"])
-        errors = [entry["comparison"]["laws"][laws[chosen]]["mean"][kind]["mean_relative_error"] for kind in ROWS]
+        percent = [_error(entry, entry.annealing, kind) for kind in ROWS]
+        place = y[list(LABELS).index(entry.annealing)]
         ring: dict[str, Any] = {"ls": "", "marker": "o", "ms": 8.5, "mfc": "none", "mew": 0.6, "color": style.GREY}
-        (handle,) = ax.plot(100 * np.array(errors), [y[chosen]] * len(ROWS), zorder=1.5, **ring)
+        (handle,) = ax.plot(percent, [place] * len(ROWS), zorder=1.5, **ring)
     handles["convention of the\nwarm-up that fits best"] = handle
     ax.set_yticks(np.arange(len(LABELS))[::-1], list(LABELS.values()))
     ax.set_xscale("log")
@@ -162,3 +163,10 @@ def _means(figure: Any, analysis: Mapping[str, Any]) -> pd.DataFrame:
     ax.set_xlabel("mean relative error over the six test runs (%)")
     figure.legend(list(handles.values()), list(handles), loc="outside right center")
     return pd.concat(parts, ignore_index=True)
+
+
+def _error(entry: Size, law: str, kind: str) -> float:
+    """Mean relative error of a law over the test runs, in %."""
+    means = entry.comparison.laws[law].mean
+    error = (means.all if kind == "all" else means.unseen).mean_relative_error
+    return float("nan") if error is None else 100 * error
