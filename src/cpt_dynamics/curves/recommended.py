@@ -19,7 +19,7 @@ def folder(config: Config) -> Path:
 
 
 def plan_path(config: Config) -> Path:
-    """What is recommended, with the runs that try it (see `planning.recommendations.recommend`)."""
+    """What is recommended, with the runs that try it (see `figures.kit.recommendations.recommend`)."""
     return folder(config) / "plan.json"
 
 
