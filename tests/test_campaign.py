@@ -29,7 +29,6 @@ from test_workflow import copy_parts, idle, snakemake
 
 from cpt_dynamics import config as configuration
 from cpt_dynamics import experiments
-from cpt_dynamics.analysis import recommendations
 from cpt_dynamics.cli import main
 from cpt_dynamics.config import Config, Local, Model
 from cpt_dynamics.curves import trials
@@ -39,6 +38,7 @@ from cpt_dynamics.experiments import Branch, Plan, estimates, stages
 from cpt_dynamics.experiments.branches import joined
 from cpt_dynamics.files import read_json, read_table, sha256, write_json, write_table
 from cpt_dynamics.layout import BRANCH_SCHEMA, Layout
+from cpt_dynamics.planning import recommendations
 from cpt_dynamics.training import branch as training
 from cpt_dynamics.training import bundle, campaign, device, parts, workers
 

@@ -15,10 +15,11 @@ from typing import Any
 import pytest
 import yaml
 from conftest import EXPERIMENTS, REPOSITORY, TINY, refused, small_file_system, write_texts
+from cpt_dynamics.reporting import macros, summary
+from cpt_dynamics.reporting.material import Material
 
 from cpt_dynamics import config as configuration
 from cpt_dynamics import experiments
-from cpt_dynamics.analysis import recommendations
 from cpt_dynamics.cli import main
 from cpt_dynamics.config import Config
 from cpt_dynamics.curves import releasing
@@ -28,8 +29,7 @@ from cpt_dynamics.curves.trials import KNOBS
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments import Experiments
 from cpt_dynamics.figures.kit.origin import origin
-from cpt_dynamics.reporting import macros, summary
-from cpt_dynamics.reporting.material import Material
+from cpt_dynamics.planning import recommendations
 
 VALUES = {"peak_lr": 0.5, "replay": 0.25, "potential": 0.5}
 FIGURES = {

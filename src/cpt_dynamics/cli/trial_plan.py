@@ -7,8 +7,8 @@ from cpt_dynamics.cli.options import add_config, load_config
 from cpt_dynamics.curves.of_figure import of_figure
 from cpt_dynamics.curves.trials import FIGURE, plan_path
 from cpt_dynamics.errors import UserError
+from cpt_dynamics.figures.kit.recommendations import recommend
 from cpt_dynamics.files import write_json
-from cpt_dynamics.planning.recommendations import recommend
 
 
 def add_trial_plan(parser: argparse.ArgumentParser) -> None:

@@ -12,10 +12,11 @@ from cpt_dynamics.errors import UserError
 from cpt_dynamics.figures.data import FigureData
 from cpt_dynamics.figures.kit import selection
 from cpt_dynamics.figures.kit.joint import SETS
+from cpt_dynamics.figures.kit.recommendations import Choice, KnobPlan, RecommendationPlan
 from cpt_dynamics.figures.recommendations.result import BestOfGrid, GridPoint, Knob, Regret, Result, Trained
 from cpt_dynamics.figures.seeds.result import Result as Seeds
 from cpt_dynamics.files import read_json
-from cpt_dynamics.planning.recommendations import TRIALS, Choice, KnobPlan, RecommendationPlan, goal
+from cpt_dynamics.planning.recommendations import TRIALS, goal
 
 Noise = dict[Role, float | None]
 

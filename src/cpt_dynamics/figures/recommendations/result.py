@@ -5,8 +5,8 @@ from typing import ClassVar
 from pydantic import Field
 
 from cpt_dynamics.config import Role
+from cpt_dynamics.figures.kit.recommendations import Choice, KnobBasis
 from cpt_dynamics.figures.kit.result import FigureResult, Part
-from cpt_dynamics.planning.recommendations import Choice, KnobBasis
 
 
 class GridPoint(Part):
