@@ -112,7 +112,8 @@ def equation(source: Source, role: Role) -> published.Printed:
     for item in _equations():
         if (item.figure, item.role) == (source.figure, role) and source.setting in ("", item.setting):
             return item
-    raise UserError(f"{published.PUBLISHED} has no equation of {source.figure} {source.setting} for {role.value!r}: add it")
+    where = f"{source.figure} {source.setting}"
+    raise UserError(f"{published.PUBLISHED} has no equation of {where} for {role.value!r}: add it")
 
 
 def coefficients(source: Source, role: Role, settings: Settings, law: str = "cpt", **others: float) -> Coefficients:
