@@ -7,7 +7,7 @@ import pandas as pd
 from pydantic import ValidationError
 
 from cpt_dynamics.config import Config, Role, explain
-from cpt_dynamics.curves import recommended
+from cpt_dynamics.curves import trials
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.figures.data import FigureData
 from cpt_dynamics.figures.kit import selection
@@ -27,7 +27,7 @@ def analyse(data: FigureData) -> Result:
     seeds = data.optional(Seeds)
     noise: Noise = {role: seeds.noise[role] if seeds else None for role in SETS}
     knobs = {
-        knob: _trained(plan.knobs[knob], data.curves, recommended.read(config, knob), config, noise) for knob in TRIALS
+        knob: _trained(plan.knobs[knob], data.curves, trials.read(config, knob), config, noise) for knob in TRIALS
     }
     return Result(
         figure="recommendations",
@@ -45,7 +45,7 @@ def analyse(data: FigureData) -> Result:
 
 
 def _read_plan(config: Config) -> RecommendationPlan:
-    path = recommended.plan_path(config)
+    path = trials.plan_path(config)
     try:
         return RecommendationPlan.model_validate(read_json(path))
     except ValidationError as error:
