@@ -11,6 +11,7 @@ from paper_runs import PARAMS, TRUE, WEAK, made
 
 from cpt_dynamics import claims, figures
 from cpt_dynamics.claims.verdicts import Outcome, of_figure
+from cpt_dynamics.config import Role
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments.runs import Experiments
 from cpt_dynamics.figures.data import FigureData
@@ -77,13 +78,12 @@ def without(experiments: Experiments, figure: str, *runs: str) -> Experiments:
 
 def test_the_law_holds_on_the_weak_domain(fig11: Fig11) -> None:
     assert set(fig11.fits) == {"general", "weak"}
-    for role, part in (("general", WEAK), ("weak", 1.0)):
-        found = next(fit for key, fit in fig11.fits.items() if key == role)
+    for role, part in ((Role.GENERAL, WEAK), (Role.WEAK, 1.0)):
+        found = fig11.fits[role]
         assert found.r2 is not None
         assert found.r2 > 0.9999
         assert found.end.shift == pytest.approx(shift(role, part), rel=0.02)
-        assert fig11.validations[found.role] == found.validation
-    assert fig11.validations["weak"] == "mathematics"
+    assert fig11.validations[Role.WEAK] == fig11.fits[Role.WEAK].validation == "mathematics"
 
 
 def test_each_replay_ratio_has_its_own_shift(fig12: Fig12) -> None:

@@ -12,9 +12,8 @@ from pathlib import Path
 from cpt_dynamics.cli import text
 from cpt_dynamics.cli.bundle import say_taken
 from cpt_dynamics.cli.options import add_config, load_config
-from cpt_dynamics.cli.recommended import with_recommended
 from cpt_dynamics.config import Config
-from cpt_dynamics.curves import recommended
+from cpt_dynamics.curves import trials
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments import Plan
 from cpt_dynamics.experiments.estimates import scaled
@@ -95,7 +94,7 @@ def _stages(options: argparse.Namespace) -> tuple[list[Stage], Plan, Config]:
     config = load_config(options)
     if options.minutes <= 0:
         raise UserError(f"--minutes is {options.minutes:g}: give more than 0")
-    everything, plan = with_recommended(config)
+    everything, plan = trials.with_trials(config)
     groups = grouped(everything, plan, options.groups)
     return campaign.stages(groups, plan, config, options.minutes, options.anew), plan, config
 
@@ -167,7 +166,7 @@ def _pack(options: argparse.Namespace) -> int:
     if options.limit_mib <= 0:
         raise UserError(f"--limit-mib is {options.limit_mib:g}: give more than 0")
     options.out.mkdir(parents=True, exist_ok=True)
-    more = [path for path in [recommended.plan_path(config)] if path.exists()]
+    more = [path for path in [trials.plan_path(config)] if path.exists()]
     with tempfile.TemporaryDirectory(dir=options.out.resolve().parent) as folder:
         made = Path(folder) / "work.tar"
         work = campaign.pack(made, stages, plan, config, options.wheels, more)
@@ -185,7 +184,7 @@ def _pack(options: argparse.Namespace) -> int:
 
 def _merge(options: argparse.Namespace) -> int:
     config = load_config(options)
-    _, plan = with_recommended(config)
+    _, plan = trials.with_trials(config)
     taken = bundle.Taken([], [], {})
     for file in sorted(options.files, key=lambda path: path.name):
         names, new, known = bundle.take_results(file, plan, config, keep_others=True)
@@ -258,7 +257,7 @@ def _run(options: argparse.Namespace) -> int:
             return 0
         with contextlib.chdir(parts.unpacked(options.work)):
             config = load_config(argparse.Namespace(configfile=[]))
-            _, plan = with_recommended(config)
+            _, plan = trials.with_trials(config)
             asked = campaign.asked(plan, config, home)
             left = campaign.waiting(asked - campaign.finished(plan, config), plan, config)
             if not options.stages:

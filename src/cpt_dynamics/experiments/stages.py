@@ -4,23 +4,33 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from cpt_dynamics.config import Section, explain, read_yaml
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments.branches import Plan
-from cpt_dynamics.experiments.runs import Experiments
+from cpt_dynamics.experiments.runs import Experiments, Run
 
 REST = "rest"
 
 
 class Group(Section):
-    """Runs that belong together; those of the first group are trained first."""
+    """Runs that belong together; those of the first group are trained first.
+
+    They are those of `figures`, and `runs` as experiments.yaml names them, in all their sizes and seeds.
+    """
 
     name: str
-    figures: list[str] = Field(min_length=1)
+    figures: list[str] = Field([])
+    runs: list[str] = Field([])
     models: list[str] | None = None
     seeds: int | None = Field(None, ge=1)
+
+    @model_validator(mode="after")
+    def _some(self) -> "Group":
+        if not self.figures and not self.runs:
+            raise ValueError("list its figures or its runs")
+        return self
 
 
 class Groups(Section):
@@ -60,6 +70,7 @@ def grouped(experiments: Experiments, plan: Plan, path: Path) -> dict[str, list[
     members: dict[str, list[str]] = {}
     for group in stated:
         runs = [experiments.runs[name] for figure in group.figures for name in experiments.runs_of(figure)]
+        runs += [run for name in group.runs for run in _repeats(name, experiments, path)]
         members.setdefault(group.name, []).extend(
             run.name
             for run in runs
@@ -74,6 +85,14 @@ def grouped(experiments: Experiments, plan: Plan, path: Path) -> dict[str, list[
         if branches:
             trunks = list(dict.fromkeys(_trunk(branch, plan) for branch in branches))
             found[name] = sorted(branches, key=lambda branch: trunks.index(_trunk(branch, plan)))
+    return found
+
+
+def _repeats(name: str, experiments: Experiments, path: Path) -> list[Run]:
+    """A run in all its sizes and seeds."""
+    found = [run for run in experiments.runs.values() if run.name.partition(".")[0] == name]
+    if not found:
+        raise UserError(f"{path}: a group names the run {name!r}, which is not in the experiments")
     return found
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from cpt_dynamics.config import Role
 from cpt_dynamics.errors import UserError
@@ -38,7 +38,7 @@ class Fitted(Protocol):
 
 
 @dataclass(frozen=True)
-class Source(Generic[R]):
+class Source:
     """Where the coefficients of one figure's fits are, and which printed ones belong beside them.
 
     fits: result, role -> the fits on that set, by key ("" where there is one). printed: settings of
@@ -47,8 +47,8 @@ class Source(Generic[R]):
     of a printed fit of the shift alone.
     """
 
-    kind: type[R]
-    fits: Callable[[R, Role], Mapping[str, Fitted]]
+    kind: type[FigureResult]
+    fits: Callable[[Any, Role], Mapping[str, Fitted]]  # of that kind: see `source`
     printed: Mapping[str, Sequence[str]]
     setting: str | Mapping[str, str] = ""
     roles: Mapping[Role, str] = field(default_factory=lambda: {Role.GENERAL: "general", Role.STRONG: "strong"})
@@ -64,51 +64,69 @@ class Source(Generic[R]):
         return self.fits(result, role) if result else {}
 
 
+def source(
+    kind: type[R], fits: Callable[[R, Role], Mapping[str, Fitted]], printed: Mapping[str, Sequence[str]], **more: Any
+) -> Source:
+    """A `Source` whose fits are checked against the type of the result."""
+    return Source(kind, fits, printed, **more)
+
+
 SHARES = ("33", "50", "67")  # per cent of replay, for which the paper prints a fit
 EQ4 = (
-    Source(Fig03, lambda found, role: {"": found.fits[role].chosen}, {"": ["A"]}),
-    Source(
+    source(Fig03, lambda found, role: {"": found.fits[role].chosen}, {"": ["A"]}),
+    source(
         Fig11,
         lambda found, role: {"": found.fits[role]},
         {"": ["B"]},
         roles={Role.GENERAL: "general", Role.WEAK: "strong"},
     ),
-    Source(
+    source(
         Fig12,
         lambda found, role: {share: fits[role] for share, fits in found.fits.items()},
         {share: [f"A replay {share} %"] for share in SHARES},
-        {share: f"replay {share} %" for share in SHARES},
+        setting={share: f"replay {share} %" for share in SHARES},
     ),
-    Source(
+    source(
         Fig16,
         lambda found, role: {size: fits[role] for size, fits in found.fits.items()},
         {"medium": ["C"], "large": ["D"]},
     ),
 )
+VARIANTS = (
+    ("lr_weighted_01", "A eps 0.1", "Eq. 9, eps = 0.1"),
+    ("lr_weighted_02", "A eps 0.2", "Eq. 9, eps = 0.2"),
+    ("power", "A power", "Eq. 10"),
+)
+
+
+def _variant(variant: str, printed: str, setting: str) -> Source:
+    return source(Fig20, lambda found, role: {"": found.sets[role].variants[variant]}, {"": [printed]}, setting=setting)
+
+
 OTHERS = (
-    Source(
+    source(
         Fig02,
         lambda found, role: {"": found.sets[role].forms.phase_step["power"]},
         {"": ["A"]},
-        "power form over steps",
+        setting="power form over steps",
         form="power",
     ),
-    Source(
+    source(
         Fig02,
         lambda found, role: {"": found.sets[role].forms.phase_step["exponential"]},
         {"": ["A"]},
-        "exponential form over steps",
+        setting="exponential form over steps",
         form="exponential",
     ),
-    Source(
+    source(
         Fig14,
         lambda found, role: {"": found.sets[role].form},
         {"": ["A C D"]},
-        "power form, all sizes",
+        setting="power form, all sizes",
         form="power",
     ),
-    Source(Fig15, lambda found, role: {"": found.fits[role]}, {"": ["A C D"]}, "Eq. 7, all sizes"),
-    Source(
+    source(Fig15, lambda found, role: {"": found.fits[role]}, {"": ["A C D"]}, setting="Eq. 7, all sizes"),
+    source(
         Fig17,
         lambda found, role: found.sets[role].runs,
         {
@@ -116,7 +134,7 @@ OTHERS = (
             "batch_half": ["sequence 4K, batch 256"],
             "batch_double": ["sequence 2K, batch 4096"],
         },
-        {
+        setting={
             "sequence_double": "sequence doubled",
             "batch_half": "batch halved",
             "batch_double": "batch doubled",
@@ -124,28 +142,16 @@ OTHERS = (
         },
         form="power",
     ),
-    Source(
+    source(
         Fig18,
         lambda found, role: {"": found.sets[role]},
         {"": ["model I", "model II"]},
-        "PT unknown",
+        setting="PT unknown",
         roles={Role.PROXY: "general", Role.STRONG: "strong"},
     ),
-    Source(Fig19, lambda found, role: {"": found.fits[role].printed}, {"": ["A"]}, "Eq. 8"),
-    Source(Fig19, lambda found, role: {"": found.fits[role].exchanged}, {}, "Eq. 8, shifts exchanged"),
-    *(
-        Source(
-            Fig20,
-            lambda found, role, variant=variant: {"": found.sets[role].variants[variant]},  # type: ignore[misc]
-            {"": [f"A {printed}"]},
-            label,
-        )
-        for variant, printed, label in (
-            ("lr_weighted_01", "eps 0.1", "Eq. 9, eps = 0.1"),
-            ("lr_weighted_02", "eps 0.2", "Eq. 9, eps = 0.2"),
-            ("power", "power", "Eq. 10"),
-        )
-    ),
+    source(Fig19, lambda found, role: {"": found.fits[role].printed}, {"": ["A"]}, setting="Eq. 8"),
+    source(Fig19, lambda found, role: {"": found.fits[role].exchanged}, {}, setting="Eq. 8, shifts exchanged"),
+    *(_variant(*named) for named in VARIANTS),
 )
 
 COLUMNS = {
@@ -184,7 +190,7 @@ NOTE = (
 )
 
 
-def figures(sources: Sequence[Source[R]]) -> tuple[str, ...]:
+def figures(sources: Sequence[Source]) -> tuple[str, ...]:
     """Figures whose fits a table shows."""
     return tuple(dict.fromkeys(source.kind.FIGURE for source in sources))
 
@@ -207,7 +213,7 @@ def others(material: Material) -> Table:
     )
 
 
-def _table(material: Material, sources: Sequence[Source[R]], caption: str, note: str, other: bool) -> Table:
+def _table(material: Material, sources: Sequence[Source], caption: str, note: str, other: bool) -> Table:
     rows = [row for source in sources for row in _rows(material, source, other)]
     if not rows:
         there = ", ".join(figures(sources))
@@ -223,7 +229,7 @@ def _table(material: Material, sources: Sequence[Source[R]], caption: str, note:
     return Table(caption, columns, rows, note)
 
 
-def _rows(material: Material, source: Source[R], other: bool) -> Iterator[list[Cell]]:
+def _rows(material: Material, source: Source, other: bool) -> Iterator[list[Cell]]:
     """By validation set: the printed rows, each setting's own one after them."""
     figure = source.kind.FIGURE
     number_of = Cell(str(int(figure.removeprefix("fig"))))
@@ -238,7 +244,7 @@ def _rows(material: Material, source: Source[R], other: bool) -> Iterator[list[C
             yield [number_of, ROLES[role], Cell(label), *_cells(found[key], other)]
 
 
-def _setting(source: Source[R], key: str, printed: str) -> str:
+def _setting(source: Source, key: str, printed: str) -> str:
     """What tells a printed fit from the others of its figure; "" where it is the only one."""
     if len(source.printed) > 1 or len(source.printed[key]) > 1:
         return PRINTED.get(printed, printed.removeprefix("A "))

@@ -1,7 +1,7 @@
 """Table 2: quality of Eq. 4 and of the variants of its annealing part, the paper's beside ours."""
 
 from cpt_dynamics.config import Role
-from cpt_dynamics.figures.fig20.result import FormFit
+from cpt_dynamics.figures.fig20.result import OriginalForm, VariantForm
 from cpt_dynamics.figures.fig20.result import Result as Fig20
 from cpt_dynamics.figures.kit import published
 from cpt_dynamics.figures.kit.latex import Cell, fixed, number, percent
@@ -47,7 +47,7 @@ def table2(material: Material) -> Table:
     )
 
 
-def _row(role: Role, key: str, found: FormFit, difference: Cell) -> list[Cell]:
+def _row(role: Role, key: str, found: OriginalForm | VariantForm, difference: Cell) -> list[Cell]:
     form, variant = FORMS[key]
     theirs = published.table2(role, variant)
     return [

@@ -16,6 +16,7 @@ from cpt_dynamics.figures.kit import published
 from cpt_dynamics.figures.kit.latex import Cell, count, escape, fixed, number, percent
 from cpt_dynamics.figures.kit.published import PUBLISHED
 from cpt_dynamics.figures.kit.text import NOTHING, PLAIN, SETS
+from cpt_dynamics.figures.public_curves.result import Result as PublicCurves
 from cpt_dynamics.files import atomic
 from cpt_dynamics.layout import Layout
 from cpt_dynamics.report import coefficients, public
@@ -255,6 +256,7 @@ def checks(material: Material) -> Table:
 
 def public_curves(material: Material) -> Table:
     """Laws on the public curves."""
+    result = material.result(PublicCurves)
     errors = ("R2", "MAE", "RMSE", "PredE", "WorstE")
     return Table(
         r"Laws on public pre-training curves (three sizes): fitted to a cosine, a constant and a two-stage run, means"
@@ -263,7 +265,7 @@ def public_curves(material: Material) -> Table:
         [(Cell("size"), "l"), (Cell("law"), r">{\raggedright\arraybackslash}p{2.5cm}"), (Cell("objective"), "r")]
         + [(Cell(f"{error}, all rows", error.replace("R2", "$R^2$")), "r") for error in errors]
         + [(Cell(f"{error}, unseen rows", error.replace("R2", "$R^2$")), "r") for error in errors],
-        public.rows(material),
+        public.rows(result) if result else [],
         "First five columns of errors: all rows, as published; last five: unseen rows. PredE and WorstE are the mean"
         r" and the largest relative error. The objective is the sum of Huber terms ($\delta=10^{-3}$) of the"
         " differences of logarithms over all training rows.",

@@ -339,8 +339,8 @@ def take_results(bundle: Path, plan: Plan, config: Config, keep_others: bool = F
         lacking = [name for name in contents.instances if not finished(plan.branches[name], config)]
         names = [name for name in plan.branches if name in {*contents.branches, *lacking} - set(here)]
         for name in [*names, *here]:
-            _check_result(bundle, Path(staging), plan.branches[name], config, other=name in here)
-        _check_parents(bundle, names, plan, config)
+            check_result(bundle, Path(staging), plan.branches[name], config, other=name in here)
+        check_parents(bundle, names, plan, config)
         new = [name for name in names if not finished(plan.branches[name], config)]
         for name in here:
             _keep_instance(Path(staging) / f"{name}.parquet", folder.with_name("instances"))
@@ -432,7 +432,7 @@ def _contents(bundle: Path, text: bytes, plan: Plan, config: Config) -> Contents
     return contents
 
 
-def _check_result(bundle: Path, staging: Path, branch: Branch, config: Config, other: bool) -> None:
+def check_result(bundle: Path, staging: Path, branch: Branch, config: Config, other: bool) -> None:
     """Raise `UserError` unless a branch's files belong together, to it, and to what is here.
 
     other: losses may be others than those that are here.
@@ -450,7 +450,7 @@ def _check_result(bundle: Path, staging: Path, branch: Branch, config: Config, o
         raise UserError(f"{here[0]} is there already with other losses: delete it to take those of {bundle}")
 
 
-def _check_parents(bundle: Path, names: list[str], plan: Plan, config: Config) -> None:
+def check_parents(bundle: Path, names: list[str], plan: Plan, config: Config) -> None:
     for name in names:
         parent = plan.branches[name].parent
         if parent and parent not in names and not finished(plan.branches[parent], config):

@@ -112,6 +112,8 @@ class Trainer:
             partial.started_from = {"step": start, "sha256": self.store.digest(self.key(run, start))} if start else None
         # The parent may not have been evaluated at the very step where this branch leaves it.
         measured = {s for s in steps_to_evaluate(run, config) if s > branch.first} | {branch.first}
+        measured_on_all = steps_to_evaluate(run, config, out_of_domain=True) | {branch.first}
+        main_sets = [s for s in sets if not config.validation_only(s.name)]
         saved = saved_steps(branch, config)
         base = run.at(max(start, 1))[0].batch.rope_base
         started, began, used = datetime.now(UTC), time.perf_counter(), time.process_time()
@@ -135,7 +137,8 @@ class Trainer:
                 bar.set_postfix(loss=f"{float(one.losses[step % CHECK_EVERY]):.3f}", refresh=False)
                 bar.set_description(f"{branch.id} {_rate(run, start, step, began)} tokens/s", refresh=False)
             if step in measured:
-                partial.add(run, step, one.evaluate(sets), sets)
+                chosen = sets if step in measured_on_all else main_sets
+                partial.add(run, step, one.evaluate(chosen), chosen)
             if step in saved:
                 partial.write(step)
                 self.store.save(self.key(run, step), step, model, one.optimizer)

@@ -56,18 +56,19 @@ def train(
     processes: int,
     devices: list[str],
     watch: Watch | None = None,
+    in_order: bool = False,
 ) -> list[str]:
     """Train branches in `processes` processes; the n-th is pinned to the n-th device, counted round and round.
 
     A branch starts when its parent is done; of those that can start, the one with the longest way below it comes
-    first. A branch that fails keeps back what starts from it and nothing else. What a branch prints is in
-    `logs/train/<branch>.log`. Returns one line for every branch that could not be trained; one that was ended or not
-    begun for want of time is not among them.
+    first, or with `in_order` the first in the list. A branch that fails keeps back what starts from it and nothing
+    else. What a branch prints is in `logs/train/<branch>.log`. Returns one line for every branch that could not be
+    trained; one that was ended or not begun for want of time is not among them.
     """
     left = {branch.id: branch for branch in branches}
     slots = [devices[number % len(devices)] if devices else None for number in range(min(processes, len(left)))]
     with _running(slots, plan, config) as workers:
-        return _Schedule(left, plan, Layout(config), watch).run(workers)
+        return _Schedule(left, plan, Layout(config), watch, in_order).run(workers)
 
 
 @dataclass
@@ -78,6 +79,7 @@ class _Schedule:
     plan: Plan
     layout: Layout
     watch: Watch | None = None
+    in_order: bool = False
     done: int = 0
     failed: dict[str, str] = field(default_factory=dict)
 
@@ -115,7 +117,7 @@ class _Schedule:
             ready = [name for name in ready if self.watch.allows(name)]
         if not ready:
             return None
-        name = max(ready, key=self.plan.steps_below)
+        name = ready[0] if self.in_order else max(ready, key=self.plan.steps_below)
         del self.waiting[name]
         return name
 

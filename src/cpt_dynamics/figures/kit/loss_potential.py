@@ -1,15 +1,17 @@
-"""Final D_cpt loss against the loss potential of the checkpoint, a curve for each length of CPT (Fig. 5c and 5f)."""
+"""Curves of the final loss against a hyper-parameter of CPT, one for each length of it (Figs. 5 and 7)."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
-from cpt_dynamics.config import Config
+from cpt_dynamics.config import Role
 from cpt_dynamics.figures.kit import style
+from cpt_dynamics.figures.kit.lengths import Length
+from cpt_dynamics.figures.kit.printed.ranges import Compared
 
 LENGTHS: tuple[dict[str, Any], ...] = (  # of CPT, from the shortest on
     {"color": style.SKY, "marker": "o"},
@@ -19,50 +21,26 @@ LENGTHS: tuple[dict[str, Any], ...] = (  # of CPT, from the shortest on
     {"color": style.PURPLE, "marker": "v"},
 )
 STAR: dict[str, Any] = {"marker": "*", "ms": 10, "mec": style.BLACK, "mew": 0.5, "ls": "", "zorder": 4}
+DOT: dict[str, Any] = {"ls": "", "marker": "o", "ms": 4.2, "mfc": "white", "mec": style.BLACK, "mew": 0.9, "zorder": 5}
 BAND: dict[str, Any] = {"color": style.GREY, "alpha": 0.13, "lw": 0, "zorder": 0}
 
 
-def draw(
-    curves: pd.DataFrame, schedules: pd.DataFrame, analysis: Mapping[str, Any], config: Config
-) -> tuple[Figure, pd.DataFrame]:
-    """One panel for each way to start CPT; the best potential of each length has a star."""
-    panels = analysis["panels"]
-    with style.context():
-        figure = Figure(figsize=(style.WIDTH, 2.9), layout="constrained")
-        style.pads(figure)
-        axes = np.atleast_1d(figure.subplots(1, len(panels)))
-        handles: dict[str, Any] = {}
-        tables = []
-        for ax, (key, panel) in zip(axes, panels.items(), strict=True):
-            tables += lengths(ax, key, panel["lengths"], panel["role"], 100.0, handles)
-            printed_range(ax, panel.get("range"), handles)
-            ax.set_xlabel("loss potential of the PT checkpoint (%)")
-            ax.set_title(panel["title"])
-            ax.set_title(f"({key})", loc="left", pad=3, **style.LETTER)
-        role = next(iter(panels.values()))["role"]
-        axes[0].set_ylabel(f"final {style.loss_label(role, analysis['validations'][role])}")
-        style.legend_below(figure, handles, columns=3)
-    return figure, pd.concat(tables, ignore_index=True)
-
-
 def lengths(
-    ax: Axes, panel: str, found: list[Mapping[str, Any]], role: str, unit: float, handles: dict[str, Any]
+    ax: Axes, panel: str, found: Sequence[Length], role: Role, unit: float, handles: dict[str, Artist]
 ) -> list[pd.DataFrame]:
     """Final losses against a knob (drawn times `unit`), a curve for each length of CPT with a star at its best."""
     tables = []
     for length, look in zip(found, LENGTHS, strict=False):
-        name = f"CPT of {length['steps']:,} steps"
-        x = unit * np.array(length["values"])
-        (handles[name],) = ax.plot(x, length["loss"][role], lw=1.1, ms=2.6, mew=0, **look)
-        best = length["best"][role]
-        (star,) = ax.plot([unit * best["value"]], [best["loss"]], **{**STAR, "mfc": style.YELLOW})
-        tables.append(style.long(panel, role, name, x, length["loss"][role]))
-        tables.append(style.long(panel, "best", name, [unit * best["value"]], [best["loss"]]))
+        name = f"CPT of {length.steps:,} steps"
+        x, best = unit * np.array(length.values), length.best[role]
+        (handles[name],) = ax.plot(x, length.loss[role], lw=1.1, ms=2.6, mew=0, **look)
+        (star,) = ax.plot([unit * best.value], [best.loss], **{**STAR, "mfc": style.YELLOW})
+        tables.append(style.long(panel, role, name, x, length.loss[role]))
+        tables.append(style.long(panel, "best", name, [unit * best.value], [best.loss]))
     handles["lowest loss"] = star
     return tables
 
 
-def printed_range(ax: Axes, compared: Mapping[str, Any] | None, handles: dict[str, Any]) -> None:
-    """A band over the range of losses that the paper's panel shows, where it is known."""
-    if compared:
-        handles["range in the paper"] = ax.axhspan(*compared["printed"], **BAND)
+def printed_range(ax: Axes, compared: Compared, handles: dict[str, Artist]) -> None:
+    """A band over the range of losses that the paper's panel shows."""
+    handles["range in the paper"] = ax.axhspan(*compared.printed, **BAND)

@@ -1,14 +1,16 @@
 """The best loss potential, peak LR and replay ratio of CPT against the weight of the D_pt loss (Fig. 8)."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
-from cpt_dynamics.config import Config
-from cpt_dynamics.figures.kit import loss_potential, style
+from cpt_dynamics.figures.kit import style
+from cpt_dynamics.figures.kit.loss_potential import LENGTHS
+from cpt_dynamics.figures.kit.weights import KnobPanel, Optima, ReplayPanel
 
 STRENGTHS: dict[str, dict[str, Any]] = {  # of the distribution shift
     "strong": {"color": style.VERMILION, "ls": "-"},
@@ -24,33 +26,33 @@ AXES = {
 WEIGHT = r"weight $w_1$ of the $D_\mathrm{pt}$ loss"
 
 
-def draw(
-    curves: pd.DataFrame, schedules: pd.DataFrame, analysis: Mapping[str, Any], config: Config
+def optima(
+    upper: Sequence[KnobPanel], replay: ReplayPanel, final: Mapping[str, Optima] | None = None
 ) -> tuple[Figure, pd.DataFrame]:
-    """Panels for the potential and the peak LR by shift strength, and one for each law of the replay ratio."""
-    upper, replay = [analysis["panels"][key] for key in ("a", "b")], analysis["panels"]["c"]
+    """Panels for the potential and the peak LR by shift strength, and one for each law of the replay ratio.
+
+    final: the best of the first knob by the losses at the end of CPT (for the other knobs both goals have one optimum).
+    """
     with style.context():
         figure = Figure(figsize=(style.WIDTH, 5.1), layout="constrained")
         style.pads(figure, hspace=0.04)
         top, bottom = cast(Iterable[SubFigure], figure.subfigures(2, 1))
-        handles: dict[str, Any] = {}
+        handles: dict[str, Artist] = {}
         tables = []
         for ax, letter, panel in zip(top.subplots(1, 2), "ab", upper, strict=True):
-            tables += _curves(ax, letter, panel["curves"], panel["knob"], STRENGTHS, "{} shift", handles)
-            if panel["knob"] == "potential" and "final" in panel:  # for other knobs the two goals have one optimum
+            tables += _curves(ax, letter, panel.curves, panel.knob, STRENGTHS, "{} shift", handles)
+            if final and letter == "a":
                 looks = {key: {**look, **FINAL} for key, look in STRENGTHS.items()}
-                tables += _curves(ax, f"{letter} final", panel["final"], panel["knob"], looks, "{}", {})
+                tables += _curves(ax, "a final", final, panel.knob, looks, "{}", {})
                 (handles["by final losses"],) = ax.plot([], [], color=style.GREY, **FINAL)
-            _axes(ax, f"({letter})", panel["knob"])
+            _axes(ax, f"({letter})", panel.knob)
         top.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=4)
         handles = {}
-        forms = replay["forms"]
+        forms = replay.forms
         for j, (ax, form) in enumerate(zip(bottom.subplots(1, len(forms), sharey=True), forms, strict=True), start=1):
-            looks = {
-                steps: {**look, "marker": ""}
-                for steps, look in zip(replay["curves"][form], loss_potential.LENGTHS, strict=False)
-            }
-            tables += _curves(ax, f"c {form}", replay["curves"][form], "replay", looks, "CPT of {} steps", handles)
+            curves = replay.curves[form]
+            looks = {steps: {**look, "marker": ""} for steps, look in zip(curves, LENGTHS, strict=False)}
+            tables += _curves(ax, f"c {form}", curves, "replay", looks, "CPT of {} steps", handles)
             (line,) = ax.plot([0, 1], [0, 100], color=style.GREY, ls="--", lw=1.0, zorder=1)
             handles["same distribution: replay ratio = $w_1$"] = line
             tables.append(style.long(f"c {form}", "same distribution", "", [0, 1], [0, 100]))
@@ -64,19 +66,19 @@ def draw(
 def _curves(
     ax: Axes,
     panel: str,
-    found: Mapping[str, Mapping[str, Any]],
+    found: Mapping[str, Optima],
     knob: str,
-    looks: Mapping[str, Mapping[str, Any]],
+    looks: Mapping[str, dict[str, Any]],
     label: str,
-    handles: dict[str, Any],
+    handles: dict[str, Artist],
 ) -> list[pd.DataFrame]:
     """The best value against w1, a curve for each key of `found`."""
     tables = []
     for key, curve in found.items():
         name = label.format(f"{int(key):,}" if key.isdigit() else key)
-        y = [AXES[knob][1] * value for value in curve["values"]]
-        (handles[name],) = ax.plot(curve["weights"], y, lw=1.3, **looks[key])
-        tables.append(style.long(panel, knob, key, curve["weights"], y))
+        y = [AXES[knob][1] * value for value in curve.values]
+        (handles[name],) = ax.plot(curve.weights, y, lw=1.3, **looks[key])
+        tables.append(style.long(panel, knob, key, curve.weights, y))
     return tables
 
 

@@ -2,17 +2,24 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+from pydantic import Field
 
-from cpt_dynamics.config import Config
+from cpt_dynamics.config import Config, Role
 from cpt_dynamics.errors import UserError
+from cpt_dynamics.figures.data import FigureData
+from cpt_dynamics.figures.fig03.result import Result as Fig03
+from cpt_dynamics.figures.fig11.result import Result as Fig11
+from cpt_dynamics.figures.fig12.result import Result as Fig12
+from cpt_dynamics.figures.kit.latex import fixed
+from cpt_dynamics.figures.kit.result import Parameters, Part
+from cpt_dynamics.figures.kit.statement import sentence
 from cpt_dynamics.fitting import Fit
 from cpt_dynamics.planning import Pair, Predictor, Scenario
 from cpt_dynamics.schedules import Schedule
 
-ROLES = ("general", "strong")
+ROLES = (Role.GENERAL, Role.STRONG)
 STRENGTHS = ("strong", "moderate", "weak")
 SOURCES = {
     "domain": "Fig. 3, CPT on the domain of strong shift",
@@ -24,49 +31,100 @@ FAR = 1.5  # times the shift there: a larger limit is not determined by the fit
 PAPER_PRETRAINING = 40_000  # steps of PT in Figs. 8 and 13 of the paper, by which its lengths of CPT are scaled
 
 
-def fit(fits: Mapping[str, Any] | None, figure: str, *keys: str) -> Fit:
-    """A fit that another figure found, at `fits[figure]["fits"][keys[0]]...["fit"]`; `UserError` if it is not there."""
-    found: Any = (fits or {}).get(figure)
-    if found is None:
-        raise UserError(f"the fits of {figure} are missing: analyse it first, and list it under `needs`")
-    for key in ("fits", *keys, "fit"):
-        if not isinstance(found, Mapping) or key not in found:
-            raise UserError(f"the result of {figure} has no {'.'.join(('fits', *keys, 'fit'))}: analyse it again")
-        found = found[key]
-    return Fit.from_json(found)
+class LawSummary(Part):
+    """Coefficients and quality of one fit."""
+
+    law: str
+    parameters: Parameters
+    r2: float | None
+    r2_continual: float | None
+    mean_relative_error: float | None
+    warnings: list[str]
+
+    @classmethod
+    def of(cls, fit: Fit) -> "LawSummary":
+        return cls(
+            law=fit.law.name,
+            parameters=fit.parameters,
+            r2=fit.metrics["all"].get("r2"),
+            r2_continual=fit.metrics["continual"].get("r2"),
+            mean_relative_error=fit.metrics["all"].get("mean_relative_error"),
+            warnings=fit.warnings,
+        )
+
+
+class PairSummary(Part):
+    """The fits on D_pt and on D_cpt."""
+
+    general: LawSummary
+    domain: LawSummary
+
+
+class StrengthSummary(PairSummary):
+    """The fits of one strength of the shift."""
+
+    source: str = Field(description="key of `SOURCES`")
+    says: str
+    shift: float = Field(description="on D_pt, at `at_area` (nats/token)")
+    at_area: float = Field(description="the forward area of the scale's CPT at the peak LR")
+    limit_determined: bool = Field(
+        description="whether B, the limit of that shift, is near what it reaches at `LONGER` times that area; where it"
+        " is not, the critical point L0 + B is not determined either"
+    )
 
 
 @dataclass(frozen=True)
 class Strength:
-    """The laws of one strength of the shift. source: key of `SOURCES`. shift: on D_pt, at `area` (nats/token).
-
-    determined: whether B, the limit of that shift, is near what it reaches at `LONGER` times that forward area; where
-    it is not, the critical point L0 + B is not determined either.
-    """
+    """The laws of one strength of the shift, and what `StrengthSummary` says of them."""
 
     pair: Pair
-    source: str
-    area: float
-    shift: float
-    determined: bool
+    summary: StrengthSummary
 
 
-def by_strength(fits: Mapping[str, Any] | None, config: Config) -> dict[str, Strength]:
-    """Eq. 4 on D_pt and on D_cpt for three settings, named by the size of their shift on D_pt, the largest `strong`.
+def fits_of_fig03(data: FigureData) -> dict[Role, Fit]:
+    """The laws of D_pt and D_cpt that were fitted for Fig. 3."""
+    found = data.result(Fig03).fits
+    return {role: found[role].chosen.fit for role in ROLES}
 
-    The size is that after the forward area of the scale's CPT at the peak LR.
-    """
-    pairs = {
-        "domain": Pair(*(fit(fits, "fig03", role, "chosen") for role in ROLES)),
-        "replay": Pair(*(fit(fits, "fig12", "50", role) for role in ROLES)),
-        "weak_domain": Pair(*(fit(fits, "fig11", role) for role in ("general", "weak"))),
+
+def pair_of_fig03(data: FigureData) -> Pair:
+    """The same as a pair."""
+    return Pair(*fits_of_fig03(data).values())
+
+
+def at_ratio(data: FigureData, ratio: str) -> tuple[Fit, Fit]:
+    """The laws that were fitted for Fig. 12 at a replay ratio (in percent)."""
+    fits = data.result(Fig12).fits
+    if ratio not in fits:
+        raise UserError(f"{data.layout.fit('fig12')} has no fits at {ratio} % replay: list runs of that ratio in fig12")
+    return fits[ratio][Role.GENERAL].fit, fits[ratio][Role.STRONG].fit
+
+
+def by_strength(data: FigureData) -> dict[str, Strength]:
+    """Eq. 4 on D_pt and on D_cpt for three settings, named by the size of their shift on D_pt, the largest `strong`."""
+    strong, weak = fits_of_fig03(data), data.result(Fig11).fits
+    fits = {
+        "domain": (strong[Role.GENERAL], strong[Role.STRONG]),
+        "replay": at_ratio(data, "50"),
+        "weak_domain": (weak[Role.GENERAL].fit, weak[Role.WEAK].fit),
     }
-    area = config.lengths.continual * config.optimizer.peak_lr
+    area = data.config.lengths.continual * data.config.optimizer.peak_lr
     found = [
-        Strength(pair, source, area, shift(pair.general, area), determined(pair.general, area))
-        for source, pair in pairs.items()
+        Strength(
+            Pair(general, domain),
+            StrengthSummary(
+                source=source,
+                says=SOURCES[source],
+                shift=shift(general, area),
+                at_area=area,
+                limit_determined=determined(general, area),
+                general=LawSummary.of(general),
+                domain=LawSummary.of(domain),
+            ),
+        )
+        for source, (general, domain) in fits.items()
     ]
-    ordered = sorted(found, key=lambda one: one.shift, reverse=True)
+    ordered = sorted(found, key=lambda one: one.summary.shift, reverse=True)
     return dict(zip(STRENGTHS, ordered, strict=True))
 
 
@@ -102,33 +160,14 @@ def scaled(steps: int, config: Config) -> int:
     return max(1, round(steps * config.lengths.pretraining / PAPER_PRETRAINING))
 
 
-def described(strengths: Mapping[str, Strength]) -> dict[str, Any]:
-    """For each strength: where its laws come from, the size of its shift, and both laws' coefficients and R2."""
-    return {
-        name: {
-            "source": one.source,
-            "says": SOURCES[one.source],
-            "shift": one.shift,
-            "at_area": one.area,
-            "limit_determined": one.determined,
-            **of_pair(one.pair),
-        }
-        for name, one in strengths.items()
-    }
-
-
-def of_pair(pair: Pair) -> dict[str, Any]:
-    """Coefficients and quality of both laws."""
-    return {role: coefficients(law) for role, law in pair.roles().items()}
-
-
-def coefficients(law: Any) -> dict[str, Any]:
-    """Coefficients and quality of one fit."""
-    return {
-        "law": law.law.name,
-        "parameters": dict(law.parameters),
-        "r2": law.metrics["all"].get("r2"),
-        "r2_continual": law.metrics["continual"].get("r2"),
-        "mean_relative_error": law.metrics["all"].get("mean_relative_error"),
-        "warnings": list(law.warnings),
-    }
+def note(laws: Mapping[str, PairSummary]) -> str:
+    """Where the laws of each strength of the shift come from, and the size of the shift, as LaTeX."""
+    parts = [
+        f"{name.capitalize()}: {sentence(one.says)} ({fixed(one.shift, 3).latex} nats)"
+        for name, one in laws.items()
+        if isinstance(one, StrengthSummary)
+    ]
+    return (
+        r"Strengths are named by the size of the shift on \Dpt{} after the forward area of the scale's CPT at the"
+        f" peak learning rate. {'. '.join(parts)}."
+    )

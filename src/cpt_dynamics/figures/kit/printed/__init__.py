@@ -1,1 +1,1 @@
-"""What the figures from printed coefficients share."""
+"""What the paper's analytic figures share that are computed from its printed coefficients (arXiv 2505.07796v2)."""

@@ -1,0 +1,5 @@
+"""The words about Figure 5 from printed coefficients."""
+
+from cpt_dynamics.figures.kit.printed.text import text
+
+__all__ = ["text"]

@@ -1,0 +1,1 @@
+"""What another seed changes: final losses, whole curves, and the coefficients of Eq. 4."""
