@@ -12,8 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from cpt_dynamics.errors import UserError
 
@@ -96,8 +94,19 @@ def read_json(path: str | Path) -> Any:
         raise UserError(f"{path} is not valid JSON ({error}): delete it and make it again") from None
 
 
+def _pyarrow(path: str | Path) -> tuple[Any, Any]:
+    """pyarrow and its parquet, which are large and not installed with the core."""
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError:
+        raise UserError(f"{path} is parquet, which needs pyarrow: pip install 'cpt-dynamics[parquet]'") from None
+    return pyarrow, pyarrow.parquet
+
+
 def write_table(path: str | Path, table: pd.DataFrame, schema: str) -> None:
     """Write a parquet table with the name and version of its schema, whole or not at all."""
+    pa, pq = _pyarrow(path)
     arrow = pa.Table.from_pandas(table, preserve_index=False)
     arrow = arrow.replace_schema_metadata({**(arrow.schema.metadata or {}), b"schema": schema.encode()})
     with atomic(path) as temporary:
@@ -106,6 +115,7 @@ def write_table(path: str | Path, table: pd.DataFrame, schema: str) -> None:
 
 def read_table(path: str | Path, schema: str) -> pd.DataFrame:
     """Read a parquet table written with `schema`; anything else raises `UserError`."""
+    pa, pq = _pyarrow(path)
     try:
         arrow = pq.read_table(path)
     except FileNotFoundError:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from cpt_dynamics import __version__
-from cpt_dynamics.errors import UserError, leave
+from cpt_dynamics.errors import UserError, lacking, leave
 
 # command -> (module, one line of help), in the order in which data passes through them
 COMMANDS = {
@@ -52,18 +52,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if arguments is None:  # as a program, not from within one
         signal.signal(signal.SIGTERM, leave)
     argv = list(sys.argv[1:] if arguments is None else arguments)
-    chosen = next((word for word in argv if word in COMMANDS), None)
-    for name, (module, line) in COMMANDS.items():
-        command = commands.add_parser(name, help=line, description=line[0].upper() + line[1:] + ".")
-        if name == chosen:  # only the chosen command's module is imported: torch alone takes seconds
-            loaded = importlib.import_module(f"cpt_dynamics.cli.{module}")
-            getattr(loaded, f"add_{name.replace('-', '_')}")(command)
-            command.set_defaults(execute=getattr(loaded, f"run_{name.replace('-', '_')}"))
-    options = parser.parse_args(argv)
     try:
+        chosen = next((word for word in argv if word in COMMANDS), None)
+        for name, (module, line) in COMMANDS.items():
+            command = commands.add_parser(name, help=line, description=line[0].upper() + line[1:] + ".")
+            if name == chosen:  # only the chosen command's module is imported: torch alone takes seconds
+                loaded = importlib.import_module(f"cpt_dynamics.cli.{module}")
+                getattr(loaded, f"add_{name.replace('-', '_')}")(command)
+                command.set_defaults(execute=getattr(loaded, f"run_{name.replace('-', '_')}"))
+        options = parser.parse_args(argv)
         return int(options.execute(options) or 0)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
+        return 2
+    except ModuleNotFoundError as error:
+        if not (line := lacking(error)):
+            raise
+        print(f"error: {line}", file=sys.stderr)
         return 2
     except BrokenPipeError:
         return 1

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from cpt_dynamics import files
 from cpt_dynamics.config import Corpus, Http, HuggingFace, Installed, Local, Rule, Split
 from cpt_dynamics.corpora import http, installed, local
-from cpt_dynamics.errors import UserError
+from cpt_dynamics.errors import UserError, one_line
 
 log = logging.getLogger(__name__)
 
@@ -343,5 +343,6 @@ def _open(path: Path) -> pq.ParquetFile:
     except FileNotFoundError:
         raise UserError(f"{path} does not exist: build the corpus first") from None
     except (pa.ArrowInvalid, OSError) as error:
-        line = " ".join(str(error).split())
-        raise UserError(f"{path} is not a readable parquet file ({line}): delete it and build it again") from None
+        raise UserError(
+            f"{path} is not a readable parquet file ({one_line(error)}): delete it and build it again"
+        ) from None

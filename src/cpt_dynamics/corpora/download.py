@@ -21,7 +21,7 @@ from urllib3.exceptions import (
 from urllib3.util import Retry
 
 from cpt_dynamics import __version__, files
-from cpt_dynamics.errors import UserError
+from cpt_dynamics.errors import UserError, one_line
 
 Say = Callable[[str], None]
 
@@ -121,7 +121,7 @@ def _transfer(url: str, path: Path, say: Say, given: Mapping[str, str], timeout:
     except (requests.ConnectionError, requests.Timeout, ChunkedEncodingError, HTTPError) as error:
         raise _interruption(error, url, timeout) from None
     except RequestException as error:
-        raise _failure(url, " ".join(str(error).split()), "correct the address") from None
+        raise _failure(url, one_line(error), "correct the address") from None
 
 
 def _accept(answer: requests.Response, url: str, path: Path) -> int | None:

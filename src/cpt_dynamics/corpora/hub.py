@@ -22,7 +22,7 @@ from huggingface_hub.utils.sha import git_hash
 
 from cpt_dynamics import files
 from cpt_dynamics.corpora import download
-from cpt_dynamics.errors import UserError
+from cpt_dynamics.errors import UserError, one_line
 
 log = logging.getLogger(__name__)
 
@@ -217,4 +217,4 @@ def _asked_wait(error: BaseException) -> float:
 
 
 def _line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__
+    return one_line(error, 200) or type(error).__name__

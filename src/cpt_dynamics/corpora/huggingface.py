@@ -21,7 +21,7 @@ from cpt_dynamics import files
 from cpt_dynamics.config import HuggingFace
 from cpt_dynamics.corpora import cache, documents, hub, tokenizer
 from cpt_dynamics.corpora.download import Say, tell
-from cpt_dynamics.errors import UserError
+from cpt_dynamics.errors import UserError, one_line
 
 PART = 1 << 25  # bytes of text after which the work is kept
 BATCH = 512  # documents whose tokens are counted at a time
@@ -350,4 +350,4 @@ def _join(folder: Path, parts: int) -> Path:
 
 
 def _line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200]
+    return one_line(error, 200)

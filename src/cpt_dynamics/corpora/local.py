@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from cpt_dynamics import files
 from cpt_dynamics.config import Local
-from cpt_dynamics.errors import UserError
+from cpt_dynamics.errors import UserError, one_line
 
 CHUNK = 1 << 17
 BATCH = 256  # rows of a parquet file read at a time
@@ -174,8 +174,7 @@ def _parquet(path: Path, column: str) -> Iterator[str]:
             with pq.ParquetFile(plain) as table:
                 yield from _column(table, column, path)
         except (pa.ArrowInvalid, OSError) as error:
-            line = " ".join(str(error).split())
-            raise UserError(f"{path} is not a readable parquet file ({line}): fetch it again") from None
+            raise UserError(f"{path} is not a readable parquet file ({one_line(error)}): fetch it again") from None
 
 
 def batches(table: pq.ParquetFile, columns: list[str]) -> Iterator[pa.RecordBatch]:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from cpt_dynamics.config import Config
-from cpt_dynamics.errors import UserError, leave
+from cpt_dynamics.errors import UserError, leave, one_line
 from cpt_dynamics.experiments import Branch, Plan
 from cpt_dynamics.layout import Layout
 
@@ -235,7 +235,7 @@ def _caught(call: Callable[..., None], *arguments: Any, **options: Any) -> tuple
         return str(error), False
     except Exception as error:  # one failed branch must not end the others
         traceback.print_exc()
-        return f"{type(error).__name__}: {_short(' '.join(str(error).split()))}", True
+        return f"{type(error).__name__}: {_short(one_line(error))}", True
     return None, False
 
 

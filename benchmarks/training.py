@@ -23,6 +23,7 @@ from transformers import Trainer as HuggingFaceTrainer
 
 from cpt_dynamics.config import Config, Model
 from cpt_dynamics.corpora.tokens import Tokens
+from cpt_dynamics.errors import one_line
 from cpt_dynamics.experiments import estimates
 from cpt_dynamics.training import device
 from cpt_dynamics.training.device import Numerics
@@ -280,7 +281,7 @@ def in_turn(work: Work, sides: Mapping[str, Side], rounds: int, until: float) ->
                 if name == next(iter(sides)):
                     raise
                 traceback.print_exc()
-                failed[name] = f"{type(error).__name__}: {' '.join(str(error).split())}"
+                failed[name] = f"{type(error).__name__}: {one_line(error)}"
             else:
                 seconds[name].append(taken)
                 speed = work.batch_tokens / taken

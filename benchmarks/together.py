@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from benchmarks.training import SKIPPED, Clock, Variant, Work, now
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.training import device
-from cpt_dynamics.training.benchmark import SKIPPED, Clock, Variant, Work, now
 
 SPAWN = get_context("spawn")  # a forked process would share the state of torch
 
