@@ -28,18 +28,26 @@ def atomic(path: str | Path) -> Iterator[Path]:
     holder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     temporary = holder / path.name
     try:
-        yield temporary
-        _sync(temporary)
-        if temporary.is_dir() and path.is_dir():
-            shutil.rmtree(path)
-        os.replace(temporary, path)
-        sync_folder(path.parent)
+        with room_for(path):
+            yield temporary
+            _sync(temporary)
+            if temporary.is_dir() and path.is_dir():
+                shutil.rmtree(path)
+            os.replace(temporary, path)
+            sync_folder(path.parent)
+    finally:
+        shutil.rmtree(holder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def room_for(path: str | Path) -> Iterator[None]:
+    """Raise `UserError` where the disk is too full for what is written."""
+    try:
+        yield
     except Exception as error:
         if is_full_disk(error):
             raise UserError(f"no space left for {path}: free some disk space and run again") from error
         raise
-    finally:
-        shutil.rmtree(holder, ignore_errors=True)
 
 
 def is_full_disk(error: Exception) -> bool:

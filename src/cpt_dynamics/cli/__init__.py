@@ -66,9 +66,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except ModuleNotFoundError as error:
-        if not (line := lacking(error)):
+        if not (said := lacking(error)):
             raise
-        print(f"error: {line}", file=sys.stderr)
+        print(f"error: {said}", file=sys.stderr)
         return 2
     except BrokenPipeError:
         return 1

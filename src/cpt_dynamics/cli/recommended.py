@@ -21,7 +21,7 @@ from cpt_dynamics.experiments import Experiments, Plan
 from cpt_dynamics.experiments.branches import joined
 from cpt_dynamics.files import read_json
 from cpt_dynamics.layout import Layout
-from cpt_dynamics.training.bundle import finished
+from cpt_dynamics.training.results import is_finished
 
 
 def add_recommended(parser: argparse.ArgumentParser) -> None:
@@ -45,7 +45,7 @@ def _trained(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     plan = experiments.plan(everything.runs.values(), config)
     # Those that the other runs share with these are done, and so may be all: they may have been trained elsewhere.
-    left = [branch for branch in plan.needed(wanted) if not finished(branch, config)]
+    left = [branch for branch in plan.needed(wanted) if not is_finished(branch, config)]
     if left:
         from cpt_dynamics.training import branch as training  # torch takes seconds
 
