@@ -29,8 +29,8 @@ def lacking(error: ModuleNotFoundError) -> str | None:
 
 
 def one_line(error: BaseException, limit: int | None = None) -> str:
-    """The words of an error, which may have come as several lines, on one; at most `limit` characters."""
-    return " ".join(str(error).split())[:limit]
+    """The words of an error, which may be several lines, on one of `limit` characters; its name if it has no words."""
+    return " ".join(str(error).split())[:limit] or type(error).__name__
 
 
 def leave(number: int, _: object) -> None:

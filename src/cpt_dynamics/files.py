@@ -40,13 +40,13 @@ def atomic(path: str | Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def room_for(path: str | Path) -> Iterator[None]:
+def room_for(what: object, remedy: str = "free some disk space and run again") -> Iterator[None]:
     """Raise `UserError` where the disk is too full for what is written."""
     try:
         yield
     except Exception as error:
         if is_full_disk(error):
-            raise UserError(f"no space left for {path}: free some disk space and run again") from error
+            raise UserError(f"no space left for {what}: {remedy}") from error
         raise
 
 

@@ -11,11 +11,11 @@ from cpt_dynamics.errors import UserError, lacking, leave
 
 # command -> (module, one line of help), in the order in which data passes through them
 COMMANDS = {
-    "corpora": ("downloads", "fetch, verify, list or pin what the corpora download"),
-    "documents": ("corpora", "build the documents of a corpus"),
-    "split": ("corpora", "split a corpus into training and validation documents"),
-    "tokenizer": ("corpora", "train the tokenizer of the scale"),
-    "tokens": ("corpora", "encode the documents of a corpus"),
+    "corpora": ("corpora", "fetch, verify, list or pin what the corpora download"),
+    "documents": ("documents", "build the documents of a corpus"),
+    "split": ("documents", "split a corpus into training and validation documents"),
+    "tokenizer": ("documents", "train the tokenizer of the scale"),
+    "tokens": ("documents", "encode the documents of a corpus"),
     "public-curves": ("public_curves", "fetch the public curves"),
     "plan": ("plan", "list the branches that train the runs, what sharing saves and what training costs"),
     "train": ("train", "train one branch, or every branch of the plan"),

@@ -105,22 +105,11 @@ def partial(key: str) -> Iterator[Path]:
     A block must not open the same key again.
     """
     folder = root() / "partial" / files.digest(key)
-    with _full_disk_is_said(), _locked(folder.with_suffix(".lock"), key):
+    room = files.room_for(f"the cache {root()}", f"free some, or set {VARIABLE} to a folder on a larger disk")
+    with room, _locked(folder.with_suffix(".lock"), key):
         folder.mkdir(exist_ok=True)
         yield folder
         shutil.rmtree(folder)
-
-
-@contextlib.contextmanager
-def _full_disk_is_said() -> Iterator[None]:
-    try:
-        yield
-    except Exception as error:
-        if files.is_full_disk(error):
-            raise UserError(
-                f"no space left for the cache {root()}: free some, or set {VARIABLE} to a folder on a larger disk"
-            ) from error
-        raise
 
 
 @contextlib.contextmanager

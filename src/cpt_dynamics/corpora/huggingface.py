@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from cpt_dynamics import files
 from cpt_dynamics.config import HuggingFace
-from cpt_dynamics.corpora import cache, documents, hub, tokenizer
+from cpt_dynamics.corpora import cache, hub, parquet, tokenizer
 from cpt_dynamics.corpora.download import Say, tell
 from cpt_dynamics.errors import UserError, one_line
 
@@ -84,7 +84,7 @@ def read(spec: HuggingFace, record: dict[str, Any]) -> Iterator[str]:
     ended = [] if kept["full"] else [f"the data set ended before its budget, with {kept['bytes'] / 1e6:.1f} MB of text"]
     record.update({key: kept[key] for key in ("from", "revision", "card", "files")})
     record.update({"licence": spec.licence or kept["licence"], "warnings": ended})
-    yield from documents.texts(path)
+    yield from parquet.texts(path)
 
 
 def cached(spec: HuggingFace) -> dict[str, Any] | None:
@@ -228,7 +228,7 @@ def _builder(spec: HuggingFace, store: str) -> Any:
         with hub.explained(spec.repository, "dataset"):
             names = datasets.get_dataset_config_names(spec.repository, revision=spec.revision)
         if spec.configuration in names:
-            raise UserError(f"{what} cannot be opened ({_line(error)}): name its files with `files`") from None
+            raise UserError(f"{what} cannot be opened ({one_line(error, 200)}): name its files with `files`") from None
         wrong = f"has no configuration {spec.configuration!r}" if spec.configuration else "needs a configuration"
         raise UserError(f"{what} {wrong}, it has {', '.join(names)}") from None
 
@@ -323,7 +323,8 @@ def _parts(
                 texts, size = [], 0
     except (ValueError, TypeError, EOFError, OSError) as error:
         raise UserError(
-            f"{where} cannot be read ({_line(error)}): its bytes are those of the Hub, so name other files with `files`"
+            f"{where} cannot be read ({one_line(error, 200)}): its bytes are those of the Hub, so name other files with"
+            " `files`"
         ) from error
     yield texts, None
 
@@ -347,7 +348,3 @@ def _join(folder: Path, parts: int) -> Path:
         for number in range(parts):
             writer.write_table(pq.ParquetFile(_part(folder, number)).read())
     return path
-
-
-def _line(error: BaseException) -> str:
-    return one_line(error, 200)

@@ -7,7 +7,7 @@ import tokenizers
 from tokenizers import decoders, models, pre_tokenizers, trainers
 
 from cpt_dynamics import config, files
-from cpt_dynamics.corpora import documents
+from cpt_dynamics.corpora import parquet
 from cpt_dynamics.errors import UserError, one_line
 
 END = "<|endoftext|>"
@@ -106,7 +106,7 @@ def separator(tokenizer: tokenizers.Tokenizer, path: str | Path) -> int:
 
 
 def _sample(path: str | Path, size: float) -> Iterator[str]:
-    for text in documents.texts(path):
+    for text in parquet.texts(path):
         if size <= 0:
             return
         size -= len(text.encode())
