@@ -265,6 +265,17 @@ def test_a_profile_names_the_operators_that_take_longest(world: Path, capsys: py
     assert any(name.startswith("aten::") for name in result["profile"])
 
 
+def test_a_package_without_its_checkout_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("cpt_dynamics.cli.bench.CHECKOUT", tmp_path)
+    for words in (["areas"], ["--help"]):
+        assert main(["bench", *words]) == 2
+        assert capsys.readouterr().err == (
+            "error: benchmarks are not installed with the package: install it from a checkout (pip install -e .)\n"
+        )
+
+
 def test_a_table_is_printed_for_people(world: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bench", "training", "--steps", "1", "--rounds", "1"]) == 0
     lines = capsys.readouterr().out.splitlines()

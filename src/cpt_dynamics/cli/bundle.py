@@ -19,16 +19,13 @@ from cpt_dynamics.training.work import Why
 def add_bundle(parser: argparse.ArgumentParser) -> None:
     add_config(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="tar file to write")
-    parser.add_argument(
-        "--results", action="store_true", help="pack the branches that are done here, to be unbundled at home"
-    )
+    home = "pack the branches that are done here, to be unbundled at home"
+    parser.add_argument("--results", action="store_true", help=home)
     parser.add_argument("--figure", action="append", metavar="FIGURE", help="only the runs of this figure (repeatable)")
-    parser.add_argument(
-        "--wheels", type=Path, metavar="FOLDER", help="pack the packages of this folder, too (see `pip download`)"
-    )
-    parser.add_argument(
-        "--checkpoints", action="store_true", help="pack the checkpoints of finished branches that others start from"
-    )
+    wheels = "pack the packages of this folder, too (see `pip download`)"
+    parser.add_argument("--wheels", type=Path, metavar="FOLDER", help=wheels)
+    checkpoints = "pack the checkpoints of finished branches that others start from"
+    parser.add_argument("--checkpoints", action="store_true", help=checkpoints)
 
 
 def run_bundle(options: argparse.Namespace) -> None:

@@ -22,55 +22,43 @@ from cpt_dynamics.layout import Layout
 from cpt_dynamics.slots import bundle, campaign, parts
 from cpt_dynamics.slots.stages import Stage, grouped, with_ancestors
 
-MINUTES = 9.0
 MIB = 2**20
 
 
 def add_campaign(parser: argparse.ArgumentParser) -> None:
     what = parser.add_subparsers(dest="what", required=True, metavar="WHAT")
     listed = what.add_parser("plan", help="list the stages and the time that each is expected to take; writes nothing")
-    packed = what.add_parser(
-        "pack", help="write what the other machine needs, in parts that travel one after the other"
-    )
-    receive = what.add_parser(
-        "receive", help="on the other machine: take parts that came, and unpack them when all did"
-    )
+    packed = what.add_parser("pack", help="write what the other machine needs, in parts that travel one by one")
+    receive = what.add_parser("receive", help="on the other machine: take parts that came, unpack them when all did")
     run = what.add_parser("run", help="on the other machine: train what stages miss, and pack their results")
     merge = what.add_parser("merge", help="take results that came home as done work, and enter them into the ledger")
     status = what.add_parser("status", help="say what is done, and which stage comes next")
+    calls = {listed: _plan, packed: _pack, receive: _receive, run: _run, merge: _merge, status: _status}
+    for part, call in calls.items():
+        part.set_defaults(call=call)
     for part in (listed, packed, merge, status):
         add_config(part)
+    groups = "what is trained first (default: %(default)s; without that file, figure after figure)"
     for part in (listed, packed, status):
+        part.add_argument("--groups", type=Path, default=Path("config/campaign.yaml"), metavar="FILE", help=groups)
         part.add_argument(
-            "--groups",
-            type=Path,
-            default=Path("config/campaign.yaml"),
-            metavar="FILE",
-            help="what is trained first (default: %(default)s; without that file, figure after figure)",
+            "--anew", action="store_true", help="cut what is not done again, from the speeds known by now"
         )
-        part.add_argument(
-            "--anew", action="store_true", help="cut again what is not done, from the speeds measured by now"
-        )
+    minutes = "length of a slot, with the start (default: %(default)g)"
     for part in (listed, packed, run, status):
-        part.add_argument(
-            "--minutes", type=float, default=MINUTES, help="length of a slot, with the start (default: %(default)g)"
-        )
+        part.add_argument("--minutes", type=float, default=9.0, help=minutes)
+    size = "largest size of a part (default: %(default)g)"
     packed.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="folder for the parts")
-    packed.add_argument(
-        "--limit-mib", type=float, default=48.0, metavar="MIB", help="largest size of a part (default: %(default)g)"
-    )
-    packed.add_argument(
-        "--wheels", type=Path, metavar="FOLDER", help="packages that the other machine lacks (see `pip download`)"
-    )
+    packed.add_argument("--limit-mib", type=float, default=48.0, metavar="MIB", help=size)
+    wheels = "packages that the other machine lacks (see `pip download`)"
+    packed.add_argument("--wheels", type=Path, metavar="FOLDER", help=wheels)
     receive.add_argument("folder", type=Path, metavar="FOLDER", help="folder with the parts that came")
     receive.add_argument("--to", type=Path, required=True, metavar="WORK", help="folder that lasts between slots")
-    run.add_argument(
-        "stages", nargs="*", metavar="STAGE", help="number of a stage, or `next`: those that are left, as time allows"
-    )
+    number = "number of a stage, or `next`: those that are left, as time allows"
+    run.add_argument("stages", nargs="*", metavar="STAGE", help=number)
     run.add_argument("--work", type=Path, required=True, metavar="WORK", help="folder that `receive` filled")
-    run.add_argument(
-        "--parts", type=Path, metavar="FOLDER", help="receive what came into this folder before; no more if parts miss"
-    )
+    before = "receive what came into this folder before; no more if parts miss"
+    run.add_argument("--parts", type=Path, metavar="FOLDER", help=before)
     run.add_argument("--out", type=Path, required=True, metavar="OUT", help="folder for the results")
     run.add_argument("--processes", type=int, metavar="N", help="branches trained at once (default: one a GPU)")
     run.add_argument("--done", type=Path, metavar="FILE", help="ledger of what is home already")
@@ -78,15 +66,7 @@ def add_campaign(parser: argparse.ArgumentParser) -> None:
 
 
 def run_campaign(options: argparse.Namespace) -> int:
-    kinds: dict[str, Callable[[argparse.Namespace], int]] = {
-        "plan": _plan,
-        "pack": _pack,
-        "receive": _receive,
-        "run": _run,
-        "merge": _merge,
-        "status": _status,
-    }
-    return kinds[options.what](options)
+    return int(options.call(options))
 
 
 # --- at home -----------------------------------------------------------------------------------------------------

@@ -85,16 +85,10 @@ def gathered(
             files |= _checkpoints(work, plan, config, made)
         files |= _software(wheels, made)
         files["README.md"] = made / "README.md"
-        files["README.md"].write_text(
-            README.format(
-                branches=len(work),
-                scale=config.scale,
-                steps=sum(branch.steps for branch in chosen),
-                version=__version__,
-                source="--no-index " if wheels else "",
-                remark="" if wheels else "  # needs a mirror",
-            )
-        )
+        size = {"branches": len(work), "steps": sum(branch.steps for branch in chosen)}
+        source, remark = ("--no-index ", "") if wheels else ("", "  # needs a mirror")
+        text = README.format(scale=config.scale, version=__version__, source=source, remark=remark, **size)
+        files["README.md"].write_text(text)
         yield Contents(kit=__version__, kind="work", scale=config.scale, work=work).of(files), files
 
 

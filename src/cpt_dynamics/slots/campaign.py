@@ -315,10 +315,7 @@ def _enter(taken: Records, plan: Plan, config: Config) -> Records:
             "finished": manifest["finished"],
             "device": manifest["numerics"]["device"],
             "seconds": manifest["wall_seconds"],
-            "tokens_per_second": manifest["tokens_per_second"],
-            "text": manifest["text"],
-            "weights": manifest.get("weights"),
-            "started_from": manifest.get("started_from"),
+            **{key: manifest.get(key) for key in ("tokens_per_second", "text", "weights", "started_from")},
             # the training that it started from: the parent's own, or one that came home beside it
             "parent": parent_of(losses, parent, Layout(config)).stem if parent else None,
         }
