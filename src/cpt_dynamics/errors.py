@@ -4,7 +4,7 @@ import signal
 
 # Package -> the extra of pyproject.toml that installs it.
 EXTRAS = {
-    "pyarrow": "parquet",
+    "pyarrow": "train",  # where corpora are read; see `files` for curve tables
     "seaborn": "figures",
     "statsmodels": "figures",
     **dict.fromkeys(["accelerate", "datasets", "huggingface_hub", "safetensors"], "train"),
