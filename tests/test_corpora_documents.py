@@ -87,7 +87,7 @@ def test_a_text_is_hashed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     documents.write("a", Local(source="local", paths=[str(tmp_path / "a.jsonl")]), tmp_path / "own")
     ruled = corpus(tmp_path / "ruled", texts)
     documents.split("a", ruled, [], Split(validation_share=0.3), tmp_path / "one")
-    monkeypatch.setattr(documents.hashlib, "sha256", None)
+    monkeypatch.setattr("cpt_dynamics.corpora.documents.hashlib.sha256", None)
     documents.split("a", tmp_path / "own", [], Split(validation_share=0.3), tmp_path / "two")
     for part in ("train", "validation"):
         assert pq.read_table(tmp_path / f"one/{part}.parquet") == pq.read_table(tmp_path / f"two/{part}.parquet")

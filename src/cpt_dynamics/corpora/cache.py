@@ -71,6 +71,14 @@ def has(sha256: str) -> bool:
     return blob(sha256).is_file()
 
 
+def intact(sha256: str) -> Path:
+    """The file with this digest, which is read again; one that was damaged since, or copied in part, is `UserError`."""
+    path = blob(sha256)
+    if files.sha256(path) != sha256:
+        raise UserError(f"{path} is damaged: `cpt-dynamics corpora verify` deletes it, then fetch it again")
+    return path
+
+
 def adopt(path: str | Path, sha256: str | None = None, name: str | None = None) -> Path:
     """Move a finished file into the cache and return its place there.
 
