@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from cpt_dynamics import experiments
-from cpt_dynamics.cli.options import add_config, load_config
+from cpt_dynamics.cli.options import add_config, check_positive, load_config
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments.estimates import scaled
 
@@ -57,8 +57,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     areas = what.add_parser("areas", help="time of the areas of a long schedule, and how exact they are")
     areas.add_argument("--steps", type=int, default=1_000_000, help="steps of the schedule (default: 1000000)")
     areas.add_argument("--rounds", type=int, default=9, help="rounds (default: 9)")
-    for part in (training, together, sharing, reading, fit, areas):
+    calls = {training: _training, together: _together, sharing: _sharing, reading: _reading, fit: _fit, areas: _areas}
+    for part, call in calls.items():
         part.add_argument("--json", action="store_true", help="print JSON")
+        part.set_defaults(call=call)
 
 
 def _add_work(parser: argparse.ArgumentParser, rounds: int) -> None:
@@ -69,16 +71,8 @@ def _add_work(parser: argparse.ArgumentParser, rounds: int) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    kinds = {
-        "training": _training,
-        "together": _together,
-        "sharing": _sharing,
-        "reading": _reading,
-        "fit": _fit,
-        "areas": _areas,
-    }
     with contextlib.redirect_stdout(sys.stderr):  # for what libraries print
-        result = kinds[options.what](options)
+        result = options.call(options)
     if options.json:
         print(json.dumps(result, indent=1))
     else:
@@ -137,15 +131,12 @@ def _work(options: argparse.Namespace) -> "Work":
     model = options.model or next(iter(config.models))
     if model not in config.models:
         raise UserError(f"there is no model {model!r}: the configuration has {', '.join(config.models)}")
-    for name in ("steps", "rounds"):
-        if getattr(options, name) < 1:
-            raise UserError(f"--{name} is {getattr(options, name)}: it must be at least 1")
+    check_positive(options, "steps", "rounds")
     return Work.of(config, model, options.steps)
 
 
 def _training(options: argparse.Namespace) -> dict[str, Any]:
-    if options.minutes <= 0:
-        raise UserError(f"--minutes is {options.minutes:g}: give more than 0")
+    check_positive(options, "minutes")
     until = time.monotonic() + 60 * options.minutes
     work = _work(options)
     from benchmarks import together, training

@@ -307,13 +307,13 @@ def row(work: Work, seconds: list[float], matrix: float) -> dict[str, Any]:
     """Speeds from the seconds of a step in every round; `matrix` is what `matrix_flops` found."""
     speeds = [work.batch_tokens / each for each in seconds]
     flops = statistics.median(speeds) * work.flops_per_token
-    return {
-        "tokens_per_second": round(statistics.median(speeds)),
-        "rounds": [round(speed) for speed in speeds],
-        "flops_per_second": round(flops),
-        "matrix_flops_per_second": round(matrix),
-        "utilisation": round(flops / matrix, 4),
-    }
+    shares = {"matrix_flops_per_second": round(matrix), "utilisation": round(flops / matrix, 4)}
+    return {**medians(speeds), "flops_per_second": round(flops), **shares}
+
+
+def medians(speeds: list[float]) -> dict[str, Any]:
+    """Tokens per second, over all rounds and of each."""
+    return {"tokens_per_second": round(statistics.median(speeds)), "rounds": [round(speed) for speed in speeds]}
 
 
 def matrix_flops(name: str, precision: str) -> float:

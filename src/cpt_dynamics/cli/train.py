@@ -4,7 +4,7 @@ import argparse
 import sys
 
 from cpt_dynamics import experiments
-from cpt_dynamics.cli.options import add_config, load_config
+from cpt_dynamics.cli.options import add_config, check_positive, load_config
 from cpt_dynamics.config import Config
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments import Branch, Plan
@@ -32,6 +32,7 @@ def run_train(options: argparse.Namespace) -> int:
     all_runs = experiments.load(config)
     plan = experiments.plan(all_runs.runs.values(), config)
     if options.plan:
+        check_positive(options, "processes")
         wanted = work.wanted(plan.branches)
         branches = [branch for branch in plan.needed(all_runs.chosen(options.figure)) if branch.id in wanted]
         return _train_plan(branches, plan, config, options.processes)
@@ -44,8 +45,6 @@ def run_train(options: argparse.Namespace) -> int:
 
 
 def _train_plan(branches: list[Branch], plan: Plan, config: Config, processes: int | None) -> int:
-    if processes is not None and processes < 1:
-        raise UserError(f"--processes is {processes}: give 1 or more")
     if processes is not None and config.device.processes > 1:
         raise UserError("device.processes trains each branch in several processes already: leave out --processes")
     devices = workers.gpus(config) if config.device.processes == 1 else []
