@@ -90,12 +90,10 @@ class _Schedule:
                     if self.watch:
                         self.watch.started(branch)
             busy = {worker.connection: worker for worker in workers if worker.branch is not None}
-            if not busy:
-                return [f"{name}: {reason}" for name, reason in self.failed.items()]
             limit = max(0.0, self.watch.until - time.monotonic()) if self.watch else None
-            answers = connection.wait(list(busy), limit)
-            if not answers:
-                return [f"{name}: {reason}" for name, reason in self.failed.items()]  # the time is over
+            answers = connection.wait(list(busy), limit) if busy else []
+            if not answers:  # all is done, or the time is over
+                return [f"{name}: {reason}" for name, reason in self.failed.items()]
             for ready in answers:
                 worker = busy[ready]  # type: ignore[index]
                 name, error = worker.result()
