@@ -18,6 +18,7 @@ from cpt_dynamics.curves import recommended
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments import Plan
 from cpt_dynamics.experiments.estimates import scaled
+from cpt_dynamics.files import room_for
 from cpt_dynamics.layout import Layout
 from cpt_dynamics.slots import bundle, campaign, parts
 from cpt_dynamics.slots.stages import Stage, grouped, with_ancestors
@@ -128,8 +129,8 @@ def _pack(options: argparse.Namespace) -> int:
     there, root = Path("results") / config.scale, Layout(config).root
     more = {str(there / path.relative_to(root)): path for path in files if path.exists()}
     branches = [plan.branches[name] for stage in stages for name in stage.branches]
-    near = options.out.resolve().parent
-    with bundle.gathered(near, branches, plan, config, options.wheels, more=more) as (contents, members):
+    gathering = bundle.gathered(options.out.resolve().parent, branches, plan, config, options.wheels, more=more)
+    with room_for(options.out), gathering as (contents, members):
         index = parts.write(options.out, int(options.limit_mib * MIB), contents, members)
     for part in [*index.wheels, *index.parts]:
         print(f"{options.out / part.name}: {part.size / MIB:.1f} MiB")
