@@ -7,15 +7,15 @@ import sys
 from collections.abc import Sequence
 
 from cpt_dynamics import __version__
-from cpt_dynamics.errors import UserError, leave
+from cpt_dynamics.errors import UserError, lacking, leave
 
 # command -> (module, one line of help), in the order in which data passes through them
 COMMANDS = {
-    "corpora": ("downloads", "fetch, verify, list or pin what the corpora download"),
-    "documents": ("corpora", "build the documents of a corpus"),
-    "split": ("corpora", "split a corpus into training and validation documents"),
-    "tokenizer": ("corpora", "train the tokenizer of the scale"),
-    "tokens": ("corpora", "encode the documents of a corpus"),
+    "corpora": ("corpora", "fetch, verify, list or pin what the corpora download"),
+    "documents": ("documents", "build the documents of a corpus"),
+    "split": ("documents", "split a corpus into training and validation documents"),
+    "tokenizer": ("documents", "train the tokenizer of the scale"),
+    "tokens": ("documents", "encode the documents of a corpus"),
     "public-curves": ("public_curves", "fetch the public curves"),
     "plan": ("plan", "list the branches that train the runs, what sharing saves and what training costs"),
     "train": ("train", "train one branch, or every branch of the plan"),
@@ -56,18 +56,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         signal.signal(signal.SIGTERM, leave)
     argv = list(sys.argv[1:] if arguments is None else arguments)
     argv[:1] = [ALIASES.get(word, word) for word in argv[:1]]
-    chosen = next((word for word in argv if word in COMMANDS), None)
-    for name, (module, line) in COMMANDS.items():
-        command = commands.add_parser(name, help=line, description=line[0].upper() + line[1:] + ".")
-        if name == chosen:  # only the chosen command's module is imported: torch alone takes seconds
-            loaded = importlib.import_module(f"cpt_dynamics.cli.{module}")
-            getattr(loaded, f"add_{name.replace('-', '_')}")(command)
-            command.set_defaults(execute=getattr(loaded, f"run_{name.replace('-', '_')}"))
-    options = parser.parse_args(argv)
     try:
+        chosen = next((word for word in argv if word in COMMANDS), None)
+        for name, (module, line) in COMMANDS.items():
+            command = commands.add_parser(name, help=line, description=line[0].upper() + line[1:] + ".")
+            if name == chosen:  # only the chosen command's module is imported: torch alone takes seconds
+                loaded = importlib.import_module(f"cpt_dynamics.cli.{module}")
+                getattr(loaded, f"add_{name.replace('-', '_')}")(command)
+                command.set_defaults(execute=getattr(loaded, f"run_{name.replace('-', '_')}"))
+        options = parser.parse_args(argv)
         return int(options.execute(options) or 0)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
+        return 2
+    except ModuleNotFoundError as error:
+        if not (said := lacking(error)):
+            raise
+        print(f"error: {said}", file=sys.stderr)
         return 2
     except BrokenPipeError:
         return 1
