@@ -14,15 +14,14 @@ import pandas as pd
 import pytest
 from matplotlib.image import imread
 
-from cpt_dynamics import curves, laws
+from cpt_dynamics import curves, laws, logs
 from cpt_dynamics.analysis import public_curves
 from cpt_dynamics.areas import areas_of, history
 from cpt_dynamics.cli import main
-from cpt_dynamics.cli.fit import read_fit
-from cpt_dynamics.cli.laws import formula
 from cpt_dynamics.curves import public
 from cpt_dynamics.files import read_json, write_json
 from cpt_dynamics.fitting import varpro
+from cpt_dynamics.fitting.logged import read_fit
 
 LAMBDA, PEAK, STEPS, MORE = 0.98, 1e-2, 600, 300
 TRUE = {"L0": 3.0, "A": 0.5, "alpha": 0.5, "C1": 0.6, "C2": 0.5, "B": 0.4, "E": 10.0, "beta": 0.4}
@@ -88,7 +87,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("data")
     tables = {run: rows_of(run, *kinds) for run, kinds in RUNS.items()}
     pd.concat(tables.values()).to_csv(folder / "all.csv", index=False)
-    log = curves.read_log(folder / "all.csv")
+    log = logs.read_log(folder / "all.csv")
     curves.write(folder / "all.parquet", log.curves)
     curves.write_schedules(folder / "all.schedules.parquet", log.schedules)
     both = log.curves.assign(validation="code", loss=log.curves["loss"] + 0.5)
@@ -180,11 +179,11 @@ def test_a_formula_is_what_the_law_computes() -> None:
     checked = 0
     for law in laws.LAWS.values():
         if "history" in law.inputs:
-            assert "sum over" in formula(law)
+            assert "sum over" in law.formula()
             continue
         point = {p.name: float(rng.uniform(0.3, 1.5)) for p in law.parameters}
         point |= {name: -point[name] for name in law.linear if rng.random() < 0.3}
-        text = formula(law, lambda name, point=point: repr(point[name])).replace("^", "**")  # type: ignore[misc]
+        text = law.formula(lambda name, point=point: repr(point[name])).replace("^", "**")  # type: ignore[misc]
         known = {word: features[name] for word, name in words.items()}
         scope = {**features, **known, "exp": np.exp, "ln": np.log}
         assert eval(text, scope) == pytest.approx(law.predict(point, features), rel=1e-12), law.name

@@ -1,4 +1,4 @@
-"""The commands recommend and schedule, on fits to curves made from published coefficients."""
+"""The commands optimum and schedule, on fits to curves made from published coefficients."""
 
 import json
 from dataclasses import asdict, replace
@@ -14,11 +14,10 @@ from hypothesis import strategies as st
 from cpt_dynamics import files
 from cpt_dynamics.analysis import published
 from cpt_dynamics.cli import main
-from cpt_dynamics.cli.scenario import pretraining
-from cpt_dynamics.curves.expressions import parse
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.fitting import Fit, fit, leave_one_curve_out
 from cpt_dynamics.laws import get
+from cpt_dynamics.logs.expressions import parse
 from cpt_dynamics.planning import (
     Pair,
     Scenario,
@@ -29,6 +28,7 @@ from cpt_dynamics.planning import (
     scan,
     turning_length,
 )
+from cpt_dynamics.planning.pretraining import pretraining
 from cpt_dynamics.schedules import Schedule
 
 PEAK, PT = 8e-3, "warmup 50 to 8e-3; constant 750; linear 200 to 8e-4"
@@ -168,7 +168,7 @@ def test_other_pretrainings_are_refused(expression: str, message: str) -> None:
 
 
 def test_the_best_plan_is_the_best_of_a_dense_grid(replayed: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    result = printed_json(capsys, "recommend", *replayed, "--weight", "0.6", *TRAINING, "--tolerance", "0.002")
+    result = printed_json(capsys, "optimum", *replayed, "--weight", "0.6", *TRAINING, "--tolerance", "0.002")
     (plan,) = result["plans"]
     assert list(plan["knobs"]) == ["peak_lr", "replay"]
     assert result["measure"] == "change"
@@ -189,7 +189,7 @@ def test_the_best_plan_is_the_best_of_a_dense_grid(replayed: list[str], capsys: 
 
 
 def test_the_flat_range_ends_where_the_tolerance_does(replayed: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    result = printed_json(capsys, "recommend", *replayed, "--weight", "0.6", *TRAINING, "--tolerance", "0.002")
+    result = printed_json(capsys, "optimum", *replayed, "--weight", "0.6", *TRAINING, "--tolerance", "0.002")
     knobs = result["plans"][0]["knobs"]
     best = BEFORE
     for knob, found in knobs.items():
@@ -207,7 +207,7 @@ def test_the_flat_range_ends_where_the_tolerance_does(replayed: list[str], capsy
 
 
 def test_weights_and_lengths_are_a_table(replayed: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = ["recommend", *replayed, "--weight", "0.3", "--weight", "0.8", "--pretraining", PT, "--peak", "4e-3"]
+    arguments = ["optimum", *replayed, "--weight", "0.3", "--weight", "0.8", "--pretraining", PT, "--peak", "4e-3"]
     plans = printed_json(capsys, *arguments, "--steps", "150", "300")["plans"]
     assert [(plan["weight"], plan["steps"]) for plan in plans] == [(0.3, 150), (0.8, 150), (0.3, 300), (0.8, 300)]
     replay = [plan["knobs"]["replay"]["value"] for plan in plans]
@@ -221,7 +221,7 @@ def test_weights_and_lengths_are_a_table(replayed: list[str], capsys: pytest.Cap
 
 
 def test_what_is_given_is_not_chosen(replayed: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = ["recommend", *replayed, "--weight", "0.5", *TRAINING]
+    arguments = ["optimum", *replayed, "--weight", "0.5", *TRAINING]
     only_peak = printed_json(capsys, *arguments, "--replay", "0.25")
     assert list(only_peak["plans"][0]["knobs"]) == ["peak_lr"]
     assert "replay ratio: 25 %" in only_peak["training"]
@@ -233,7 +233,7 @@ def test_what_is_given_is_not_chosen(replayed: list[str], capsys: pytest.Capture
 def test_checkpoints_are_compared_by_final_losses_unless_told(
     plain: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = ["recommend", *plain, "--weight", "0.7", *TRAINING, "--choose", "potential", "--peak", "last"]
+    arguments = ["optimum", *plain, "--weight", "0.7", *TRAINING, "--choose", "potential", "--peak", "last"]
     final, change = (printed_json(capsys, *arguments, *more) for more in ([], ["--measure", "change"]))
     assert (final["measure"], change["measure"]) == ("final", "change")
     plans = [result["plans"][0] for result in (final, change)]
@@ -245,7 +245,7 @@ def test_checkpoints_are_compared_by_final_losses_unless_told(
 def test_several_lengths_are_all_that_is_tried_where_the_length_is_chosen(
     plain: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = ["recommend", *plain, "--weight", "0.1", "--pretraining", PT, "--peak", "4e-3", "--choose", "steps"]
+    arguments = ["optimum", *plain, "--weight", "0.1", "--pretraining", PT, "--peak", "4e-3", "--choose", "steps"]
     listed = printed_json(capsys, *arguments, "--steps", "200", "350", "150")["plans"]
     assert "in refits" in text_of(capsys, *arguments, "--steps", "50", "60")
     assert len(listed) == 1
@@ -256,7 +256,7 @@ def test_several_lengths_are_all_that_is_tried_where_the_length_is_chosen(
 
 
 def test_intervals_are_the_optima_of_the_refits(plain: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = ["recommend", *plain, "--weight", "0.3", *TRAINING]
+    arguments = ["optimum", *plain, "--weight", "0.3", *TRAINING]
     plan = printed_json(capsys, *arguments)["plans"][0]
     general, domain = fits_of(plain)
     refits = [json.loads(Path(path).read_text())["left_out"]["curves"] for path in plain]
@@ -273,7 +273,7 @@ def test_intervals_are_the_optima_of_the_refits(plain: list[str], capsys: pytest
 
 
 def test_without_refits_it_says_so(replayed: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    text = text_of(capsys, "recommend", *replayed, "--weight", "0.5", *TRAINING, "--replay", "0.2")
+    text = text_of(capsys, "optimum", *replayed, "--weight", "0.5", *TRAINING, "--replay", "0.2")
     assert "no interval: the fit of D_pt and of D_cpt holds no refits without single runs (fit --intervals" in text
 
 
@@ -283,14 +283,14 @@ def test_refits_that_leave_a_parameter_open_give_no_interval(
     content = json.loads(Path(plain[1]).read_text())
     content["left_out"]["curves"][2]["undetermined"] = ["C1", "L0"]
     files.write_json(tmp_path / "domain.json", content)
-    found = printed_json(capsys, "recommend", plain[0], str(tmp_path / "domain.json"), "--weight", "0.3", *TRAINING)
+    found = printed_json(capsys, "optimum", plain[0], str(tmp_path / "domain.json"), "--weight", "0.3", *TRAINING)
     plan = found["plans"][0]
     assert plan["knobs"]["peak_lr"]["interval"] is None
     assert plan["interval_reason"] == "no interval: without wsd, the other runs do not determine C1, L0 (D_cpt)"
 
 
 def test_the_cap_gives_the_critical_mixture_ratio(replayed: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = ["recommend", *replayed, "--weight", "0.6", *TRAINING, "--cap", "0.01"]
+    arguments = ["optimum", *replayed, "--weight", "0.6", *TRAINING, "--cap", "0.01"]
     plan = printed_json(capsys, *arguments)["plans"][0]
     best = BEFORE.with_knob("peak_lr", plan["knobs"]["peak_lr"]["value"])
     expected = critical_mixture_ratio(pair_of(replayed), best, 0.01, "end")
@@ -304,7 +304,7 @@ def test_extrapolation_and_the_fits_warnings_are_said(
     content = json.loads(Path(replayed[0]).read_text())
     files.write_json(tmp_path / "general.json", {**content, "warnings": ["a2 is at its lower bound"]})
     paths = [str(tmp_path / "general.json"), replayed[1]]
-    far = ["recommend", *paths, "--weight", "0", "--pretraining", PT, "--steps", "1000", "--replay", "0.9"]
+    far = ["optimum", *paths, "--weight", "0", "--pretraining", PT, "--steps", "1000", "--replay", "0.9"]
     text = text_of(capsys, *far)
     assert "warning: D_pt and D_cpt: s1cpt is 0 to" in text
     assert "warning: D_pt and D_cpt: replay is 0.9 in the prediction" in text
@@ -312,7 +312,7 @@ def test_extrapolation_and_the_fits_warnings_are_said(
 
 
 def test_files_in_the_wrong_order_are_noticed(replayed: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    text = text_of(capsys, "recommend", *replayed[::-1], "--weight", "0.5", *TRAINING, "--replay", "0")
+    text = text_of(capsys, "optimum", *replayed[::-1], "--weight", "0.5", *TRAINING, "--replay", "0")
     assert "are the two files in the right order?" in text
 
 
@@ -355,7 +355,7 @@ def test_the_schedule_is_printed_with_what_is_doubtful(replayed: list[str], caps
 def test_figures_are_written(replayed: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     short = [*replayed, "--weight", "0.3", "--pretraining", PT, "--steps"]
     calls = {
-        "plan.png": ["recommend", *short, "80", "100", "--replay", "0.2"],
+        "plan.png": ["optimum", *short, "80", "100", "--replay", "0.2"],
         "lr.svg": ["schedule", *short, "100", "--knots", "6"],
     }
     start = {".png": b"\x89PNG", ".svg": b"<?xml"}
@@ -403,7 +403,7 @@ def refused(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> str:
 def test_bad_options_of_recommend_get_one_line(
     plain: list[str], capsys: pytest.CaptureFixture[str], more: list[str], message: str
 ) -> None:
-    assert message in refused(capsys, ["recommend", *plain, *TRAINING, *more])
+    assert message in refused(capsys, ["optimum", *plain, *TRAINING, *more])
 
 
 @pytest.mark.parametrize(
@@ -423,7 +423,7 @@ def test_bad_options_of_schedule_get_one_line(
     assert message in refused(capsys, ["schedule", *plain, *TRAINING, "--weight", "0.5", *more])
 
 
-@pytest.mark.parametrize("command", ["recommend", "schedule"])
+@pytest.mark.parametrize("command", ["optimum", "schedule"])
 def test_files_that_are_no_fits_of_cpt_get_one_line(
     plain: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str
 ) -> None:

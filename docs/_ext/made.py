@@ -16,7 +16,6 @@ from sphinx.errors import SphinxError
 from cpt_dynamics import cli, experiments, laws, reporting
 from cpt_dynamics import config as configuration
 from cpt_dynamics.analysis import findings
-from cpt_dynamics.cli.laws import formula
 from cpt_dynamics.config import Model, PretrainedModel
 from cpt_dynamics.experiments import estimates
 
@@ -107,7 +106,7 @@ def _bounds(criterion: findings.Criterion) -> str:
 
 def law_list() -> str:
     """One row a law: its source and formula."""
-    rows = [[f"`{law.name}`", law.source, f"`{formula(law)}`"] for law in laws.LAWS.values()]
+    rows = [[f"`{law.name}`", law.source, f"`{law.formula()}`"] for law in laws.LAWS.values()]
     return table(["law", "source", "formula"], rows)
 
 

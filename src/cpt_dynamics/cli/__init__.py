@@ -39,9 +39,10 @@ COMMANDS = {
     "fit": ("fit", "fit a law to loss logs"),
     "predict": ("predict", "predict the loss under a schedule with a fitted law"),
     "compare": ("compare", "fit laws to some runs and test them on others"),
-    "recommend": ("recommend", "choose peak LR, replay ratio, checkpoint and length from two fits"),
+    "optimum": ("optimum", "choose peak LR, replay ratio, checkpoint and length from two fits"),
     "schedule": ("schedule", "optimise the LR schedule of CPT with two fits"),
 }
+ALIASES = {"recommend": "optimum"}  # former name -> command, for one release
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -52,7 +53,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if arguments is None:  # as a program, not from within one
         signal.signal(signal.SIGTERM, leave)
     argv = list(sys.argv[1:] if arguments is None else arguments)
-    chosen = next((word for word in argv if word in COMMANDS), None)
+    chosen = next((word for word in argv if word in COMMANDS or word in ALIASES), None)
+    if chosen in ALIASES:
+        argv[argv.index(chosen)], former = ALIASES[chosen], chosen
+        chosen = ALIASES[former]
+        print(f"cpt-dynamics {former} is now cpt-dynamics {chosen}", file=sys.stderr)
     for name, (module, line) in COMMANDS.items():
         command = commands.add_parser(name, help=line, description=line[0].upper() + line[1:] + ".")
         if name == chosen:  # only the chosen command's module is imported: torch alone takes seconds
@@ -61,6 +66,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             command.set_defaults(execute=getattr(loaded, f"run_{name.replace('-', '_')}"))
     options = parser.parse_args(argv)
     try:
+        if files := getattr(options, "law_file", None):
+            from cpt_dynamics import laws  # needs numpy, so only where it is used
+
+            for file in files:
+                laws.load(file)
         return int(options.execute(options) or 0)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)

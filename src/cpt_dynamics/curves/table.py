@@ -49,6 +49,12 @@ def read_schedules(path: str | Path) -> pd.DataFrame:
     return table
 
 
+def schedules_path(curves: str | Path) -> Path:
+    """Where the schedules of a curve table lie: beside it, as `<stem>.schedules.parquet`."""
+    path = Path(curves)
+    return path.with_name(f"{path.stem}.schedules.parquet")
+
+
 def write(path: str | Path, curves: pd.DataFrame) -> None:
     """Check a curve table and write it, sorted by run, validation set and step."""
     table = _chosen(curves, CURVE_COLUMNS, str(path)).sort_values(["run", "validation", "step"])

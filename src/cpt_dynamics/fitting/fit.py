@@ -12,10 +12,11 @@ import numpy as np
 import cpt_dynamics
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.fitting import paper, varpro, warnings
+from cpt_dynamics.fitting.identifiability import identifiability
 from cpt_dynamics.fitting.metrics import measure, skill
 from cpt_dynamics.fitting.paper import Gradient
 from cpt_dynamics.fitting.problem import Problem
-from cpt_dynamics.laws import LAWS, Array, Features, Law, Parameters, get
+from cpt_dynamics.laws import Array, Features, Law, Parameters, get
 from cpt_dynamics.laws.base import HISTORY
 
 Method = Literal["varpro", "paper"]
@@ -89,22 +90,6 @@ class Fit:
             return cls(law=found.bounded(**bounds), **{name: value[name] for name in names})
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise UserError(f"this is not a fit ({type(error).__name__}: {error}): fit again") from None
-
-
-@dataclass(frozen=True)
-class Identifiability:
-    """Which parameters the rows of a fit determine.
-
-    condition: largest over smallest singular value of the Jacobian of the residuals with columns of
-    length 1 (inf where `undetermined` is not empty). directions: for each singular value below the
-    tolerance, how much each parameter takes part (a unit vector); movements along it cannot be told
-    apart. undetermined: parameters without any effect on the predictions.
-    """
-
-    condition: float
-    singular_values: list[float]
-    directions: list[dict[str, float]]
-    undetermined: list[str]
 
 
 def fit(
@@ -189,7 +174,7 @@ def fit_skill(found: Fit, features: Features, loss: Any) -> float:
         raise UserError(f"law {found.law.name!r} has no baseline without annealing: skill is not defined")
     observed = np.asarray(loss, dtype=np.float64)
     bounds = {p.name: (p.lower, p.upper) for p in found.law.parameters}
-    law = LAWS[found.law.baseline]
+    law = get(found.law.baseline)
     names = [p.name for p in law.parameters]
     law = law.fixed(**{name: value for name, value in found.law.held.items() if name in names})
     law = law.bounded(**{p.name: bounds[p.name] for p in law.parameters})
@@ -198,29 +183,6 @@ def fit_skill(found: Fit, features: Features, loss: Any) -> float:
     if not rows.any():
         raise UserError("skill is defined on CPT rows, and there is none: add rows after a transfer")
     return skill(observed[rows], found.predict(features)[rows], baseline.predict(features)[rows])
-
-
-def identifiability(
-    law: Law, parameters: dict[str, float], features: Features, tolerance: float = 1e-3
-) -> Identifiability:
-    """Which parameters, and which directions among them, the rows of `features` determine at `parameters`."""
-    jacobian = law.jacobian(parameters, features)
-    if law.residual == "log":
-        jacobian = jacobian / law.predict(parameters, features)[:, None]
-    names = [p.name for p in law.parameters]
-    lengths = np.linalg.norm(jacobian, axis=0)
-    seen = lengths > 0
-    _, values, rows = np.linalg.svd(jacobian[:, seen] / lengths[seen], full_matrices=False)
-    kept = [name for name, s in zip(names, seen, strict=True) if s]
-    directions = [
-        {name: float(w) for name, w in zip(kept, row, strict=True)}
-        for value, row in zip(values, rows, strict=True)
-        if value < tolerance * values[0]
-    ]
-    undetermined = [name for name, s in zip(names, seen, strict=True) if not s]
-    smallest = 0.0 if undetermined or not len(values) else float(values[-1])
-    condition = float(values[0]) / smallest if smallest > 0 else float("inf")
-    return Identifiability(condition, [float(v) for v in values], directions, undetermined)
 
 
 def data_hash(arrays: dict[str, Array], loss: Array) -> str:

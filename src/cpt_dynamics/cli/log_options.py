@@ -1,60 +1,29 @@
-"""What the commands on anyone's loss logs share: options, reading, features, and where results go."""
+"""What the commands on anyone's loss logs share: options, reading, and where results go."""
 
 import argparse
 import json
+import math
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast, get_args
 
-import numpy as np
 import pandas as pd
 
-from cpt_dynamics import curves as tables
-from cpt_dynamics.analysis.results import plain
-from cpt_dynamics.areas import Warmup, warmup_length
-from cpt_dynamics.curves.logs import Format, Log, Unit, merge_logs, read_log
+from cpt_dynamics.areas import Warmup
+from cpt_dynamics.cli.text import bullets
 from cpt_dynamics.errors import UserError
-from cpt_dynamics.fitting.uncertainty import measurements
-from cpt_dynamics.laws import Law
+from cpt_dynamics.fitting.logged import FeatureSettings
+from cpt_dynamics.laws import Law, Shift, get
+from cpt_dynamics.logs import Format, Unit, merge_logs, read_log
+from cpt_dynamics.logs.measured import Data, of_runs, of_set
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PLOTS = (".pdf", ".png", ".svg")
-# Columns that laws read and logs may lack, and the option that gives them.
-GIVEN_BY = {
-    "replay": "the replay ratio of every run: give --replay RUN=SHARE",
-    "params": "the number of non-embedding parameters of every run: give --params RUN=N",
-    "tokens": "the tokens seen: name their column with --columns tokens=COLUMN",
-}
-
-
-@dataclass(frozen=True, eq=False)
-class Data:
-    """The curves of one validation set, with their schedules; `notes` say what was assumed in reading them."""
-
-    curves: pd.DataFrame
-    schedules: pd.DataFrame
-    validation: str
-    notes: list[str]
-    files: Mapping[str, str]  # run -> where it is from
-
-    @property
-    def runs(self) -> list[str]:
-        return [str(run) for run in self.schedules["run"].unique()]
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How areas are made (see `curves.features`)."""
-
-    lambda_: float
-    warmup: Warmup
-    carry_over: bool
-    lr_power: float
 
 
 # --- options ------------------------------------------------------------------------------------------------
@@ -101,8 +70,51 @@ def add_columns(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--params", nargs="+", action="extend", metavar="RUN=N", help="non-embedding parameters")
 
 
-def settings_of(options: argparse.Namespace) -> Settings:
-    return Settings(options.lambda_, options.warmup, not options.restart_momentum, options.lr_power)
+def add_law_file(parser: argparse._ActionsContainer) -> None:
+    parser.add_argument(
+        "--law-file",
+        action="append",
+        metavar="FILE.py",
+        help="laws of your own: a file with a list LAWS",
+    )
+
+
+def add_shift(parser: argparse._ActionsContainer) -> None:
+    parser.add_argument("--shift", choices=get_args(Shift), default="free", help="sign of B: + on D_pt, - on D_cpt")
+
+
+def add_results(parser: argparse.ArgumentParser, file: str = "", what: str = "") -> argparse._ArgumentGroup:
+    """Where results go; returns the group of options."""
+    group = parser.add_argument_group("results")
+    if file:
+        group.add_argument("--out", metavar=file, help=what)
+    group.add_argument("--plot", metavar="FILE", help="draw it: pdf, png or svg, by the name's ending")
+    group.add_argument("--json", action="store_true", help="print JSON")
+    return group
+
+
+def settings_of(options: argparse.Namespace, rows: pd.DataFrame) -> FeatureSettings:
+    """How features are made; `rows` have the runs and phases that values by run are needed for."""
+    return FeatureSettings(
+        options.lambda_, options.warmup, not options.restart_momentum, options.lr_power, **by_run(options, rows)
+    )
+
+
+def by_run(options: argparse.Namespace, rows: pd.DataFrame) -> dict[str, Any]:
+    """The values of --params, and of --replay for runs with CPT, by run."""
+    after = rows.loc[rows["phase"] == "continual", "run"]
+    return {
+        "params": _values(options.params, rows["run"].unique(), "--params", 1, math.inf),
+        "replay": _values(options.replay, after.unique(), "--replay", 0, 1),
+    }
+
+
+def signed_law(name: str, shift: Shift) -> Law:
+    """The law of that name with the sign of its shift."""
+    law = get(name, shift)
+    if shift != "free" and law == get(name):
+        raise UserError(f"law {name!r} has no shift whose sign could be chosen: drop --shift")
+    return law
 
 
 # --- reading ------------------------------------------------------------------------------------------------
@@ -140,7 +152,10 @@ def read(options: argparse.Namespace, prefer: str | None = None) -> Data:
         )
     except UserError as error:  # libraries may describe damaged files in several lines
         raise UserError(" ".join(str(error).split())) from None
-    return _one_set(_chosen(merged, options.only), options.validation, prefer)
+    chosen = of_runs(merged, named_runs(options.only, list(merged.files), "--only") or list(merged.files))
+    data = of_set(chosen, options.validation, prefer)
+    notes = [note.replace("set the option first_step to 0", "give --steps-from 0") for note in data.notes]
+    return replace(data, notes=notes)
 
 
 def named_runs(values: Iterable[str] | None, known: Sequence[str], option: str) -> list[str]:
@@ -194,73 +209,18 @@ def _length(text: str | None) -> Any:
         raise UserError(f"--pretraining-steps is {text!r}: give a number of steps, or all") from None
 
 
-def _chosen(log: Log, only: Iterable[str] | None) -> Log:
-    known = list(log.files)
-    runs = named_runs(only, known, "--only") or known
-    return Log(
-        log.curves[log.curves["run"].isin(runs)].reset_index(drop=True),
-        log.schedules[log.schedules["run"].isin(runs)].reset_index(drop=True),
-        [note for note in log.notes if runs == known or not _of_others(note, set(known) - set(runs))],
-        {run: file for run, file in log.files.items() if run in runs},
-    )
-
-
-def _of_others(note: str, runs: set[str]) -> bool:
-    return any(note.startswith(f"{run}: ") for run in runs)
-
-
-def _one_set(log: Log, chosen: str | None, prefer: str | None) -> Data:
-    sets = [str(name) for name in log.curves["validation"].unique()]
-    if len(sets) > 1 and chosen is None and prefer in sets:
-        chosen = prefer
-    if len(sets) > 1 and chosen not in sets:
-        raise UserError(f"the logs have losses of {len(sets)} validation sets: choose --validation {' or '.join(sets)}")
-    validation = chosen if chosen in sets else sets[0]
-    curves = log.curves[log.curves["validation"] == validation].reset_index(drop=True)
-    notes = [note.replace("set the option first_step to 0", "give --steps-from 0") for note in log.notes]
-    absent = [run for run in log.files if run not in set(curves["run"])]
-    notes += [f"{run}: no losses of {validation}, so it is not used" for run in absent]
-    schedules = log.schedules[~log.schedules["run"].isin(absent)].reset_index(drop=True)
-    return Data(curves, schedules, validation, notes, log.files)
-
-
-# --- features -----------------------------------------------------------------------------------------------
-
-
-def features(
-    rows: pd.DataFrame, schedules: pd.DataFrame, options: argparse.Namespace, settings: Settings
-) -> pd.DataFrame:
-    """`rows` with what laws read; a column whose values are unknown (`params`, `tokens`, `replay`) is left out."""
-    found = tables.features(
-        rows, schedules, settings.lambda_, settings.warmup, settings.carry_over, lr_power=settings.lr_power
-    )
-    attrs = found.attrs
-    params = values_of(options.params, rows["run"], "--params", 1, np.inf)
-    if params is not None:
-        found = found.assign(params=params)
-    replay = values_of(options.replay, rows["run"].where(rows["phase"] == "continual"), "--replay", 0, 1)
-    if replay is not None:
-        found = found.assign(replay=replay.fillna(1.0))  # any number does in PT (see laws.replay)
-    unknown = [name for name in ("params", "tokens") if name in found and not (found[name] > 0).all()]
-    found = found.drop(columns=unknown)
-    found.attrs = attrs
-    return found
-
-
-def values_of(texts: Sequence[str] | None, runs: pd.Series, option: str, least: float, most: float) -> pd.Series | None:
-    """The value of each row's run, of texts like `RUN=VALUE` or `VALUE`; NaN where the run is missing."""
+def _values(
+    texts: Sequence[str] | None, runs: Iterable[str], option: str, least: float, most: float
+) -> dict[str, float] | None:
+    """The value of each run, of texts like `RUN=VALUE` or `VALUE`."""
     if not texts:
         return None
-    known = [str(run) for run in runs.dropna().unique()]
-    found: dict[str, float] = {}
+    known, found = list(runs), dict[str, float]()
     for text in texts:
         run, _, value = text.rpartition("=")
-        try:
-            number = float(value)
-        except ValueError:
-            number = np.nan
+        number = to_number(value)
         if not least <= number <= most:
-            limits = f"from {least:g} to {most:g}" if np.isfinite(most) else f"from {least:g}"
+            limits = f"from {least:g} to {most:g}" if math.isfinite(most) else f"from {least:g}"
             raise UserError(f"{option} {text}: write RUN=VALUE with a number {limits}")
         if run and run not in known:
             raise UserError(f"{option} {text}: there is no run {run!r} that needs it, only {', '.join(known)}")
@@ -269,72 +229,21 @@ def values_of(texts: Sequence[str] | None, runs: pd.Series, option: str, least: 
     missing = [run for run in known if run not in found]
     if missing:
         raise UserError(f"{option} says nothing about run {missing[0]!r}: give {option} {missing[0]}=VALUE")
-    return runs.map(found)
+    return found
 
 
-def check_law(law: Law, table: pd.DataFrame) -> None:
-    """Raise `UserError` unless the rows have what the law reads and are of one model, or the law reads its size."""
-    check_inputs(law, table)
-    models = table.reindex(columns=["model", "params"]).drop_duplicates().fillna(0)
-    if "params" not in law.inputs and len(models) > 1:
-        names = ", ".join(sorted(f"{model or ''} {params:,.0f}".strip() for model, params in models.to_numpy()))
-        raise UserError(
-            f"law {law.name!r} is of one model, but the runs are of {len(models)} ({names}):"
-            " choose runs with --only, or a law that reads params, such as cpt_size"
-        )
+def to_number(text: str) -> float:
+    """NaN for what is no number."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
 
 
-def check_inputs(law: Law, table: pd.DataFrame) -> None:
-    """Raise `UserError` unless the law gives a loss and the rows have all that it reads."""
-    if law.residual != "log":
-        raise UserError(
-            f"law {law.name!r} is of a difference of losses, not of losses: fit it with fitting.fit in Python"
-        )
-    for name in law.inputs:
-        if name not in table:
-            given = GIVEN_BY.get(name, "which no option gives: fit it with fitting.fit in Python")
-            raise UserError(f"law {law.name!r} reads {name}, {given}")
-
-
-def from_step(table: pd.DataFrame, first_step: int) -> tuple[pd.DataFrame, int]:
-    """The rows without those of pre-training before a step, and how many those are."""
-    early = (table["phase"] == "pretraining") & (table["step"] < first_step)
-    return _rows(table, ~early), int(early.sum())
-
-
-def once(table: pd.DataFrame) -> tuple[pd.DataFrame, int]:
-    """The rows with each measurement once, as runs that branch off share their first ones; and how many repeats."""
-    repeated = measurements(table.reset_index(drop=True), table["loss"].to_numpy()).duplicated().to_numpy()
-    return _rows(table, ~repeated), int(repeated.sum())
-
-
-def of_runs(table: pd.DataFrame, runs: Iterable[str]) -> pd.DataFrame:
-    """The rows of some runs."""
-    return _rows(table, table["run"].isin(list(runs)))
-
-
-def _rows(table: pd.DataFrame, chosen: Any) -> pd.DataFrame:
-    part = table[np.asarray(chosen)]
-    part.attrs = table.attrs
-    return part
-
-
-def at_steps(data: Data, run: str, steps: Iterable[int]) -> pd.DataFrame:
-    """Rows of a run's schedule at some steps, with its size and with tokens between the logged ones."""
-    plan = data.schedules[data.schedules["run"] == run]
-    plan = plan.assign(phase_step=plan.groupby("phase", sort=False).cumcount() + 1)
-    rows = plan[plan["step"].isin(list(steps))].reset_index(drop=True)
-    own = data.curves[data.curves["run"] == run].sort_values("step")
-    if len(own):
-        tokens = np.interp(rows["step"], own["step"], own["tokens"])
-        rows = rows.assign(params=own["params"].iloc[0], tokens=tokens)
-    return rows
-
-
-def hints(data: Data, options: argparse.Namespace, settings: Settings) -> list[str]:
+def hints(data: Data, options: argparse.Namespace, settings: FeatureSettings) -> list[str]:
     """What the data and the options together suggest, one line each."""
     found = []
-    ends = {run: _warmup_end(plan) for run, plan in data.schedules.groupby("run", sort=False)}
+    ends = data.warmup_ends()
     steps = data.curves["step"]
     inside = (steps >= options.first_step) & (steps < data.curves["run"].map(ends))
     if inside.any():
@@ -343,7 +252,7 @@ def hints(data: Data, options: argparse.Namespace, settings: Settings) -> list[s
             f" --first-step {max(ends.values())} leaves them out"
         )
     longest = int(data.schedules.groupby("run").size().max())
-    memory = 1 / (1 - settings.lambda_) if settings.lambda_ < 1 else np.inf
+    memory = 1 / (1 - settings.lambda_) if settings.lambda_ < 1 else math.inf
     if memory > longest / 10:
         found.append(
             f"lambda {settings.lambda_:g} remembers {memory:,.0f} steps, and no run has more than {longest:,}: compare"
@@ -352,14 +261,14 @@ def hints(data: Data, options: argparse.Namespace, settings: Settings) -> list[s
     return found
 
 
-def _warmup_end(plan: pd.DataFrame) -> int:
-    """The step at which the warm-up of pre-training reaches its peak; 0 where the LR does not rise at first."""
-    rates = plan.loc[plan["phase"] == "pretraining", "lr"].to_numpy()
-    end = warmup_length(rates)
-    return end if end and rates[0] < rates[end - 1] else 0
-
-
 # --- files --------------------------------------------------------------------------------------------------
+
+
+def check_results(options: argparse.Namespace, logs: Sequence[str]) -> None:
+    """Raise `UserError` before any work if a result could not be written."""
+    inputs = [file for log in logs for file in files_of(log)]
+    check_output(getattr(options, "out", None), "--out", inputs)
+    check_output(options.plot, "--plot", inputs, PLOTS)
 
 
 def check_output(path: str | None, option: str, inputs: Iterable[str] = (), kinds: Sequence[str] = ()) -> None:
@@ -388,6 +297,13 @@ def writing(path: str) -> Iterator[None]:
         raise UserError(f"{path} cannot be written ({error.strerror}): choose another place") from None
 
 
+def plain(value: Any) -> Any:
+    """`analysis.results.plain`, whose room takes long to import, so only where it is used."""
+    from cpt_dynamics.analysis import results
+
+    return results.plain(value)
+
+
 def print_json(value: Any) -> None:
     print(json.dumps(plain(value), indent=1, allow_nan=False, ensure_ascii=False))
 
@@ -403,3 +319,13 @@ def give(options: argparse.Namespace, result: Mapping[str, Any], text: Sequence[
         print_json(result)
     else:
         print("\n".join([*text, *([f"figure: {options.plot}"] if figure is not None else [])]))
+
+
+def written(options: argparse.Namespace, what: str) -> list[str]:
+    """Where `--out` went."""
+    return [f"{what}: {options.out}"] if options.out else []
+
+
+def sections(notes: Mapping[str, Sequence[str]]) -> list[str]:
+    """Notes under their heads, those that there are."""
+    return [line for head, lines in notes.items() if lines for line in ("", f"{head}:", *bullets(lines))]
