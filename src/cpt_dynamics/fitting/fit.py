@@ -5,7 +5,7 @@ import platform
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -25,39 +25,52 @@ OPTIMAL = 1e-4  # largest `Problem.optimality` of a fit that is called converged
 
 @dataclass(frozen=True)
 class Fit:
-    """A fitted law.
+    """A fitted law."""
 
-    parameters: in the units of the features. objective: sum over rows of Huber(delta) of log(observed) -
-    log(predicted) (of plain differences for laws of a difference). converged: `optimality` (see
-    `Problem.optimality`) is small; never the optimizer's own word. at_bounds: "name=lower" or
-    "name=upper". n_agree of n_starts came within 1 % of the best objective. metrics: see
-    `metrics.measure`, over "all" rows and over "continual" ones (S1cpt > 0). contributions: the largest
-    size of each term over the data (nats). combinations: products that stay determined where single
-    parameters do not. condition: see `Identifiability`, None where infinite. ranges: smallest and largest
-    fitted values of the inputs (see `warnings.input_ranges`). settings: of the areas.
-    """
+    __pydantic_config__: ClassVar = {"use_attribute_docstrings": True}  # of the JSON schema (see `config_docs`)
 
     law: Law
+    """In JSON its name, beside its `source`, `bounds` and fixed parameters (`held`)."""
     parameters: dict[str, float]
+    """In the units of the features."""
     objective: float
+    """Sum over rows of Huber(delta) of log(observed) - log(predicted); for laws of a difference, of plain ones."""
     method: str
+    """How the best parameters were searched: `varpro` or `paper`."""
     delta: float
+    """Of the Huber function: the residual from which on it grows linearly."""
     converged: bool
+    """Whether `optimality` is small; never the optimizer's own word."""
     optimality: float
+    """See `Problem.optimality`."""
     at_bounds: list[str]
+    """Parameters at a bound: "name=lower" or "name=upper"."""
     n_starts: int
+    """Starts of the search."""
     n_agree: int
+    """How many of them came within 1 % of the best objective."""
     n_points: int
+    """Fitted rows."""
     cpu_seconds: float
+    """CPU time of the search."""
     metrics: dict[str, dict[str, float]]
+    """Errors (see `metrics.measure`) over "all" rows and over "continual" ones (S1cpt > 0)."""
     contributions: dict[str, float]
+    """The largest size of each term over the data, by its coefficient (nats/token)."""
     combinations: dict[str, float]
+    """Products that stay determined where single parameters do not."""
     condition: float | None
+    """See `Identifiability`; none where it is infinite."""
     warnings: list[str]
+    """What the data lack and what is doubtful in the search, one line each."""
     ranges: dict[str, list[float]]
+    """Smallest and largest fitted value of each input (see `warnings.input_ranges`)."""
     settings: dict[str, Any]
+    """How the areas were made."""
     data_hash: str
+    """sha256 of the features that the law reads and of the losses."""
     versions: dict[str, str]
+    """Of the software that the fit depends on."""
 
     def predict(self, features: Features) -> Array:
         """The law's value for every row, [n]; `UserError` for areas made otherwise than the fitted ones."""
