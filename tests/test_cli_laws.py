@@ -1,5 +1,6 @@
 """laws, fit, predict and compare: on logs of every format, and one line for every mistake."""
 
+import argparse
 import json
 import os
 import subprocess
@@ -7,7 +8,7 @@ import sys
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
@@ -685,13 +686,32 @@ def test_help_is_quick() -> None:
     code = """
 import sys
 from cpt_dynamics.cli import main
-for command in ("laws", "fit", "predict", "compare"):
+for command in ("laws", "fit", "predict", "compare", "optimum", "schedule"):
     try:
         main([command, "--help"])
     except SystemExit as end:
         assert end.code == 0
-print("SLOW", [name for name in ("torch", "scipy", "matplotlib", "snakemake", "seaborn") if name in sys.modules])
+slow = ("numpy", "pandas", "pydantic", "torch", "scipy", "matplotlib", "snakemake", "seaborn")
+print("SLOW", [name for name in slow if name in sys.modules])
 """
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     assert result.stdout.splitlines()[-1] == "SLOW []"
+
+
+def test_choices_are_those_of_the_types() -> None:
+    from cpt_dynamics import areas, planning
+    from cpt_dynamics.cli import arguments
+    from cpt_dynamics.curves import table
+    from cpt_dynamics.fitting.fit import Method
+    from cpt_dynamics.logs import Format
+    from cpt_dynamics.planning.optimum import TOLERANCE, Measure
+    from cpt_dynamics.planning.schedule import Shape
+
+    types = {"FORMATS": Format, "MEASURES": Measure, "METHODS": Method, "SHAPES": Shape}
+    types |= {"SHIFTS": laws.Shift, "WARMUPS": areas.Warmup}
+    assert {name: getattr(arguments, name) for name in types} == {name: get_args(t) for name, t in types.items()}
+    assert (arguments.KNOBS, arguments.PHASES) == (planning.KNOBS, table.PHASES)
+    parser = argparse.ArgumentParser()
+    arguments.add_optimum(parser)
+    assert parser.get_default("tolerance") == TOLERANCE

@@ -4,7 +4,8 @@ import argparse
 import importlib
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from cpt_dynamics import __version__
 from cpt_dynamics.errors import UserError, leave
@@ -42,6 +43,7 @@ COMMANDS = {
     "optimum": ("optimum", "choose peak LR, replay ratio, checkpoint and length from two fits"),
     "schedule": ("schedule", "optimise the LR schedule of CPT with two fits"),
 }
+ARGUMENTS = {"laws", "fit", "predict", "compare", "optimum", "schedule"}  # commands whose arguments are in `arguments`
 ALIASES = {"recommend": "optimum"}  # former name -> command, for one release
 
 
@@ -61,9 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name, (module, line) in COMMANDS.items():
         command = commands.add_parser(name, help=line, description=line[0].upper() + line[1:] + ".")
         if name == chosen:  # only the chosen command's module is imported: torch alone takes seconds
-            loaded = importlib.import_module(f"cpt_dynamics.cli.{module}")
-            getattr(loaded, f"add_{name.replace('-', '_')}")(command)
-            command.set_defaults(execute=getattr(loaded, f"run_{name.replace('-', '_')}"))
+            _function("arguments" if name in ARGUMENTS else module, f"add_{name}")(command)
+            command.set_defaults(execute=lambda options, of=(module, f"run_{name}"): _function(*of)(options))
     options = parser.parse_args(argv)
     try:
         if files := getattr(options, "law_file", None):
@@ -80,3 +81,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
+
+
+def _function(module: str, name: str) -> Callable[..., Any]:
+    loaded = importlib.import_module(f"cpt_dynamics.cli.{module}")
+    function: Callable[..., Any] = getattr(loaded, name.replace("-", "_"))
+    return function

@@ -11,7 +11,6 @@ from cpt_dynamics import files
 from cpt_dynamics.cli import log_options as logs
 from cpt_dynamics.cli.text import bullets, error_cells, number, table, together
 from cpt_dynamics.curves import public
-from cpt_dynamics.curves.table import PHASES
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.fitting.logged import check_law, from_step, of_runs, once
 from cpt_dynamics.fitting.uncertainty import without_seed
@@ -24,21 +23,6 @@ LEGEND = (
     " loss; unseen rows: without those that a fitted run shares; objective: of the fit, on its own rows"
 )
 AUTHORS = "as published"
-
-
-def add_compare(parser: argparse.ArgumentParser) -> None:
-    logs.add_logs(parser, nargs="*")
-    group = parser.add_argument_group("comparison")
-    group.add_argument("--laws", metavar="NAME,...", help="laws (default: cpt or annealing, and it without S2)")
-    logs.add_law_file(group)
-    logs.add_shift(group)
-    group.add_argument("--fit-runs", action="append", metavar="RUN,...", help="runs to fit")
-    group.add_argument("--test-runs", action="append", metavar="RUN,...", help="runs to test on (default: the others)")
-    group.add_argument("--phase", choices=PHASES, help="test rows of this phase alone")
-    group.add_argument("--public", metavar="FOLDER", help="the 27 public curves (csv_25 ...), by their own protocol")
-    group.add_argument("--published", metavar="FILE", help=f"what is published about them ({public.PUBLISHED})")
-    logs.add_features(parser)
-    logs.add_results(parser, "FILE.json", "write the comparison as JSON")
 
 
 def run_compare(options: argparse.Namespace) -> None:

@@ -4,7 +4,7 @@ import argparse
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
-from typing import Any, get_args
+from typing import Any
 
 import pandas as pd
 
@@ -13,7 +13,6 @@ from cpt_dynamics.cli import log_options as logs
 from cpt_dynamics.cli.printing import fit_lines
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.fitting import Fit
-from cpt_dynamics.fitting.fit import Method
 from cpt_dynamics.fitting.logged import FeatureSettings, FittedRows, check_law, drawn_steps, from_step, predicted
 from cpt_dynamics.fitting.sweep import best, sweep_lambda
 from cpt_dynamics.fitting.uncertainty import MIN_SEEDS, without_seed
@@ -22,24 +21,6 @@ from cpt_dynamics.laws.base import HISTORY
 from cpt_dynamics.logs.measured import Data
 
 SCHEMA = "cpt-dynamics/fit/1"
-
-
-def add_fit(parser: argparse.ArgumentParser) -> None:
-    logs.add_logs(parser)
-    group = parser.add_argument_group("fit")
-    group.add_argument("--law", metavar="NAME", help="see `cpt-dynamics laws` (default: cpt, or what the rows allow)")
-    logs.add_law_file(group)
-    logs.add_shift(group)
-    group.add_argument("--method", choices=get_args(Method), default="varpro", help="how to search (default: varpro)")
-    group.add_argument("--starts", type=int, metavar="N", help="starts of the search (default: the method's own)")
-    group.add_argument("--fix", nargs="+", action="extend", metavar="NAME=VALUE", help="hold parameters")
-    group.add_argument("--exclude", action="append", metavar="RUN,...", help="hold runs out; they are predicted")
-    group.add_argument("--intervals", action="store_true", help="refit without each run, for intervals (takes longer)")
-    group.add_argument("--level", type=float, default=0.9, metavar="P", help="level of intervals (default: 0.9)")
-    group.add_argument("--profile", action="append", metavar="NAME", help="profile the objective over a parameter")
-    group.add_argument("--sweep-lambda", metavar="L,...", help="compare fits over these values of lambda")
-    logs.add_features(parser)
-    logs.add_results(parser, "FIT.json", "write the fit, for `cpt-dynamics predict`")
 
 
 def run_fit(options: argparse.Namespace) -> None:

@@ -5,7 +5,7 @@ import math
 from typing import Any
 
 from cpt_dynamics import laws
-from cpt_dynamics.cli.log_options import add_law_file, print_json
+from cpt_dynamics.cli.log_options import print_json
 from cpt_dynamics.cli.text import bullets, indented, number, table
 from cpt_dynamics.laws.base import HISTORY, Law, Parameter
 
@@ -27,12 +27,6 @@ FEATURES = {
     "initial_loss": "loss on a domain before CPT",
     "early_decline": "how fast the loss on a domain falls at first",
 }
-
-
-def add_laws(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", nargs="?", metavar="NAME", help="one law, with its parameters")
-    add_law_file(parser)
-    parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def run_laws(options: argparse.Namespace) -> None:

@@ -12,85 +12,17 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 
 import pandas as pd
 
-from cpt_dynamics.areas import Warmup
 from cpt_dynamics.cli.text import bullets
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.fitting.logged import FeatureSettings
 from cpt_dynamics.laws import Law, Shift, get
-from cpt_dynamics.logs import Format, Unit, merge_logs, read_log
+from cpt_dynamics.logs import Unit, merge_logs, read_log
 from cpt_dynamics.logs.measured import Data, of_runs, of_set
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PLOTS = (".pdf", ".png", ".svg")
-
-
-# --- options ------------------------------------------------------------------------------------------------
-
-
-def add_logs(parser: argparse.ArgumentParser, nargs: str = "+") -> None:
-    """LOG... and how to read them."""
-    parser.add_argument(
-        "logs",
-        nargs=nargs,
-        metavar="LOG",
-        help="CSV, W&B export, trainer_state.json or curve table (parquet); LOSSES.csv,LR.csv is one log in two files",
-    )
-    group = parser.add_argument_group("reading logs ([LOG=] before a value: for that log alone)")
-    group.add_argument("--validation", metavar="SET", help="the validation set, where the logs have several")
-    group.add_argument("--run", action="append", metavar="[LOG=]NAME", help="name of the run, or which one to read")
-    group.add_argument("--only", action="append", metavar="RUN,...", help="use these runs alone")
-    group.add_argument("--schedule", action="append", metavar="[LOG=]EXPR", help="LR, as 'warmup 500 to 2e-4; ...'")
-    group.add_argument("--pretraining-steps", action="append", metavar="[LOG=]N", help="steps that are PT, or all")
-    group.add_argument("--first-step", type=int, default=1, metavar="N", help="leave out rows of PT before step N")
-    group.add_argument(
-        "--columns", nargs="+", action="extend", metavar="FIELD=COLUMN", help="name columns, e.g. lr=eta loss/law=l2"
-    )
-    group.add_argument("--format", choices=get_args(Format), help="format of the logs (default: found out)")
-    group.add_argument("--unit", action="append", metavar="[LOG=]UNIT", help="nats or bits per token (default: nats)")
-    group.add_argument("--lr-logged", choices=("used", "next"), help="whose LR a step's row has: its own or the next's")
-    group.add_argument("--steps-from", type=int, choices=(0, 1), help="what the log calls its first training step")
-
-
-def add_features(parser: argparse.ArgumentParser) -> None:
-    """How areas are made, and columns that only some laws read."""
-    group = parser.add_argument_group("areas")
-    group.add_argument("--lambda", dest="lambda_", type=float, default=0.999, metavar="L", help="memory of S2: 0.999")
-    group.add_argument("--warmup", choices=get_args(Warmup), default="peak", help="how PT's warm-up counts: peak")
-    group.add_argument("--restart-momentum", action="store_true", help="S2 starts anew at the transfer")
-    group.add_argument("--lr-power", type=float, default=0.1, metavar="P", help="of the law cpt_lr_weighted: 0.1")
-    add_columns(parser)
-
-
-def add_columns(parser: argparse.ArgumentParser) -> None:
-    """Columns that only some laws read."""
-    group = parser.add_argument_group("columns of some laws (a value alone: of every run)")
-    group.add_argument("--replay", nargs="+", action="extend", metavar="RUN=SHARE", help="share of PT text in CPT")
-    group.add_argument("--params", nargs="+", action="extend", metavar="RUN=N", help="non-embedding parameters")
-
-
-def add_law_file(parser: argparse._ActionsContainer) -> None:
-    parser.add_argument(
-        "--law-file",
-        action="append",
-        metavar="FILE.py",
-        help="laws of your own: a file with a list LAWS",
-    )
-
-
-def add_shift(parser: argparse._ActionsContainer) -> None:
-    parser.add_argument("--shift", choices=get_args(Shift), default="free", help="sign of B: + on D_pt, - on D_cpt")
-
-
-def add_results(parser: argparse.ArgumentParser, file: str = "", what: str = "") -> argparse._ArgumentGroup:
-    """Where results go; returns the group of options."""
-    group = parser.add_argument_group("results")
-    if file:
-        group.add_argument("--out", metavar=file, help=what)
-    group.add_argument("--plot", metavar="FILE", help="draw it: pdf, png or svg, by the name's ending")
-    group.add_argument("--json", action="store_true", help="print JSON")
-    return group
 
 
 def settings_of(options: argparse.Namespace, rows: pd.DataFrame) -> FeatureSettings:

@@ -3,16 +3,15 @@
 import argparse
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from cpt_dynamics.cli import log_options as logs
 from cpt_dynamics.cli import plan_options as options_of
 from cpt_dynamics.cli.text import bullets, table
 from cpt_dynamics.errors import UserError
-from cpt_dynamics.planning import KNOBS, ROLES
+from cpt_dynamics.planning import ROLES
 from cpt_dynamics.planning.fits import FittedPair
-from cpt_dynamics.planning.optimum import NATURAL_LIMITS, TOLERANCE, Measure
-from cpt_dynamics.planning.schedule import Shape
+from cpt_dynamics.planning.optimum import NATURAL_LIMITS, Measure
 from cpt_dynamics.planning.search import Search, best_plan
 
 NAMES = {"potential": "loss potential", "peak_lr": "peak LR", "replay": "replay ratio", "steps": "steps"}
@@ -27,49 +26,6 @@ OF_CHECKPOINTS = {
     "final": "checkpoints are compared by the losses at the end; by their changes, as Eq. 5 of arXiv 2505.07796 is"
     " printed (--measure change), a never-annealed one would be favoured for having been worse",
 }
-
-
-def add_optimum(parser: argparse.ArgumentParser) -> None:
-    options_of.add_fits(parser)
-    parser.add_argument(
-        "--weight",
-        dest="weights",
-        action="append",
-        type=float,
-        required=True,
-        metavar="W1",
-        help="weight of the D_pt loss in the goal, from 0 to 1; once more for another plan",
-    )
-    group = options_of.add_training(parser)
-    group.add_argument("--steps", nargs="+", type=int, required=True, metavar="N", help="of CPT; several: a plan each")
-    group.add_argument("--peak", metavar="LR", help="peak LR of CPT; `last`: start from the checkpoint's LR")
-    group.add_argument("--shape", choices=get_args(Shape), default="cosine", help="of CPT's LR (default: cosine)")
-    group.add_argument("--decay-share", type=float, default=0.2, metavar="S", help="share of CPT that wsd decays over")
-    group.add_argument("--end", type=float, default=0.0, metavar="LR", help="last LR of CPT (default: 0)")
-    group = parser.add_argument_group("what is chosen")
-    group.add_argument(
-        "--choose",
-        nargs="+",
-        choices=KNOBS,
-        metavar="KNOB",
-        help=f"of {', '.join(KNOBS)} (default: peak_lr and, where both laws read it, replay, unless given)",
-    )
-    group.add_argument(
-        "--range",
-        action="append",
-        metavar="KNOB=LOW:HIGH",
-        help="where a knob is searched (peak_lr: up to the peak of PT)",
-    )
-    group.add_argument(
-        "--measure",
-        choices=get_args(Measure),
-        help="weigh the changes of both losses (Eq. 5), or the final losses (default: change; with potential: final)",
-    )
-    group.add_argument(
-        "--tolerance", type=float, default=TOLERANCE, metavar="NATS", help="what counts as no worse (default: 0.001)"
-    )
-    group.add_argument("--cap", type=float, metavar="NATS", help="most D_cpt text that lets the D_pt loss rise by this")
-    logs.add_results(parser)
 
 
 def run_optimum(options: argparse.Namespace) -> None:

@@ -3,9 +3,8 @@
 import argparse
 import math
 from collections.abc import Collection, Sequence
-from typing import Any, Literal
+from typing import Literal
 
-from cpt_dynamics.cli.log_options import add_law_file
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.planning import Scenario
 from cpt_dynamics.planning.fits import FittedPair
@@ -14,37 +13,6 @@ from cpt_dynamics.planning.schedule import Shape
 from cpt_dynamics.schedules import Schedule
 
 REWARMUP = 0.1  # of CPT, the most that the re-warm-up takes if its length is not given
-
-
-# --- fits ---------------------------------------------------------------------------------------------------
-
-
-def add_fits(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("general", metavar="GENERAL_FIT.json", help="fit of the D_pt loss (`cpt-dynamics fit --out`)")
-    parser.add_argument("domain", metavar="DOMAIN_FIT.json", help="fit of the D_cpt loss")
-    add_law_file(parser)
-
-
-# --- training -----------------------------------------------------------------------------------------------
-
-
-def add_training(parser: argparse.ArgumentParser) -> Any:
-    """Options of PT and CPT; returns their group."""
-    group = parser.add_argument_group("training")
-    group.add_argument(
-        "--pretraining",
-        required=True,
-        metavar="EXPR",
-        help="LR of pre-training (PT), such as 'warmup 500 to 2e-4; wsd 19500 to 2e-5 decay 0.2'",
-    )
-    group.add_argument(
-        "--rewarmup", type=int, metavar="N", help="steps of the rise in CPT (default: as in PT, at most 10 %% of CPT)"
-    )
-    group.add_argument(
-        "--replay", type=float, metavar="R", help="share of D_pt text in CPT (default: 0, unless chosen)"
-    )
-    group.add_argument("--params", type=float, metavar="N", help="non-embedding parameters, for laws that read them")
-    return group
 
 
 def scenario_of(

@@ -49,15 +49,6 @@ class Prediction:
     bands: Bands | None
 
 
-def add_predict(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("fit", metavar="FIT.json", help="what `cpt-dynamics fit --out` wrote")
-    logs.add_logs(parser, nargs="*")
-    parser.add_argument("--every", type=int, metavar="N", help="predict every N steps (default: about 20 rows)")
-    logs.add_law_file(parser)
-    logs.add_columns(parser)
-    logs.add_results(parser, "FILE.csv", "write the prediction as a table")
-
-
 def run_predict(options: argparse.Namespace) -> None:
     logs.check_results(options, [options.fit, *options.logs])
     if options.every is not None and options.every < 1:

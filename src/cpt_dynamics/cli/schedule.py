@@ -28,19 +28,6 @@ FAULT = (
 )
 
 
-def add_schedule(parser: argparse.ArgumentParser) -> None:
-    options_of.add_fits(parser)
-    parser.add_argument(
-        "--weight", type=float, required=True, metavar="W1", help="weight of the D_pt loss in the goal, from 0 to 1"
-    )
-    group = options_of.add_training(parser)
-    group.add_argument("--steps", type=int, required=True, metavar="N", help="of CPT")
-    group.add_argument("--floor", type=float, metavar="LR", help="lowest LR (default: a tenth of the peak of PT)")
-    group.add_argument("--peak-cap", type=float, metavar="LR", help="highest LR (default: the peak of PT)")
-    group.add_argument("--knots", type=int, default=64, metavar="K", help="pieces of the schedule (default: 64)")
-    logs.add_results(parser, "FILE.csv", "write the LR of every step of CPT (columns step, lr)")
-
-
 def run_schedule(options: argparse.Namespace) -> None:
     logs.check_results(options, [options.general, options.domain])
     fits = FittedPair.read(options.general, options.domain)
