@@ -33,7 +33,8 @@ def run_optimum(options: argparse.Namespace) -> None:
     fits = FittedPair.read(options.general, options.domain)
     _check(options, fits)
     knobs = _knobs(options, fits)
-    searches = [_search(options, fits, knobs, steps) for steps in _lengths(options, knobs)]
+    lengths = [min(options.steps)] if "steps" in knobs else list(dict.fromkeys(options.steps))
+    searches = [_search(options, fits, knobs, steps) for steps in lengths]
     plans = [best_plan(fits, search, weight, options.cap) for search in searches for weight in options.weights]
     measure = searches[0].measure
     result: dict[str, Any] = logs.plain(
@@ -90,11 +91,6 @@ def _knobs(options: argparse.Namespace, fits: FittedPair) -> list[str]:
     return list(dict.fromkeys(options.choose))
 
 
-def _lengths(options: argparse.Namespace, knobs: Sequence[str]) -> list[int]:
-    """The length of CPT of each search: the shortest one alone where the best one is chosen."""
-    return [min(options.steps)] if "steps" in knobs else list(dict.fromkeys(options.steps))
-
-
 def _search(options: argparse.Namespace, fits: FittedPair, knobs: Sequence[str], steps: int) -> Search:
     base = options_of.scenario_of(
         options, fits, steps, options.shape, _peak(options.peak), options.end, options.decay_share
@@ -106,10 +102,7 @@ def _search(options: argparse.Namespace, fits: FittedPair, knobs: Sequence[str],
 def _peak(text: str | None) -> float | Literal["last"] | None:
     if text is None or text == "last":
         return "last" if text else None
-    try:
-        lr = float(text)
-    except ValueError:
-        lr = math.nan
+    lr = logs.to_number(text)
     if not (math.isfinite(lr) and lr > 0):
         raise UserError(f"--peak {text}: give an LR above 0, or last")
     return lr

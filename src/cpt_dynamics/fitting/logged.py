@@ -1,5 +1,6 @@
 """Laws and the losses of logs: which rows are fitted, their features, and the losses that a fit predicts for runs."""
 
+import contextlib
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -39,15 +40,12 @@ class FeatureSettings:
     @classmethod
     def of(cls, found: Fit, path: str = "the fit") -> "FeatureSettings":
         """How the areas of a fit were made."""
-        try:
+        with contextlib.suppress(KeyError, TypeError, ValueError):
             value = found.settings
             lambda_, lr_power = float(value["lambda"]), float(value["lr_power"])
-            settings = cls(lambda_, value["warmup"], bool(value["carry_over"]), lr_power)
-        except (KeyError, TypeError, ValueError):
-            raise UserError(f"{path} does not say how its areas were made: fit again") from None
-        if not 0 <= settings.lambda_ < 1 or settings.warmup not in get_args(Warmup):
-            raise UserError(f"{path} does not say how its areas were made: fit again")
-        return settings
+            if 0 <= lambda_ < 1 and value["warmup"] in get_args(Warmup):
+                return cls(lambda_, value["warmup"], bool(value["carry_over"]), lr_power)
+        raise UserError(f"{path} does not say how its areas were made: fit again")
 
     def features(self, rows: pd.DataFrame, schedules: pd.DataFrame) -> pd.DataFrame:
         """`rows` with what laws read; a column whose values are unknown (`params`, `tokens`, `replay`) is left out."""

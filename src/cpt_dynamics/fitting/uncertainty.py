@@ -151,7 +151,7 @@ def leave_one_curve_out(
             refit = _fit_once(law, features, observed, keys, ~inside, warm)
         except UserError as problem:
             raise UserError(f"without {name!r}: {problem}") from None
-        known = _known(refit, features, ~inside)
+        known = identifiability(law, refit.parameters, _part(features, ~inside))
         rows = _by_step(features, heldout)
         error = _errors(refit, features, observed, rows)
         errors.append(error)
@@ -340,10 +340,6 @@ def _once(keys: pd.Series, rows: Mask) -> Mask:
     first = rows.copy()
     first[rows] = ~keys[rows].duplicated().to_numpy()
     return first
-
-
-def _known(refit: Fit, features: pd.DataFrame, rows: Mask) -> Identifiability:
-    return identifiability(refit.law, refit.parameters, _part(features, rows))
 
 
 def _by_step(features: pd.DataFrame, rows: Mask) -> NDArray[np.intp]:

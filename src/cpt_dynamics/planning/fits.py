@@ -41,7 +41,8 @@ class FittedPair(Pair):
         if found["general"].data_hash == found["domain"].data_hash:
             raise UserError(f"{general} and {domain} are fits of the same losses: give one for each set")
         try:
-            ensemble, reason = _ensemble(found, {role: _refits(content) for role, content in contents.items()})
+            refits = {role: list((c.get("left_out") or {}).get("curves", [])) for role, c in contents.items()}
+            ensemble, reason = _ensemble(found, refits)  # `fit --intervals` puts refits into its file
         except (AttributeError, KeyError, TypeError):
             raise UserError(f"the refits in {general} or {domain} cannot be read: fit again") from None
         validations = {role: str(c["validation"]) for role, c in contents.items() if c.get("validation")}
@@ -103,11 +104,6 @@ def _check_law(found: Fit, path: str) -> None:
         raise UserError(f"{path}: law {name!r} reads {min(inputs - KNOWN)}, which no LR schedule gives: fit cpt")
     if not {"s1pt", "s1cpt"} <= inputs:
         raise UserError(f"{path}: law {name!r} does not read the LR of PT and of CPT: fit cpt to logs that hold both")
-
-
-def _refits(content: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The refits without single runs that `fit --intervals` puts into its file."""
-    return list((content.get("left_out") or {}).get("curves", []))
 
 
 def _ensemble(found: Mapping[str, Fit], refits: Mapping[str, list[dict[str, Any]]]) -> tuple[dict[str, Pair], str]:
