@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
 
-from cpt_dynamics.errors import UserError
+from cpt_dynamics.errors import UserError, one_line
 
 DEFAULT = Path("config/config.yaml")
 
@@ -471,8 +471,7 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise UserError(f"{path} does not exist") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        line = " ".join(str(error).split())
-        raise UserError(f"{path} is not valid YAML: {line}") from None
+        raise UserError(f"{path} is not valid YAML: {one_line(error)}") from None
     if not isinstance(loaded, dict):
         raise UserError(f"{path}: expected a mapping of keys at the top level")
     return loaded

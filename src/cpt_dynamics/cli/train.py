@@ -5,11 +5,11 @@ import sys
 from pathlib import Path
 
 from cpt_dynamics import experiments
-from cpt_dynamics.cli.options import add_config, load_config
+from cpt_dynamics.cli.options import add_config, check_positive, load_config
 from cpt_dynamics.config import Config
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments import Branch, Experiments, Plan
-from cpt_dynamics.experiments.stages import grouped, with_ancestors
+from cpt_dynamics.slots.stages import grouped, with_ancestors
 from cpt_dynamics.training import work, workers
 
 
@@ -41,6 +41,7 @@ def run_train(options: argparse.Namespace) -> int:
     all_runs = experiments.load(config)
     plan = experiments.plan(all_runs.runs.values(), config)
     if options.plan:
+        check_positive(options, "processes")
         wanted = work.wanted(plan.branches)
         branches = [plan.branches[name] for name in _chosen(options, all_runs, plan) if name in wanted]
         return _train_plan(branches, plan, config, options.processes, in_order=options.groups is not None)
@@ -70,8 +71,6 @@ def _chosen(options: argparse.Namespace, all_runs: Experiments, plan: Plan) -> l
 def _train_plan(
     branches: list[Branch], plan: Plan, config: Config, processes: int | None, in_order: bool = False
 ) -> int:
-    if processes is not None and processes < 1:
-        raise UserError(f"--processes is {processes}: give 1 or more")
     if processes is not None and config.device.processes > 1:
         raise UserError("device.processes trains each branch in several processes already: leave out --processes")
     devices = workers.gpus(config) if config.device.processes == 1 else []

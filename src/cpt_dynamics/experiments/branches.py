@@ -34,6 +34,10 @@ class Branch:
     def steps(self) -> int:
         return self.last - self.first
 
+    @property
+    def tokens(self) -> int:
+        return self.run.tokens(self.last) - self.run.tokens(self.first)
+
 
 def saved_steps(branch: Branch, config: Config) -> set[int]:
     """Steps of a branch after which a checkpoint is written: a grid, where others leave, and its end."""

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from cpt_dynamics.config import Config
-from cpt_dynamics.errors import UserError, leave
+from cpt_dynamics.errors import UserError, leave, one_line
 from cpt_dynamics.experiments import Branch, Plan
 from cpt_dynamics.layout import Layout
 
@@ -92,12 +92,10 @@ class _Schedule:
                     if self.watch:
                         self.watch.started(branch)
             busy = {worker.connection: worker for worker in workers if worker.branch is not None}
-            if not busy:
-                return [f"{name}: {reason}" for name, reason in self.failed.items()]
             limit = max(0.0, self.watch.until - time.monotonic()) if self.watch else None
-            answers = connection.wait(list(busy), limit)
-            if not answers:
-                return [f"{name}: {reason}" for name, reason in self.failed.items()]  # the time is over
+            answers = connection.wait(list(busy), limit) if busy else []
+            if not answers:  # all is done, or the time is over
+                return [f"{name}: {reason}" for name, reason in self.failed.items()]
             for ready in answers:
                 worker = busy[ready]  # type: ignore[index]
                 name, error = worker.result()
@@ -237,7 +235,7 @@ def _caught(call: Callable[..., None], *arguments: Any, **options: Any) -> tuple
         return str(error), False
     except Exception as error:  # one failed branch must not end the others
         traceback.print_exc()
-        return f"{type(error).__name__}: {_short(' '.join(str(error).split()))}", True
+        return f"{type(error).__name__}: {_short(one_line(error))}", True
     return None, False
 
 

@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from benchmarks.training import SKIPPED, Clock, Variant, Work, medians, now
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.training import device
-from cpt_dynamics.training.benchmark import SKIPPED, Clock, Variant, Work, now
 
 SPAWN = get_context("spawn")  # a forked process would share the state of torch
 
@@ -45,22 +45,11 @@ def together(work: Work, counts: Sequence[int], rounds: int) -> dict[str, Any]:
             for count, found in speeds.items():
                 found.append(total_steps(_run(work, count, Path(cache))) * work.batch_tokens)
                 print(f"{count} at the same time: {found[-1]:,.0f} tokens/s", file=sys.stderr, flush=True)
-    one = statistics.median(speeds[1])
-    return {
-        "processes": {str(count): _row(count, found, one) for count, found in speeds.items()},
-        **work.describe(),
-        "rounds": rounds,
-    }
-
-
-def _row(count: int, speeds: list[float], one: float) -> dict[str, Any]:
-    speed = statistics.median(speeds)
-    return {
-        "tokens_per_second": round(speed),
-        "rounds": [round(each) for each in speeds],
-        "each": round(speed / count),
-        "ratio": round(speed / one, 3),
-    }
+    rows = {}
+    for count, found in speeds.items():
+        speed, one = statistics.median(found), statistics.median(speeds[1])
+        rows[str(count)] = {**medians(found), "each": round(speed / count), "ratio": round(speed / one, 3)}
+    return {"processes": rows, **work.describe(), "rounds": rounds}
 
 
 def total_steps(processes: Sequence[Timed]) -> float:

@@ -23,6 +23,7 @@ from transformers import Trainer as HuggingFaceTrainer
 
 from cpt_dynamics.config import Config, Model
 from cpt_dynamics.corpora.tokens import Tokens
+from cpt_dynamics.errors import one_line
 from cpt_dynamics.experiments import estimates
 from cpt_dynamics.training import device
 from cpt_dynamics.training.device import Numerics
@@ -280,7 +281,7 @@ def in_turn(work: Work, sides: Mapping[str, Side], rounds: int, until: float) ->
                 if name == next(iter(sides)):
                     raise
                 traceback.print_exc()
-                failed[name] = f"{type(error).__name__}: {' '.join(str(error).split())}"
+                failed[name] = f"{type(error).__name__}: {one_line(error)}"
             else:
                 seconds[name].append(taken)
                 speed = work.batch_tokens / taken
@@ -306,13 +307,13 @@ def row(work: Work, seconds: list[float], matrix: float) -> dict[str, Any]:
     """Speeds from the seconds of a step in every round; `matrix` is what `matrix_flops` found."""
     speeds = [work.batch_tokens / each for each in seconds]
     flops = statistics.median(speeds) * work.flops_per_token
-    return {
-        "tokens_per_second": round(statistics.median(speeds)),
-        "rounds": [round(speed) for speed in speeds],
-        "flops_per_second": round(flops),
-        "matrix_flops_per_second": round(matrix),
-        "utilisation": round(flops / matrix, 4),
-    }
+    shares = {"matrix_flops_per_second": round(matrix), "utilisation": round(flops / matrix, 4)}
+    return {**medians(speeds), "flops_per_second": round(flops), **shares}
+
+
+def medians(speeds: list[float]) -> dict[str, Any]:
+    """Tokens per second, over all rounds and of each."""
+    return {"tokens_per_second": round(statistics.median(speeds)), "rounds": [round(speed) for speed in speeds]}
 
 
 def matrix_flops(name: str, precision: str) -> float:

@@ -6,22 +6,23 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from cpt_dynamics.config import Config
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments import Plan, estimates
-from cpt_dynamics.experiments.stages import Stage, Times, cut, with_ancestors
 from cpt_dynamics.files import atomic, read_json, write_json
 from cpt_dynamics.layout import Layout
-from cpt_dynamics.training import bundle, workers
-from cpt_dynamics.training import work as unpacked
+from cpt_dynamics.slots.results import Taken, pack_results, take_results
+from cpt_dynamics.slots.stages import Stage, Times, cut, with_ancestors
+from cpt_dynamics.training import work, workers
 from cpt_dynamics.training.instances import parent_of
+from cpt_dynamics.training.results import finished, other_input, result_of
+from cpt_dynamics.training.work import Records
 
 RESULT_LIMIT = 16 * 2**20  # bytes that a file of results stays below
 MEMBER = 2048  # bytes that a file in a bundle takes besides its content, at most
 LOG = 2**16  # bytes of the end of a branch's log that come home when it failed
-Records = dict[str, dict[str, Any]]
 
 
 # --- how long training takes --------------------------------------------------------------------------------------
@@ -32,9 +33,8 @@ def times(plan: Plan, config: Config, stated: dict[str, float] | None = None) ->
     measured = speeds(plan, config)
     seconds = {}
     for branch in plan.branches.values():
-        tokens = branch.run.tokens(branch.last) - branch.run.tokens(branch.first)
         if branch.run.model in measured:
-            seconds[branch.id] = tokens / measured[branch.run.model]
+            seconds[branch.id] = branch.tokens / measured[branch.run.model]
         elif stated and branch.id in stated:
             seconds[branch.id] = stated[branch.id]
         else:
@@ -52,7 +52,7 @@ def speeds(plan: Plan, config: Config) -> dict[str, float]:
     found: dict[str, dict[str, list[float]]] = {}
     latest = ("", "")
     for branch in plan.branches.values():
-        path = bundle.result_of(branch.id, config)[-1]
+        path = result_of(branch.id, config)[-1]
         manifest = read_json(path) if path.exists() else {}
         if not manifest.get("tokens_per_second") or not manifest.get("steps_trained"):
             continue
@@ -67,19 +67,19 @@ def speeds(plan: Plan, config: Config) -> dict[str, float]:
 # --- the stages ---------------------------------------------------------------------------------------------------
 
 
-def stages(groups: dict[str, list[str]], plan: Plan, config: Config, minutes: float, anew: bool) -> list[Stage]:
+def stages(groups: dict[str, list[str]], plan: Plan, config: Config, minutes: float, anew: bool = False) -> list[Stage]:
     """The stages of the campaign: those that were packed before, and further ones for what these do not have.
 
     anew: only stages that are wholly done stay; what is left of the others is cut again, from the speeds known now.
     """
-    done = finished(plan, config)
-    former = packed(plan, config)
+    done = finished(plan.branches.values(), config)
+    before = packed(plan, config)
+    first = 1 + max([stage.number for stage in before], default=0)
     if anew:
-        former = [stage for stage in former if done.issuperset(stage.branches)]
-    first = 1 + max([stage.number for stage in packed(plan, config)], default=0)
-    there = done | {name for stage in former for name in stage.branches}
+        before = [stage for stage in before if done.issuperset(stage.branches)]
+    there = done.union(*(stage.branches for stage in before))
     left = {group: [name for name in members if name not in there] for group, members in groups.items()}
-    return former + cut(left, plan, times(plan, config), 60 * minutes, first)
+    return before + cut(left, plan, times(plan, config), 60 * minutes, first)
 
 
 def packed(plan: Plan, config: Config) -> list[Stage]:
@@ -93,28 +93,16 @@ def packed(plan: Plan, config: Config) -> list[Stage]:
     return [stage for stage in known if stage.branches]
 
 
+def write_stages(chosen: list[Stage], plan: Plan, config: Config) -> Path:
+    """Note the stages that are packed, with the time that each branch is expected to take; returns the file."""
+    path = _stages_path(config)
+    seconds = times(plan, config).branches
+    write_json(path, {"seconds": seconds, "stages": [asdict(stage) for stage in chosen]})
+    return path
+
+
 def _stages_path(config: Config) -> Path:
     return Layout(config).campaign / "stages.json"
-
-
-def finished(plan: Plan, config: Config) -> set[str]:
-    return {branch.id for branch in plan.branches.values() if bundle.finished(branch, config)}
-
-
-def pack(
-    out: Path, chosen: list[Stage], plan: Plan, config: Config, wheels: Path | None, more: Iterable[Path] = ()
-) -> dict[str, bundle.Why]:
-    """Write the bundle of what the stages miss, with the stages in it; returns the work, branch -> why.
-
-    more: further files of the scale's folder that the plan is made from.
-    """
-    path = _stages_path(config)
-    expected = times(plan, config).branches
-    write_json(path, {"seconds": expected, "stages": [asdict(stage) for stage in chosen]})
-    there = Path("results") / config.scale
-    files = {str(there / file.relative_to(Layout(config).root)): file for file in [path, *more]}
-    branches = [plan.branches[name] for stage in chosen for name in stage.branches]
-    return bundle.pack_work(out, branches, plan, config, wheels, checkpoints=False, more=files)
 
 
 # --- a stage, on the other machine --------------------------------------------------------------------------------
@@ -173,13 +161,13 @@ class Outcome(NamedTuple):
 
 
 def asked(plan: Plan, config: Config, rows: Records) -> set[str]:
-    """Branches whose results the bundle in the working folder is for, but for those that are home already.
+    """Branches whose results the bundle in the working folder is for, except for those that are home already.
 
     rows: of the ledger at home. A row counts if its branch was trained from the text and weights that are here.
     """
-    wanted = unpacked.wanted(plan.branches) - bundle.trained_again()
-    known = {name: plan.branches[name] for name in wanted if name in rows}
-    return wanted - {name for name, branch in known.items() if bundle.other_input(rows[name], branch, config) is None}
+    wanted = work.wanted(plan.branches) - work.trained_again()
+    home = {name for name in wanted if name in rows and not other_input(rows[name], plan.branches[name], config)}
+    return wanted - home
 
 
 def waiting(left: set[str], plan: Plan, config: Config) -> list[int]:
@@ -187,7 +175,7 @@ def waiting(left: set[str], plan: Plan, config: Config) -> list[int]:
     return [stage.number for stage in packed(plan, config) if left.intersection(stage.branches)]
 
 
-def run(
+def train(
     number: int,
     out: Path,
     until: float,
@@ -206,52 +194,46 @@ def run(
     """
     if config.device.processes > 1:
         raise UserError("device.processes trains a branch in several processes: a campaign trains several branches")
-    stage = _stage(number, plan, config)
+    known = {stage.number: stage for stage in packed(plan, config)}
+    if number not in known:
+        raise UserError(f"there is no stage {number}: choose one of {', '.join(map(str, known))}")
+    stage = known[number]
     wanted = [name for name in stage.branches if name in asked]
     out.mkdir(parents=True, exist_ok=True)
     for cut_off in out.glob(f".{config.scale}-stage*.tar.*"):  # a process that was killed left it
         shutil.rmtree(cut_off, ignore_errors=True)
     log = out / f"{config.scale}-stage{number:02d}.log"
     log.unlink(missing_ok=True)
+    here: set[str] = set()
 
-    def pack() -> set[str]:
-        """Pack what is done of the stage; returns what is done of the plan."""
-        here = finished(plan, config)
+    def pack(ended: Iterable[str]) -> None:
+        """Pack what is done of the stage, when some branches may have come to their end."""
+        here.update(finished([plan.branches[name] for name in ended], config))
         _pack_results(out, stage, here.intersection(wanted), plan, config)
-        return here
-
-    here = pack()
-    missing = [name for name in with_ancestors(set(wanted) - here, plan) if name not in here]
-    failures: list[str] = []
-    slot = _slot(missing, until, later, pack, plan, config)
-    if slot:
-        failures = _train(missing, processes, slot, plan, config)
-        here = pack()  # one may end as the time does
-        _keep_logs(log, slot.failed, config)
-    done = [name for name in wanted if name in here]
-    left = [name for name in wanted if name not in here]
-    return Outcome(done, left, failures, trained=[name for name in missing if name in here])
-
-
-def _slot(
-    missing: list[str], until: float, later: bool, pack: Callable[[], Any], plan: Plan, config: Config
-) -> Slot | None:
-    """The time for what a stage misses; None if that is nothing, or if none of it is expected to end in time."""
-    if not missing:
-        return None
-    stated = read_json(_stages_path(config))["seconds"]
-    expected = times(plan, config, stated)
-    first = [expected.branches[name] for name in missing if plan.branches[name].parent not in missing]
-    if later and time.monotonic() + expected.start + min(first) > until:
-        return None
 
     def done(branch: str, seconds: float) -> None:
         write_json(_records_path(config), {**records(config), branch: {"device_seconds": round(seconds, 3)}})
-        pack()
+        pack([branch])
         slot.expected = times(plan, config, stated)  # the speed of this device is known by now
 
-    slot = Slot(until, expected, done, begun=later)
-    return slot
+    pack(with_ancestors(wanted, plan))
+    missing = [name for name in with_ancestors(set(wanted) - here, plan) if name not in here]
+    failures: list[str] = []
+    if missing:
+        stated = read_json(_stages_path(config))["seconds"]
+        expected = times(plan, config, stated)
+        first = min(expected.branches[name] for name in missing if plan.branches[name].parent not in missing)
+        if not later or time.monotonic() + expected.start + first <= until:
+            slot = Slot(until, expected, done, begun=later)
+            failures = _train(missing, processes, slot, plan, config)
+            pack(missing)  # one may end as the time does
+            _keep_logs(log, slot.failed, config)
+    return Outcome(
+        done=[name for name in wanted if name in here],
+        left=[name for name in wanted if name not in here],
+        failures=failures,
+        trained=[name for name in missing if name in here],
+    )
 
 
 def _train(missing: list[str], processes: int | None, slot: Slot, plan: Plan, config: Config) -> list[str]:
@@ -272,19 +254,12 @@ def _keep_logs(path: Path, branches: list[str], config: Config) -> None:
             made.write_bytes(b"".join(f"--- {name}\n".encode() + end for name, end in ends.items()))
 
 
-def _stage(number: int, plan: Plan, config: Config) -> Stage:
-    known = {stage.number: stage for stage in packed(plan, config)}
-    if number not in known:
-        raise UserError(f"there is no stage {number}: choose one of {', '.join(map(str, known))}")
-    return known[number]
-
-
 def _records_path(config: Config) -> Path:
     return Layout(config).campaign / "records.json"
 
 
 def records(config: Config) -> Records:
-    """Branch -> what this machine knows of its training besides the manifest."""
+    """What this machine knows of the training of branches besides the manifests."""
     path = _records_path(config)
     return dict(read_json(path)) if path.exists() else {}
 
@@ -294,35 +269,64 @@ def _pack_results(out: Path, stage: Stage, names: Iterable[str], plan: Plan, con
 
     They are in the order in which they ended, so that no branch moves from one file to another with those that follow.
     """
-    ended = {name: bundle.result_of(name, config)[-1].stat().st_mtime_ns for name in names}
-    known = records(config)
-    said = {name: {"stage": stage.number, **known.get(name, {})} for name in stage.branches}
-    for number, part in enumerate(_divided(sorted(ended, key=ended.__getitem__), plan, config), 1):
-        path = out / f"{config.scale}-stage{stage.number:02d}-{number}.tar"
-        bundle.pack_results(path, plan, config, part, said)
-
-
-def _divided(names: list[str], plan: Plan, config: Config) -> list[list[str]]:
     files: list[list[str]] = []
-    for name in names:
+    for name in sorted(names, key=lambda name: result_of(name, config)[-1].stat().st_mtime_ns):
         if files and _bytes([*files[-1], name], plan, config) < RESULT_LIMIT:
             files[-1].append(name)
         else:
             files.append([name])
-    return files
+    known = records(config)
+    said = {name: {"stage": stage.number, **known.get(name, {})} for name in stage.branches}
+    for number, part in enumerate(files, 1):
+        pack_results(out / f"{config.scale}-stage{stage.number:02d}-{number}.tar", plan, config, part, said)
 
 
 def _bytes(names: list[str], plan: Plan, config: Config) -> int:
     """Bytes of a bundle of results, at most: with all that the branches start from."""
-    files = [file for name in with_ancestors(names, plan) for file in bundle.result_of(name, config) if file.exists()]
+    files = [file for name in with_ancestors(names, plan) for file in result_of(name, config) if file.exists()]
     return 10240 + sum(file.stat().st_size + MEMBER for file in files)
 
 
-# --- the ledger, at home ------------------------------------------------------------------------------------------
+# --- at home ------------------------------------------------------------------------------------------------------
+
+
+def assemble(files: Iterable[Path], plan: Plan, config: Config) -> Taken:
+    """Take results that came home as done work, and enter them into the ledger; their records are its rows."""
+    names: list[str] = []
+    new: list[str] = []
+    rows: Records = {}
+    for file in sorted(files, key=lambda path: path.name):
+        taken = take_results(file, plan, config, keep_others=True)
+        names += taken.names
+        new += taken.new
+        rows |= _enter({name: taken.records.get(name, {}) for name in taken.names}, plan, config)
+    return Taken(names, new, rows)
+
+
+def _enter(taken: Records, plan: Plan, config: Config) -> Records:
+    """Enter branches that came home, with what is known of their training, into the ledger; returns their rows."""
+    rows = {}
+    for name in (name for name in plan.branches if name in taken):
+        losses, path = result_of(name, config)
+        manifest, parent = read_json(path), plan.branches[name].parent
+        rows[name] = {
+            "branch": name,
+            **taken[name],
+            "finished": manifest["finished"],
+            "device": manifest["numerics"]["device"],
+            "seconds": manifest["wall_seconds"],
+            **{key: manifest.get(key) for key in ("tokens_per_second", "text", "weights", "started_from")},
+            # the training that it started from: the parent's own, or one that came home beside it
+            "parent": parent_of(losses, parent, Layout(config)).stem if parent else None,
+        }
+    known = {**ledger(config), **rows}
+    known = {name: known[name] for name in plan.branches if name in known} | known  # in the order of the plan
+    write_json(ledger_path(config), {"branches": list(known.values())})
+    return rows
 
 
 def ledger(config: Config) -> Records:
-    """Branch -> in which stage, when, on what and how fast it was trained, and from which training of its parent."""
+    """In which stage, when, on what and how fast branches were trained, and from which training of their parents."""
     path = ledger_path(config)
     return read_ledger(path) if path.exists() else {}
 
@@ -337,32 +341,3 @@ def read_ledger(path: Path) -> Records:
 
 def ledger_path(config: Config) -> Path:
     return Layout(config).campaign / "ledger.json"
-
-
-def enter(taken: Records, plan: Plan, config: Config) -> Records:
-    """Enter branches that came home, with what is known of their training, into the ledger; returns their rows."""
-    rows = {}
-    for name in (name for name in plan.branches if name in taken):
-        losses, path = bundle.result_of(name, config)
-        manifest = read_json(path)
-        rows[name] = {
-            "branch": name,
-            **taken[name],
-            "finished": manifest["finished"],
-            "device": manifest["numerics"]["device"],
-            "seconds": manifest["wall_seconds"],
-            "tokens_per_second": manifest["tokens_per_second"],
-            "text": manifest["text"],
-            "weights": manifest.get("weights"),
-            "started_from": manifest.get("started_from"),
-            "parent": _training_of_parent(losses, plan.branches[name].parent, config),
-        }
-    known = {**ledger(config), **rows}
-    known = {name: known[name] for name in plan.branches if name in known} | known  # in the order of the plan
-    write_json(ledger_path(config), {"branches": list(known.values())})
-    return rows
-
-
-def _training_of_parent(losses: Path, parent: str | None, config: Config) -> str | None:
-    """Name of the training that a branch started from: the parent's own, or one that came home beside it."""
-    return parent_of(losses, parent, Layout(config)).stem if parent else None

@@ -83,8 +83,9 @@ def grouped(experiments: Experiments, plan: Plan, path: Path) -> dict[str, list[
         branches = [branch.id for branch in plan.needed(names) if branch.id not in earlier]
         earlier.update(branches)
         if branches:
-            trunks = list(dict.fromkeys(_trunk(branch, plan) for branch in branches))
-            found[name] = sorted(branches, key=lambda branch: trunks.index(_trunk(branch, plan)))
+            trunks = {branch: with_ancestors([branch], plan)[0] for branch in branches}
+            order = list(dict.fromkeys(trunks.values()))
+            found[name] = sorted(branches, key=lambda branch: order.index(trunks[branch]))
     return found
 
 
@@ -101,11 +102,6 @@ def _read(path: Path) -> list[Group]:
         return Groups.model_validate(read_yaml(path)).groups
     except ValidationError as error:
         raise UserError("; ".join(explain(one, str(path)) for one in error.errors()[:3])) from None
-
-
-def _trunk(branch: str, plan: Plan) -> str:
-    parent = plan.branches[branch].parent
-    return _trunk(parent, plan) if parent else branch
 
 
 def with_ancestors(branches: Iterable[str], plan: Plan) -> list[str]:
