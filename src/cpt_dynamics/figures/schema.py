@@ -18,5 +18,14 @@ def schema() -> dict[str, Any]:
             {"properties": {"figure": {"const": name}}, "allOf": [found[kind, "serialization"]]}
             for name, kind in kinds.items()
         ],
-        "$defs": made["$defs"],
+        "$defs": _untitled(made["$defs"]),
     }
+
+
+def _untitled(node: Any) -> Any:
+    """Without the titles that pydantic makes of names of fields: half of the file would be these."""
+    if isinstance(node, list):
+        return [_untitled(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    return {key: _untitled(value) for key, value in node.items() if key != "title" or not isinstance(value, str)}
