@@ -15,12 +15,12 @@ import pytest
 from matplotlib.image import imread
 
 from cpt_dynamics import curves, laws
-from cpt_dynamics.analysis import public_curves
 from cpt_dynamics.areas import areas_of, history
 from cpt_dynamics.cli import main
 from cpt_dynamics.cli.fit import read_fit
 from cpt_dynamics.cli.laws import formula
 from cpt_dynamics.curves import public
+from cpt_dynamics.figures.public_curves import laws as public_curves
 from cpt_dynamics.files import read_json, write_json
 from cpt_dynamics.fitting import varpro
 

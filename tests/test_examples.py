@@ -85,7 +85,11 @@ def test_a_law(tmp_path: Path) -> None:
 
 
 def test_a_figure(world: Path) -> None:
-    source = patched(world / "kit", "figure.patch")
+    source = world / "kit/src"
+    shutil.copytree(REPOSITORY / "src", source, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+    shutil.copytree(EXAMPLES / "gains", source / "cpt_dynamics/figures/gains")
+    stated = (REPOSITORY / "config/claims.yaml").read_text() + (EXAMPLES / "gains_claims.yaml").read_text()
+    Path("config/claims.yaml").write_text(stated)
     shutil.copy(REPOSITORY / "config/experiments.yaml", "config/experiments.yaml")
     models = dict.fromkeys(("small", "medium", "large"), TINY["models"]["small"])
     files = ["config/experiments.yaml", str(EXAMPLES / "gains.yaml")]
@@ -93,6 +97,8 @@ def test_a_figure(world: Path) -> None:
     Path("config/config.yaml").write_text(yaml.safe_dump(scale, sort_keys=False))  # the first model is the default
     texts = [[stage, name] for name in TINY["corpora"] for stage in ("documents", "split")]
     tokens = [["tokenizer"], *(["tokens", name] for name in TINY["corpora"])]
+    check = "from cpt_dynamics import claims; print(claims.load().claims['gains'].criteria['all_gain'].value)"
+    assert python(source, world, "-c", check).strip() == "gains.all_gain"
     figure = [["train", "--plan", "--figure", "gains"], ["curves", "gains"], ["analyse", "gains"], ["plot", "gains"]]
     python(source, world, "-c", COMMANDS, json.dumps([*texts, *tokens, *figure]))
     drawn = pd.read_csv("results/tiny/figures/gains.csv")

@@ -1,6 +1,8 @@
 """Noise of seeds, all laws on held-out schedules, and the tables of coefficients, on curves of a known law."""
 
 import copy
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -8,31 +10,43 @@ import pandas as pd
 import pytest
 from paper_runs import TRUE, made
 
-from cpt_dynamics import analysis, plots
+from cpt_dynamics import claims, figures
 from cpt_dynamics import config as configs
-from cpt_dynamics.analysis import all_laws, seeds
-from cpt_dynamics.config import Config
+from cpt_dynamics.config import Config, Role
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments.runs import Experiments
-from cpt_dynamics.figures.kit import selection
+from cpt_dynamics.figures.comparison import analyse as all_laws
+from cpt_dynamics.figures.comparison.result import Result as Comparison
+from cpt_dynamics.figures.data import FigureData
+from cpt_dynamics.figures.kit import published, selection
 from cpt_dynamics.figures.kit.joint import errors
-from cpt_dynamics.fitting import Fit
+from cpt_dynamics.figures.kit.result import FigureResult, read_result
+from cpt_dynamics.figures.seeds import analyse as seeds
+from cpt_dynamics.figures.seeds.result import Result as Seeds
+from cpt_dynamics.files import write_json
 from cpt_dynamics.laws import LAWS
-from cpt_dynamics.reporting import coefficients
-from cpt_dynamics.reporting.figures import comparison as comparison_text
-from cpt_dynamics.reporting.figures import seeds as seeds_text
-from cpt_dynamics.reporting.material import Material
-from cpt_dynamics.reporting.table import as_csv, as_latex
+from cpt_dynamics.report import coefficients
+from cpt_dynamics.report.material import Material
+from cpt_dynamics.report.table import as_csv, as_latex
 
 Data = tuple[pd.DataFrame, pd.DataFrame, Config, Experiments]
 NOISE = 0.01  # nats
 FEW = ("cpt", "s1_only", "annealing", "cpt_lr_weighted", "chinchilla", "d_cpt", "shift_power", "cpt_unknown")
+BOTH = (Role.GENERAL, Role.STRONG)
+
+
+def of(figure: str, data: Data, *results: FigureResult) -> FigureData:
+    """The inputs of a figure, with results of others."""
+    curves, schedules, config, experiments = data
+    known = {one.FIGURE: one for one in results}
+    return FigureData(figure, config, experiments, known, (curves, schedules))
 
 
 @pytest.fixture(scope="module")
-def data() -> Data:
-    """The runs of both figures, evaluated on the two sets alone."""
+def data(tmp_path_factory: pytest.TempPathFactory) -> Data:
+    """The runs of both figures, evaluated on the two sets alone; there are no results on disk."""
     curves, schedules, config, experiments = made(NOISE)
+    config = config.model_copy(update={"results": str(tmp_path_factory.mktemp("results"))})
     runs = {*experiments.runs_of("seeds"), *experiments.runs_of("comparison")}
     sets = [config.roles.general, config.roles.strong]
     kept = curves[curves["run"].isin(runs) & curves["validation"].isin(sets)].reset_index(drop=True)
@@ -45,38 +59,41 @@ def config() -> Config:
 
 
 @pytest.fixture(scope="module")
-def noise(data: Data) -> dict[str, Any]:
-    return analysis.analyse("seeds", *data)
+def noise(data: Data) -> Seeds:
+    return seeds.analyse(of("seeds", data))
 
 
 @pytest.fixture(scope="module")
-def compared(data: Data, noise: dict[str, Any]) -> dict[str, Any]:
+def compared(data: Data, noise: Seeds) -> Comparison:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(all_laws, "LAWS", {name: LAWS[name] for name in FEW})
-        return analysis.analyse("comparison", *data, {"seeds": noise})
+        return all_laws.analyse(of("comparison", data, noise))
 
 
-def material(config: Config, **results: Any) -> Material:
-    found = Material(config)
-    found._results.update(results)
-    return found
+def own_checks(*results: FigureResult) -> list[claims.Outcome]:
+    """What config/claims.yaml checks of some figures by themselves."""
+    known = {one.FIGURE: one for one in results}
+    verdicts = claims.evaluate(claims.load(), known)
+    return [outcome for verdict in verdicts if verdict.claim.shown_in in known for outcome in verdict.outcomes]
 
 
 # --- seeds --------------------------------------------------------------------------------------------------
 
 
-def test_the_noise_of_the_curves_is_found(noise: dict[str, Any]) -> None:
-    for role in ("general", "strong"):
+def test_the_noise_of_the_curves_is_found(noise: Seeds) -> None:
+    for role, validation in noise.validations.items():
+        measured, relative, along = noise.noise[role], noise.noise_relative[role], noise.along[role]
+        assert along is not None
+        assert relative is not None
         # 12 runs with 3 seeds: 24 degrees of freedom, so within a third of the truth
-        assert noise["noise"][role] == pytest.approx(NOISE, rel=0.35)
-        assert noise["residual"][role] == pytest.approx(NOISE, rel=0.1)
-        assert noise["offset"][role] == pytest.approx(noise["offset_by_chance"][role], rel=0.6)
-        losses = [np.mean(one["mean"]) for one in noise["final"][noise["validations"][role]].values()]
-        assert noise["noise_relative"][role] == pytest.approx(noise["noise"][role] / np.mean(losses), rel=0.2)
-        assert noise["noise_of_sets"][noise["validations"][role]] == noise["noise"][role]
-        along = noise["along"][role]
-        assert np.sqrt(np.mean(np.square(along["sd"]))) == pytest.approx(NOISE, rel=0.15)
-        assert len(along["sd"]) == len(along["phase_step"]) > 10
+        assert measured == pytest.approx(NOISE, rel=0.35)
+        assert noise.residual[role] == pytest.approx(NOISE, rel=0.1)
+        assert noise.offset[role] == pytest.approx(noise.offset_by_chance[role], rel=0.6)
+        losses = [one.mean for one in noise.final[validation].values()]
+        assert relative * np.mean(losses) == pytest.approx(measured, rel=0.2)
+        assert noise.noise_of_sets[validation] == measured
+        assert np.sqrt(np.mean(np.square(along.sd))) == pytest.approx(NOISE, rel=0.15)
+        assert len(along.sd) == len(along.phase_step) > 10
 
 
 def test_an_offset_of_whole_curves_is_told_from_scatter(data: Data) -> None:
@@ -84,27 +101,37 @@ def test_an_offset_of_whole_curves_is_told_from_scatter(data: Data) -> None:
     shifted = curves.assign(loss=curves["loss"] + 0.1 * (curves["seed"] - 2))  # deviations -0.1, 0, 0.1: sd 0.1
     groups = seeds.groups(experiments, experiments.figures["seeds"].runs)
     assert {len(runs) for runs in groups.values()} == {3}
-    before, after = (seeds._of_set(table, groups, config.roles.general) for table in (curves, shifted))
-    assert after["offset"] == pytest.approx(0.1, rel=0.02)
-    assert after["residual"] == pytest.approx(before["residual"])
-    assert after["noise"] == pytest.approx(np.hypot(0.1, before["noise"]), rel=0.1)
+    before, after = (seeds.noise_of_set(table, groups, config.roles.general) for table in (curves, shifted))
+    assert after.offset == pytest.approx(0.1, rel=0.02)
+    assert after.residual == pytest.approx(before.residual)
+    assert after.noise == pytest.approx(np.hypot(0.1, before.noise or 0.0), rel=0.1)
 
 
-def test_seeds_of_the_law(noise: dict[str, Any]) -> None:
-    for role, law in noise["law"].items():
-        assert list(law["runs"]) == ["1", "2", "3"]
-        assert law["errors"]["1"]["first"] == law["errors"]["1"]["own"]
-        for seed in ("2", "3"):
-            found = law["errors"][seed]
+def test_seeds_of_the_law(noise: Seeds) -> None:
+    for role, law in noise.law.items():
+        assert law is not None
+        assert list(law.runs) == [1, 2, 3]
+        assert law.errors[1].first == law.errors[1].own
+        for seed in (2, 3):
+            found = law.errors[seed]
+            assert found.own.rmse is not None
+            assert found.first.rmse is not None
             # its own fit follows a seed's noise a little; both are near the noise (a mean absolute error)
-            assert found["own"]["rmse"] < found["first"]["rmse"] < 1.3 * NOISE
-            assert found["first"]["over_noise"] == pytest.approx(0.8, abs=0.4)
-        assert all(abs(one["error"]) < 2 * NOISE for one in law["final"].values())
+            assert found.own.rmse < found.first.rmse < 1.3 * NOISE
+            assert found.first.over_noise == pytest.approx(0.8, abs=0.4)
+        first, own = (
+            np.mean([getattr(law.errors[seed], fit).mean_relative_error for seed in (2, 3)]) for fit in ("first", "own")
+        )
+        assert law.first_on_others == pytest.approx(first)
+        assert law.first_over_own == pytest.approx(first / own)
+        assert all(abs(one.error or 0.0) < 2 * NOISE for one in law.final.values())
         for name in ("L0", "A", "alpha", "B"):
-            found = law["parameters"][name]
-            assert len(found["values"]) == 3
-            assert found["mean"] == pytest.approx(TRUE[role][name], rel=0.15)
-            assert found["low"] < found["mean"] < found["high"]
+            over = law.parameters[name]
+            assert len(over.values) == 3
+            assert over.mean == pytest.approx(TRUE[role][name], rel=0.15)
+            assert over.low is not None
+            assert over.high is not None
+            assert over.low < over.mean < over.high
 
 
 def test_runs_with_one_seed_are_skipped_and_without_repeats_nothing_is_known(data: Data) -> None:
@@ -113,73 +140,85 @@ def test_runs_with_one_seed_are_skipped_and_without_repeats_nothing_is_known(dat
     entry = experiments.figures["seeds"]
     some = [run for run in entry.runs if run == "cpt_wsd.seed2" or ".seed" not in run]
     object.__setattr__(few, "figures", {**experiments.figures, "seeds": entry.model_copy(update={"runs": some})})
-    found = analysis.analyse("seeds", curves, schedules, config, few)
-    assert list(found["groups"]) == ["cpt_wsd"]
-    assert "cpt_cosine" in found["skipped"]
-    assert found["noise"]["general"] > 0
-    assert found["law"]["general"] is None  # no second seed has all runs of Fig. 3
+    found = seeds.analyse(of("seeds", (curves, schedules, config, few)))
+    assert list(found.groups) == ["cpt_wsd"]
+    assert "cpt_cosine" in found.skipped
+    assert (found.noise[Role.GENERAL] or 0.0) > 0
+    assert found.law[Role.GENERAL] is None  # no second seed has all runs of Fig. 3
 
     alone = [run for run in some if ".seed" not in run]
     object.__setattr__(few, "figures", {**experiments.figures, "seeds": entry.model_copy(update={"runs": alone})})
-    found = analysis.analyse("seeds", curves, schedules, config, few)
-    for key in ("noise", "noise_relative", "along", "offset", "residual", "law"):
-        assert found[key] == {"general": None, "strong": None}
-    assert set(found["noise_of_sets"].values()) == {None}
-    _, table = plots.draw("seeds", curves, schedules, found, config)
+    inputs = of("seeds", (curves, schedules, config, few))
+    found = seeds.analyse(inputs)
+    for values in (found.noise, found.noise_relative, found.along, found.offset, found.residual, found.law):
+        assert values == dict.fromkeys(BOTH)
+    assert set(found.noise_of_sets.values()) == {None}
+    _, table = figures.draw(inputs, found)
     assert len(table)
-    text = seeds_text.claims(material(config, seeds=found))
-    assert not any(check.holds for check in text.checks)
-    assert "No run was trained with several seeds" in text.notes[-1]
+    checks = own_checks(found)
+    assert checks
+    assert not any(check.holds for check in checks)
+    (note,) = figures.text(inputs, found).notes
+    assert "No run" in note
 
 
 def test_a_seed_without_losses_is_an_error(data: Data) -> None:
-    curves, schedules, config, experiments = data
+    curves, *others = data
     with pytest.raises(UserError, match=r"no rows of the run 'cpt_wsd.seed2'"):
-        analysis.analyse("seeds", curves[curves["run"] != "cpt_wsd.seed2"], schedules, config, experiments)
+        seeds.analyse(of("seeds", (curves[curves["run"] != "cpt_wsd.seed2"], *others)))
     lost = (curves["run"] == "cpt_wsd.seed2") & (curves["phase"] == "continual")
     with pytest.raises(UserError, match=r"run 'cpt_wsd\.seed2' has no losses on 'handbook' in CPT"):
-        analysis.analyse("seeds", curves[~lost], schedules, config, experiments)
+        seeds.analyse(of("seeds", (curves[~lost], *others)))
 
 
 # --- all laws -----------------------------------------------------------------------------------------------
 
 
-def test_the_law_that_made_the_curves_is_best_among_unlike_ones(compared: dict[str, Any]) -> None:
-    for found in compared["sets"].values():
-        laws = found["laws"]
-        assert laws["cpt"]["error"] < 1.3 * 0.8 * NOISE / 2.3  # mean size of the noise over the lowest losses
-        assert laws["cpt"]["error"] < laws["s1_only"]["error"] < laws["annealing"]["error"]
-        assert sorted(one["rank"] for one in laws.values()) == list(range(1, len(laws) + 1))
-        assert laws[found["best"]]["rank"] == 1
-        assert laws["annealing"]["rank"] == len(laws)
-        assert laws["annealing"]["difference"]["low"] > 0
-        assert laws["cpt"]["r2"] > 0.99
-        assert (laws["cpt"]["shift"], laws["annealing"]["shift"]) == (True, False)
-        assert laws["cpt"]["n_parameters"] == 8
+def test_the_law_that_made_the_curves_is_best_among_unlike_ones(compared: Comparison) -> None:
+    for found in compared.sets.values():
+        laws = found.laws
+        error = {name: one.error or 0.0 for name, one in laws.items()}
+        assert 0 < error["cpt"] < 1.3 * 0.8 * NOISE / 2.3  # mean size of the noise over the lowest losses
+        assert error["cpt"] < error["s1_only"] < error["annealing"]
+        assert sorted(one.rank or 0 for one in laws.values()) == list(range(1, len(laws) + 1))
+        assert found.best is not None
+        assert laws[found.best].rank == 1
+        assert laws["annealing"].rank == len(laws)
+        assert found.over_s1_only == error["cpt"] / error["s1_only"]
+        assert found.over_best == error["cpt"] / error[found.best]
+        assert laws["cpt"].difference is None
+        difference = laws["annealing"].difference
+        assert difference is not None
+        assert (difference.low or 0.0) > 0
+        assert (laws["cpt"].r2 or 0.0) > 0.99
+        assert (laws["cpt"].shift, laws["annealing"].shift) == (True, False)
+        assert laws["cpt"].n_parameters == 8
         for law in laws.values():
-            assert list(law["runs"]) == compared["heldout_runs"]
+            assert list(law.runs) == compared.heldout_runs
 
 
-def test_pooled_errors_are_those_over_all_unseen_rows(data: Data, compared: dict[str, Any]) -> None:
+def test_pooled_errors_are_those_over_all_unseen_rows(data: Data, compared: Comparison) -> None:
     curves, schedules, config, _ = data
-    runs = [*compared["fitted_runs"], *compared["heldout_runs"]]
+    runs = [*compared.fitted_runs, *compared.heldout_runs]
     features = selection.with_areas(selection.of_runs(curves, runs), schedules, config)
     once = selection.without_repeats(features[features["validation"] == config.roles.strong], schedules)
-    unseen = selection.continual(once, compared["heldout_runs"], config.roles.strong)
-    law = compared["sets"]["strong"]["laws"]["cpt"]
-    again = errors(Fit.from_json(law["fit"]), unseen)
-    assert again["n"] == compared["sets"]["strong"]["heldout_rows"]["unseen"]
-    assert law["error"] == pytest.approx(again["mean_relative_error"])
-    assert law["r2"] == pytest.approx(again["r2"])
-    assert law["over_noise"] == pytest.approx(law["error"] / compared["noise_relative"]["strong"])
+    unseen = selection.continual(once, compared.heldout_runs, config.roles.strong)
+    found = compared.sets[Role.STRONG]
+    law = found.laws["cpt"]
+    again = errors(law.fit, unseen)
+    assert again["n"] == found.heldout_rows.unseen
+    assert law.error == pytest.approx(again["mean_relative_error"])
+    assert law.r2 == pytest.approx(again["r2"])
+    noise = compared.noise_relative[Role.STRONG]
+    assert law.over_noise == pytest.approx((law.error or 0.0) / (noise or np.inf))
 
 
-def test_laws_that_cannot_read_the_runs_are_named_with_the_reason(compared: dict[str, Any]) -> None:
-    left_out = compared["not_applicable"]
+def test_laws_that_cannot_read_the_runs_are_named_with_the_reason(compared: Comparison) -> None:
+    left_out = compared.not_applicable
     assert set(left_out) == {"chinchilla", "d_cpt", "shift_power", "cpt_unknown"}
     assert "model sizes" in left_out["chinchilla"]
     assert "'share'" in left_out["d_cpt"]
-    assert set(compared["sets"]["general"]["laws"]) == {
+    assert set(compared.sets[Role.GENERAL].laws) == {
         *("cpt", "s1_only", "annealing", "cpt_lr_weighted_01", "cpt_lr_weighted_02")
     }
 
@@ -188,41 +227,43 @@ def test_every_other_law_has_a_reason_or_is_fitted(data: Data) -> None:
     curves, schedules, config, experiments = data
     some = selection.of_runs(curves, experiments.runs_of("comparison"))
     features = selection.with_replay(selection.with_areas(some, schedules, config), experiments, config)
-    readable = {name for name, law in LAWS.items() if not all_laws._unfit(law, features)}
+    readable = {name for name, law in LAWS.items() if not all_laws.unfit(law, features)}
     assert {"cpt", "cpt_power", "cpt_fsl", "cpt_multi_power", "multi_power", "fsl", "annealing"} <= readable
     assert not {name for name in readable if name.startswith(("cpt_replay", "cpt_size", "cmr", "mixing"))}
 
 
 def test_no_held_out_runs_is_an_error(data: Data) -> None:
-    curves, schedules, config, experiments = data
+    *tables, experiments = data
     few = copy.copy(experiments)
     entry = experiments.figures["comparison"].model_copy(update={"heldout": []})
     object.__setattr__(few, "figures", {**experiments.figures, "comparison": entry})
     with pytest.raises(UserError, match="comparison has no held-out runs"):
-        analysis.analyse("comparison", curves, schedules, config, few)
+        all_laws.analyse(of("comparison", (*tables, few)))  # type: ignore[arg-type]
 
 
-def test_both_figures_draw_and_have_a_text(data: Data, noise: dict[str, Any], compared: dict[str, Any]) -> None:
-    curves, schedules, config, _ = data
-    found = material(config, seeds=noise, comparison=compared)
-    for figure, result, text in (("seeds", noise, seeds_text), ("comparison", compared, comparison_text)):
-        _, table = plots.draw(figure, curves, schedules, result, config)
+def test_both_figures_draw_and_have_checks_and_a_text(data: Data, noise: Seeds, compared: Comparison) -> None:
+    for result in (noise, compared):
+        inputs = of(result.FIGURE, data)
+        _, table = figures.draw(inputs, result)
         assert table["y"].notna().all()
         assert set(table["panel"].str.contains("general|strong")) >= {True}
-        claims = text.claims(found)
-        assert len(claims.checks) == 6
-        assert all(check.value is not None for check in claims.checks)
-        assert claims.notes
+        checks = own_checks(result)
+        assert len(checks) == 6
+        assert all(check.value is not None for check in checks)
+        text = figures.text(inputs, result)
+        assert text.shows
+        assert text.notes
     assert len(table) == 2 * (5 * 12 + 1)  # five laws with eleven runs and their mean, and the noise
 
 
-def test_without_seeds_no_error_is_in_units_of_noise(data: Data, compared: dict[str, Any]) -> None:
+def test_without_seeds_no_error_is_in_units_of_noise(data: Data) -> None:
+    inputs = of("comparison", data)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(all_laws, "LAWS", {name: LAWS[name] for name in ("cpt", "s1_only")})
-        found = analysis.analyse("comparison", *data)
-    assert found["noise_relative"] == {"general": None, "strong": None}
-    assert found["sets"]["general"]["laws"]["cpt"]["over_noise"] is None
-    _, table = plots.draw("comparison", *data[:2], found, data[2])
+        found = all_laws.analyse(inputs)
+    assert found.noise_relative == dict.fromkeys(BOTH)
+    assert found.sets[Role.GENERAL].laws["cpt"].over_noise is None
+    _, table = figures.draw(inputs, found)
     assert "noise" not in set(table["x"])
 
 
@@ -232,52 +273,49 @@ EQ4 = {"L0": 2.5, "A": 0.5, "alpha": 0.4, "C1": 0.2, "C2": 0.3, "B": 0.7, "E": 3
 FORM = {"B": 0.5, "E": 3.0, "beta": 0.2}
 
 
-def fit(**more: float) -> dict[str, Any]:
-    return {"parameters": {**EQ4, **more}, "r2": 0.99}
+def fit(**more: float) -> Any:
+    return SimpleNamespace(parameters={**EQ4, **more}, r2=0.99)
 
 
-def results() -> dict[str, Any]:
+def results() -> dict[str, FigureResult]:
     """What the analyses of the figures with printed fits give, cut down to what the tables read."""
-    two = ("general", "strong")
-    form = {"parameters": FORM, "r2": 0.98}
+    form = SimpleNamespace(parameters=FORM, r2=0.98)
     unknown = {"L0": 2.0, "A": 0.3, "S1pt": 1.5, "alpha": 0.2, "B": -0.9, "E": 12.0, "beta": 0.1, "C2": 0.1}
     batches = ("cpt_constant", "batch_half", "batch_double", "sequence_double")
-    return {
-        "fig02": {
-            "sets": {
-                role: {"forms": {"phase_step": {"power": form, "exponential": {"parameters": FORM, "r2": 0.9}}}}
-                for role in two
-            }
-        },
-        "fig03": {"fits": {role: {"chosen": fit()} for role in two}},
-        "fig11": {"fits": {"general": fit(), "weak": fit(B=-0.4)}},
-        "fig12": {"fits": {share: {role: fit() for role in two} for share in ("33", "50", "67")}},
-        "fig14": {"sets": {role: {"form": form} for role in two}},
-        "fig15": {"fits": {role: fit(g1=0.1, g2=0.2, g3=0.3, F=3.0) for role in two}},
-        "fig16": {"fits": {model: {role: fit() for role in two} for model in ("medium", "large")}},
-        "fig17": {"sets": {role: {"runs": dict.fromkeys(batches, form)} for role in two}},
-        "fig18": {"sets": {role: {"parameters": unknown, "r2": 0.97} for role in ("proxy", "strong", "general")}},
-        "fig19": {"fits": {role: {kind: fit(a1=0.1, a2=2.0) for kind in ("printed", "exchanged")} for role in two}},
-        "fig20": {
-            "sets": {
-                role: {
-                    "variants": {
-                        "lr_weighted_01": fit(),
-                        "lr_weighted_02": fit(),
-                        "power": fit(z1=0.9, z2=1.1),
-                    }
-                }
-                for role in two
-            }
-        },
+    forms = SimpleNamespace(phase_step={"power": form, "exponential": SimpleNamespace(parameters=FORM, r2=0.9)})
+    variants = {"lr_weighted_01": fit(), "lr_weighted_02": fit(), "power": fit(z1=0.9, z2=1.1)}
+    replay = fit(a1=0.1, a2=2.0)
+
+    def both(value: Any) -> dict[Role, Any]:
+        return dict.fromkeys(BOTH, value)
+
+    parts: dict[str, dict[str, Any]] = {
+        "fig02": {"sets": both(SimpleNamespace(forms=forms))},
+        "fig03": {"fits": both(SimpleNamespace(chosen=fit()))},
+        "fig11": {"fits": {Role.GENERAL: fit(), Role.WEAK: fit(B=-0.4)}},
+        "fig12": {"fits": {share: both(fit()) for share in ("33", "50", "67")}},
+        "fig14": {"sets": both(SimpleNamespace(form=form))},
+        "fig15": {"fits": both(fit(g1=0.1, g2=0.2, g3=0.3, F=3.0))},
+        "fig16": {"fits": {model: both(fit()) for model in ("medium", "large")}},
+        "fig17": {"sets": both(SimpleNamespace(runs=dict.fromkeys(batches, form)))},
+        "fig18": {"sets": {role: SimpleNamespace(parameters=unknown, r2=0.97) for role in (Role.PROXY, *BOTH)}},
+        "fig19": {"fits": both(SimpleNamespace(printed=replay, exchanged=replay))},
+        "fig20": {"sets": both(SimpleNamespace(variants=variants))},
     }
+    return {figure: figures.result_type(figure).model_construct(**part) for figure, part in parts.items()}
+
+
+def material(config: Config, results: dict[str, FigureResult]) -> Material:
+    found = Material(config)
+    found.__dict__["results"] = results
+    return found
 
 
 def test_every_printed_fit_stands_beside_one_of_this_scale(config: Config) -> None:
-    found = material(config, **results())
+    found = material(config, results())
     rows = [(row, table) for table in (coefficients.eq4(found), coefficients.others(found)) for row in table.rows]
     printed = [row for row, _ in rows if row[2].text.startswith("paper")]
-    assert len(printed) == len(found.published["fits"]) + len(found.published["shifts"])
+    assert len(printed) == len(published.load())
     assert all(len(row) == len(table.columns) for row, table in rows)
     texts = {(row[0].text, row[1].text, row[2].text): [cell.text for cell in row[3:]] for row, _ in rows}
     assert len(texts) == len(rows)  # every row says what it is
@@ -290,7 +328,7 @@ def test_every_printed_fit_stands_beside_one_of_this_scale(config: Config) -> No
 
 
 def test_published_values_go_with_the_right_fit(config: Config) -> None:
-    table = coefficients.others(material(config, **results()))
+    table = coefficients.others(material(config, results()))
     rows = [[cell.text for cell in row] for row in table.rows if row[0].text == "17" and row[1].text == "D_pt"]
     place = {row[2]: i for i, row in enumerate(rows)}
     for here, paper, size in (
@@ -302,19 +340,16 @@ def test_published_values_go_with_the_right_fit(config: Config) -> None:
         assert rows[place[paper]][8] == size  # B
 
 
-def test_a_fit_that_is_not_where_it_should_be_is_named(config: Config) -> None:
-    lost = results()
-    del lost["fig12"]["fits"]["50"]
-    with pytest.raises(UserError, match=r"fig12\.json: key 'fits\.50' is missing"):
-        coefficients.eq4(material(config, **lost))
-    lost = results()
-    del lost["fig18"]["sets"]["proxy"]["parameters"]
-    with pytest.raises(UserError, match=r"fig18\.json: key 'sets\.proxy\.parameters' is missing"):
-        coefficients.others(material(config, **lost))
+def test_a_fit_that_is_not_where_it_should_be_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "fig18.json"
+    fitted = {"proxy": {"role": "proxy"}}
+    write_json(path, {"figure": "fig18", "title": "", "sets": fitted})
+    with pytest.raises(UserError, match=r"fig18\.json: .*snakemake fig18"):
+        read_result(path, figures.result_type("fig18"))
 
 
 def test_tables_are_latex(config: Config) -> None:
-    found = material(config, **results())
+    found = material(config, results())
     for table in (coefficients.eq4(found), coefficients.others(found)):
         text = as_latex(table, "table_all")
         body = text.split(r"\endfoot")[1].split(r"\end{longtable}")[0].strip().splitlines()
@@ -324,10 +359,7 @@ def test_tables_are_latex(config: Config) -> None:
 
 
 def test_figures_that_a_scale_leaves_out_are_skipped(config: Config) -> None:
-    found = material(config, fig03=results()["fig03"])
-    experiments = copy.copy(found.experiments)
-    object.__setattr__(experiments, "figures", {"fig03": experiments.figures["fig03"]})
-    found.__dict__["experiments"] = experiments
+    found = material(config, {"fig03": results()["fig03"]})
     assert {row[0].text for row in coefficients.eq4(found).rows} == {"3"}
     with pytest.raises(UserError, match="none of the figures fig02"):
         coefficients.others(found)

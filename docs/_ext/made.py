@@ -13,12 +13,13 @@ from pathlib import Path
 from sphinx.application import Sphinx
 from sphinx.errors import SphinxError
 
-from cpt_dynamics import cli, experiments, laws, reporting
+from cpt_dynamics import claims as claims_file
+from cpt_dynamics import cli, experiments, laws
 from cpt_dynamics import config as configuration
-from cpt_dynamics.analysis import findings
 from cpt_dynamics.cli.laws import formula
 from cpt_dynamics.config import Model, PretrainedModel
 from cpt_dynamics.experiments import estimates
+from cpt_dynamics.report import TABLES
 
 ROOT = Path(__file__).resolve().parents[2]
 MARK = re.compile(r"^<!-- made: (\w+) -->$", re.MULTILINE)
@@ -84,12 +85,12 @@ def figures() -> str:
 
 def tables() -> str:
     """Names of the tables that a report may have."""
-    return ", ".join(f"`{name}`" for name in reporting.TABLES)
+    return ", ".join(f"`{name}`" for name in TABLES)
 
 
 def claims() -> str:
     """A part for each finding of the paper, in it each claim with its criteria and bounds."""
-    found = findings.load().claims
+    found = {name: one for name, one in claims_file.load().claims.items() if one.shown_in is None}
     parts = []
     for number in sorted({claim.finding for claim in found.values()}, key=lambda number: number or 99):
         parts.append(f"### Finding {number}" if number else "### Questions that the paper leaves open")
@@ -100,7 +101,9 @@ def claims() -> str:
     return "\n\n".join(parts)
 
 
-def _bounds(criterion: findings.Criterion) -> str:
+def _bounds(criterion: claims_file.Criterion) -> str:
+    if criterion.is_ is not None:
+        return "is true" if criterion.is_ else "is not true"
     limits = {"above": criterion.above, "below": criterion.below}
     return " and ".join(f"{word} {limit:g}" for word, limit in limits.items() if limit is not None)
 

@@ -24,7 +24,7 @@ INTRODUCTION = """\
 
 `config/config.yaml` holds the default scale, and `config/experiments.yaml` the runs and the figures that are
 made from them. A file given with `--configfile` is laid over the default: mappings merge key by key, lists
-and values are replaced, and a corpus set to `null` is dropped.
+and values are replaced, and a corpus or model set to `null` is dropped.
 
 ```
 snakemake --cores all                                              # the default
@@ -69,7 +69,7 @@ def schema(model: type[BaseModel], title: str) -> Schema:
 
 
 def overlay(full: Schema) -> Schema:
-    """The schema of a file that is laid over the default: no key is required, and a corpus may be `null`."""
+    """The schema of a file that is laid over the default: no key is required, and a corpus or model may be `null`."""
 
     def relax(node: Any) -> Any:
         if isinstance(node, list):
@@ -83,8 +83,9 @@ def overlay(full: Schema) -> Schema:
         return kept
 
     result: Schema = relax(full)
-    for corpus in _values(result["properties"]["corpora"]):
-        corpus["anyOf"].append({"type": "null"})
+    for key in ("corpora", "models"):
+        for spec in _values(result["properties"][key]):
+            spec["anyOf"].append({"type": "null"})
     return {**result, "title": "a scale: keys laid over config/config.yaml"}
 
 

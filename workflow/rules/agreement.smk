@@ -1,5 +1,5 @@
 # How far the scale agrees with others that are released with their results.
-from cpt_dynamics.analysis import scale_results
+from cpt_dynamics.report.agreement import results as scale_results
 
 OTHERS = scale_results.others(CONFIG)
 AGREEMENT = [LAYOUT.agreement, LAYOUT.figure("agreement")] if OTHERS else []
@@ -13,7 +13,7 @@ if OTHERS:
 
     rule agreement:
         input:
-            fits=[LAYOUT.fit(figure) for figure in checked(scale_results.figures, EXPERIMENTS)],
+            fits=[LAYOUT.fit(figure) for figure in FIGURES],
             results=[folder / "results.json" for folder in OTHERS],
             released=[folder / "release.json" for folder in OTHERS],
             claims="config/claims.yaml",

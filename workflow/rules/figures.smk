@@ -1,12 +1,10 @@
 # Drawing: from curves and fits, so that a new style never trains or fits anything.
-from cpt_dynamics import plots
-
 
 rule plot:
     input:
         curves=curves_of,
         fit=LAYOUT.root / "fits/{figure}.json",
-        code=lambda wildcards: code("cli.plot", checked(plots.module, wildcards.figure)),
+        code=lambda wildcards: code("cli.plot", *of_figures("draw", wildcards.figure)),
     output:
         pdf=LAYOUT.root / "figures/{figure}.pdf",
         png=report(

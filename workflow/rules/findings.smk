@@ -1,14 +1,14 @@
 # The verdict on every claim of the paper, from fits alone, so that a new bound never trains or fits anything.
-from cpt_dynamics.analysis import findings
+from cpt_dynamics import claims
 
-CLAIMED = [figure for figure in checked(findings.load).figures if figure in FIGURES]
+CLAIMED = [figure for figure in checked(claims.load).figures if figure in FIGURES]
 
 
 rule findings:
     input:
         fits=[LAYOUT.fit(figure) for figure in CLAIMED],
         claims="config/claims.yaml",
-        code=code("cli.findings"),
+        code=code("cli.findings", *of_figures("result", *CLAIMED)),
     output:
         json=LAYOUT.root / "findings.json",
         csv=report(

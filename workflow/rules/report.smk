@@ -1,6 +1,6 @@
 # Tables, the LaTeX report and summary.json: written from results, so that a new sentence never trains or fits anything.
-from cpt_dynamics import reporting
-from cpt_dynamics.reporting import document
+from cpt_dynamics import report as reporting
+from cpt_dynamics.report import document
 
 TABLES = reporting.available(EXPERIMENTS)
 SOURCES = checked(reporting.sources, CONFIG, EXPERIMENTS)
@@ -14,7 +14,7 @@ if not HAS_TEX:
 rule table:
     input:
         results=lambda wildcards: reporting.TABLES[wildcards.table].inputs(CONFIG, EXPERIMENTS),
-        code=code("cli.report"),
+        code=code("cli.report", *of_figures("text", *FIGURES)),
     output:
         csv=report(
             LAYOUT.root / "tables/{table}.csv",
@@ -53,7 +53,7 @@ for name in TABLES:
 
 rule report_sources:
     input:
-        paper=document.paper_sources(),
+        paper=document.paper_sources() + document.templates(),
         tables=[LAYOUT.table(table, "tex") for table in TABLES],
         figures=[LAYOUT.figure(figure, suffix) for figure in FIGURES for suffix in ("pdf", "csv")],
         fits=rules.fits.input,
@@ -62,7 +62,7 @@ rule report_sources:
         agreement=AGREEMENT,
         published="data/published/coefficients.yaml",
         claims="config/claims.yaml",
-        code=code("cli.report"),
+        code=code("cli.report", *of_figures("text", *FIGURES)),
     output:
         SOURCES,
     log:
@@ -107,7 +107,7 @@ rule summary:
         corpora=reporting.TABLES["table_corpora"].inputs(CONFIG, EXPERIMENTS),
         published="data/published/coefficients.yaml",
         claims="config/claims.yaml",
-        code=code("cli.summary"),
+        code=code("cli.summary", *of_figures("result", *FIGURES)),
     output:
         LAYOUT.summary,
     log:

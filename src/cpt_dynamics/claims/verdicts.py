@@ -11,6 +11,7 @@ from cpt_dynamics.claims.file import Claim, Claims, Criterion
 from cpt_dynamics.claims.paths import EVERY, follow
 
 SCHEMA = "cpt-dynamics/findings/2"  # of findings.json
+NOT_WRITTEN = ("name", "is_", "format", "printed", "owner")  # fields of an outcome that it does not repeat
 
 Word = Literal["supported", "contradicted", "inconclusive", "not testable"]
 WORDS: tuple[Word, ...] = ("supported", "contradicted", "inconclusive", "not testable")
@@ -32,6 +33,7 @@ class Outcome:
     is_: bool | None
     format: str
     printed: str | None
+    owner: str | None = None  # the figure whose own check it is
 
     @property
     def holds(self) -> bool:
@@ -84,29 +86,39 @@ def evaluate(claims: Claims, results: Mapping[str, BaseModel]) -> list[Verdict]:
     results: figure -> its result. Numbers of a figure that is not among them are not defined, nor is one that is
     null or that a run which this scale does not have would give.
     """
-    found = [
-        Verdict(name, claim, tuple(one for key, c in claim.criteria.items() for one in _outcomes(key, c, results)))
-        for name, claim in claims.claims.items()
-    ]
+    found = [Verdict(name, claim, tuple(_outcomes(claim, results))) for name, claim in claims.claims.items()]
     return sorted(found, key=lambda one: one.claim.finding or (6 if one.claim.question else 7))
 
 
-def _outcomes(name: str, criterion: Criterion, results: Mapping[str, BaseModel]) -> Iterator[Outcome]:
-    result = results.get(criterion.figure)
+def _outcomes(claim: Claim, results: Mapping[str, BaseModel]) -> Iterator[Outcome]:
+    for name, criterion in claim.criteria.items():
+        yield from _measured(name, criterion, results.get(criterion.figure), claim.shown_in)
+
+
+def _measured(name: str, criterion: Criterion, result: BaseModel | None, owner: str | None) -> Iterator[Outcome]:
+    """The outcome of a criterion; of each key where its path has a `*`."""
     steps = list(follow(result, criterion.value)) if result is not None else []
     for key, item, value in steps or [("", None, None)]:
         fields = {**(dict(item) if isinstance(item, BaseModel) else {}), "key": key or EVERY}
         yield Outcome(
             f"{name}.{key}" if key else name,
             criterion.says.format_map(fields) if key else criterion.says,
-            criterion.value.replace(EVERY, key, 1) if key else criterion.value,
+            _filled(criterion.value, key),
             float(value) if value is not None and math.isfinite(value) else None,
             criterion.above,
             criterion.below,
             criterion.is_,
             criterion.format,
             criterion.printed.format_map(fields) if criterion.printed and key else criterion.printed,
+            owner,
         )
+
+
+def _filled(path: str, key: str) -> str:
+    """A path with the keys that its `*` stand for, if there are any."""
+    for one in key.split(".") if key else []:
+        path = path.replace(EVERY, one, 1)
+    return path
 
 
 def counts(verdicts: Sequence[Verdict]) -> dict[Word, int]:
@@ -147,5 +159,5 @@ def to_json(verdicts: Sequence[Verdict], scale: str) -> dict[str, Any]:
 
 def outcome_json(one: Outcome) -> dict[str, Any]:
     """What is measured of a criterion, and its bounds."""
-    kept = {key: value for key, value in asdict(one).items() if key not in ("name", "is_", "format", "printed")}
+    kept = {key: value for key, value in asdict(one).items() if key not in NOT_WRITTEN}
     return {**kept, "is": one.is_, "holds": one.holds}

@@ -8,7 +8,6 @@ from typing import Any, get_args
 import pandas as pd
 
 from cpt_dynamics import files
-from cpt_dynamics.analysis import public_curves
 from cpt_dynamics.cli import logs
 from cpt_dynamics.cli.fit import add_results, check_results, written
 from cpt_dynamics.cli.text import bullets, error_cells, number, table, together
@@ -16,6 +15,9 @@ from cpt_dynamics.curves import public
 from cpt_dynamics.curves.table import PHASES
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.figures.kit import selection
+from cpt_dynamics.figures.kit.result import to_json
+from cpt_dynamics.figures.public_curves import analyse as public_curves
+from cpt_dynamics.figures.public_curves import laws as public_laws
 from cpt_dynamics.files import plain
 from cpt_dynamics.fitting import comparison
 from cpt_dynamics.laws import Law, Shift, get
@@ -194,7 +196,8 @@ def _public(options: argparse.Namespace) -> tuple[dict[str, Any], list[str], Any
         raise UserError(f"{folder} is no folder: `cpt-dynamics public-curves --to {folder}` fetches the public curves")
     nested = folder / public.FOLDER
     curves, schedules = public.combined(public.read_multi_power(nested if nested.is_dir() else folder, published))
-    result = public_curves.analyse(curves, schedules, published=published)
+    compared = public_curves.compared(curves, schedules, published)
+    result = to_json(compared)
     lines = bullets(
         [
             f"public curves of {result['source']} ({result['repository']}, {result['revision']})",
@@ -207,13 +210,12 @@ def _public(options: argparse.Namespace) -> tuple[dict[str, Any], list[str], Any
         cells = []
         for law, found in entry["comparison"]["laws"].items():
             cells += _cells(law, found["mean"], number(found["objective"]))
-        cells.append([public_curves.AUTHORS, AUTHORS, *error_cells(entry["published"]["metrics"]), ""])
+        cells.append([public_laws.AUTHORS, AUTHORS, *error_cells(entry["published"]["metrics"]), ""])
         lines += ["", f"{size}:", *table(HEAD, cells, left=2)]
         lines.append(f"objective of the annealing law smallest with {entry['annealing'].partition(' ')[2]}")
     if not options.plot:
         return result, [*lines, ""], None
-    from cpt_dynamics.plots import public_curves as plot
+    from cpt_dynamics.figures.public_curves.draw import drawn
 
-    config: Any = None  # this figure takes nothing from it
-    figure, _ = plot.draw(curves, schedules, result, config)
+    figure, _ = drawn(curves, schedules, compared)
     return result, [*lines, ""], figure

@@ -3,15 +3,16 @@
 import argparse
 import csv
 import io
+from collections.abc import Sequence
 
-from cpt_dynamics import experiments
-from cpt_dynamics.analysis import findings
-from cpt_dynamics.analysis.findings import SUPPORT, WORDS, Claims, Finding, Outcome
+from cpt_dynamics import claims, experiments, figures
+from cpt_dynamics.claims import WORDS, Claims, Outcome, Verdict
 from cpt_dynamics.cli.options import add_config, load_config
 from cpt_dynamics.cli.text import indented, number
 from cpt_dynamics.config import Config
 from cpt_dynamics.errors import UserError
-from cpt_dynamics.files import atomic, read_json, write_json
+from cpt_dynamics.figures.kit.result import FigureResult, read_result
+from cpt_dynamics.files import atomic, write_json
 from cpt_dynamics.layout import Layout
 
 WIDTH = max(map(len, WORDS)) + 2
@@ -27,43 +28,42 @@ def add_findings(parser: argparse.ArgumentParser) -> None:
 
 def run_findings(options: argparse.Namespace) -> None:
     config = load_config(options)
-    found = of_scale(findings.load(), config)
+    found = of_scale(claims.load(), config)
     print("\n".join(lines(found, options.all)))
     if options.write:
         path = Layout(config).root / "findings.json"
-        write_json(path, findings.to_json(found, config.scale))
+        write_json(path, claims.to_json(found, config.scale))
         with atomic(path.with_suffix(".csv")) as temporary:
             temporary.write_text(as_csv(found))
         print(f"in {path} and {path.with_suffix('.csv')}")
 
 
-def of_scale(claims: Claims, config: Config) -> list[Finding]:
-    """Verdicts from the fits of the figures that a scale has."""
+def of_scale(stated: Claims, config: Config) -> list[Verdict]:
+    """Verdicts on the paper's claims and on open questions, from the fits of the figures that a scale has."""
     layout, shown = Layout(config), experiments.load(config).shown
-    results = {}
-    for figure in claims.figures:
+    results: dict[str, FigureResult] = {}
+    for figure in stated.figures:
         path = layout.fit(figure)
         if figure in shown and not path.is_file():
             raise UserError(f"{path} does not exist: make it first (`snakemake {path}`)")
         if figure in shown:
-            results[figure] = read_json(path)
-    return findings.evaluate(claims, results)
+            results[figure] = read_result(path, figures.result_type(figure))
+    return [one for one in claims.evaluate(stated, results) if one.claim.shown_in is None]
 
 
-def lines(found: list[Finding], criteria: bool = False) -> list[str]:
+def lines(found: Sequence[Verdict], criteria: bool = False) -> list[str]:
     """One line a claim, with its criteria below it if wanted, and the counts at the end."""
-    claims, questions = [f for f in found if not f.open], [f for f in found if f.open]
-    printed = [line for one in claims for line in _lines(one, criteria)]
+    paper, questions = [f for f in found if f.claim.finding], [f for f in found if f.claim.question]
+    printed = [line for one in paper for line in _lines(one, criteria)]
     if questions:
         printed += [OPEN, *(line for one in questions for line in _lines(one, criteria))]
-    counted = ", ".join(f"{n} {word}" for word, n in findings.counts(claims).items() if n)
-    return [*printed, f"{len(claims)} claims: {counted}"]
+    counted = ", ".join(f"{n} {word}" for word, n in claims.counts(paper).items() if n)
+    return [*printed, f"{len(paper)} claims: {counted}"]
 
 
-def _lines(one: Finding, criteria: bool) -> list[str]:
-    support = f" ({SUPPORT[one.verdict]})" if one.open else ""
-    first = f"{one.verdict:<{WIDTH}}{one.text}{support}"
-    return [first, *(line for c in one.criteria for line in _criterion(c))] if criteria else [first]
+def _lines(one: Verdict, criteria: bool) -> list[str]:
+    first = f"{one.word:<{WIDTH}}{one.claim.text}"
+    return [first, *(line for c in one.outcomes for line in _criterion(c))] if criteria else [first]
 
 
 def _criterion(one: Outcome) -> list[str]:
@@ -74,20 +74,22 @@ def _criterion(one: Outcome) -> list[str]:
 
 def bounds(one: Outcome) -> str:
     """`above 0, below 1`."""
+    if one.is_ is not None:
+        return "is true" if one.is_ else "is not true"
     limits = {"above": one.above, "below": one.below}
     return ", ".join(f"{word} {limit:g}" for word, limit in limits.items() if limit is not None)
 
 
-def as_csv(found: list[Finding]) -> str:
+def as_csv(found: Sequence[Verdict]) -> str:
     """One row a criterion."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(COLUMNS)
     for one in found:
-        finding = "open question" if one.finding is None else one.finding
-        for c in one.criteria:
+        finding = one.claim.finding or "open question"
+        for c in one.outcomes:
             value = "not defined" if c.value is None else number(c.value, 6)
             limits = ("" if limit is None else f"{limit:g}" for limit in (c.above, c.below))
             holds = "yes" if c.holds else "no"
-            writer.writerow([finding, one.verdict, one.text, c.says, value, *limits, holds, c.path])
+            writer.writerow([finding, one.word, one.claim.text, c.says, value, *limits, holds, c.path])
     return out.getvalue()

@@ -3,8 +3,8 @@
 import argparse
 
 from cpt_dynamics.cli.options import add_config, load_config
-from cpt_dynamics.reporting import document, tables
-from cpt_dynamics.reporting.material import Material
+from cpt_dynamics.report import document, tables
+from cpt_dynamics.report.material import Material
 
 
 def add_report(parser: argparse.ArgumentParser) -> None:

@@ -4,8 +4,8 @@ import argparse
 
 from cpt_dynamics.cli.options import add_config, load_config
 from cpt_dynamics.files import write_json
-from cpt_dynamics.reporting.material import Material
-from cpt_dynamics.reporting.summary import summary
+from cpt_dynamics.report.material import Material
+from cpt_dynamics.report.summary import summary
 
 
 def add_summary(parser: argparse.ArgumentParser) -> None:
@@ -14,7 +14,7 @@ def add_summary(parser: argparse.ArgumentParser) -> None:
 
 def run_summary(options: argparse.Namespace) -> None:
     material = Material(load_config(options))
-    found = summary(material)
-    write_json(material.layout.summary, found)
-    held = [check["holds"] for figure in found["checks"].values() for check in figure["list"]]
-    print(f"{material.config.scale}: {sum(held)} of {len(held)} checks hold, in {material.layout.summary}")
+    write_json(material.layout.summary, summary(material))
+    checks = [one for figure in material.figures for one in material.checks(figure)]
+    held = sum(one.holds for one in checks)
+    print(f"{material.config.scale}: {held} of {len(checks)} checks hold, in {material.layout.summary}")

@@ -1,6 +1,7 @@
 """Loss curves: the table that every fit and figure reads."""
 
 from cpt_dynamics.curves.logs import Log, merge_logs, read_log, read_logs, schedules_path
+from cpt_dynamics.curves.measurements import unique_measurements
 from cpt_dynamics.curves.table import (
     AREA_COLUMNS,
     CURVE_COLUMNS,
@@ -12,6 +13,7 @@ from cpt_dynamics.curves.table import (
     check_schedules,
     features,
     read,
+    read_runs,
     read_schedules,
     write,
     write_schedules,
@@ -32,8 +34,10 @@ __all__ = [
     "read",
     "read_log",
     "read_logs",
+    "read_runs",
     "read_schedules",
     "schedules_path",
+    "unique_measurements",
     "write",
     "write_schedules",
 ]

@@ -136,6 +136,15 @@ def combined(sizes: dict[str, tuple[pd.DataFrame, pd.DataFrame]]) -> tuple[pd.Da
     return curves, schedules
 
 
+def of_size(rows: pd.DataFrame, size: str) -> pd.DataFrame:
+    """The rows of one size in a table of `combined`, with the bare names of its runs."""
+    prefix = f"{size}/"
+    found = rows[rows["run"].str.startswith(prefix)]
+    if found.empty:
+        raise UserError(f"the public curves have no run of size {size}: fetch them again")
+    return found.assign(run=found["run"].str.removeprefix(prefix)).reset_index(drop=True)
+
+
 def _checked(folder: Path, file: str, known: Published) -> Path:
     """The path of a file that is there and unchanged."""
     path = folder / file

@@ -63,6 +63,8 @@ def draw(data: FigureData, result: FigureResult) -> "tuple[Figure, pd.DataFrame]
 
 
 def text(data: FigureData, result: FigureResult) -> Text:
-    """Caption and notes of a figure in the report."""
+    """Caption and notes of a figure in the report; nothing for one without a module `text`."""
+    if importlib.util.find_spec(f"{package(data.figure)}.text") is None:
+        return Text("")
     written: Text = importlib.import_module(f"{package(data.figure)}.text").text(data, result)
     return written

@@ -7,7 +7,6 @@ import pandas as pd
 
 from cpt_dynamics.config import Role
 from cpt_dynamics.errors import UserError
-from cpt_dynamics.experiments.runs import Experiments
 from cpt_dynamics.figures.data import FigureData
 from cpt_dynamics.figures.fig19.result import FittedForm, FormsOfSet, Result, TestedForm
 from cpt_dynamics.figures.kit import selection
@@ -30,27 +29,14 @@ def analyse(data: FigureData) -> Result:
         raise UserError(f"{data.config.stated_in}: fig19 fits several replay ratios and has {len(by_ratio)}: list more")
     areas = selection.with_areas(selection.of_runs(data.curves, data.entry.runs), data.schedules, data.config)
     features = selection.with_replay(areas, data.experiments, data.config)
+    ratios = {f"{ratio:g}": runs for ratio, runs in by_ratio.items()}
     return Result(
         **choices(data),
         runs=data.entry.runs,
-        ratios={_text(ratio): runs for ratio, runs in by_ratio.items()},
-        schedules=_by_schedule(data.experiments, by_ratio),
-        fits={role: _Fits(data, features, by_ratio, role).forms() for role in SETS},
+        ratios=ratios,
+        schedules=selection.by_schedule(data.experiments, ratios),
+        fits={role: _Fits(data, features, ratios, role).forms() for role in SETS},
     )
-
-
-def _text(ratio: float) -> str:
-    """A replay ratio as a key: "0", "0.33", "1"."""
-    return f"{ratio:g}"
-
-
-def _by_schedule(experiments: Experiments, by_ratio: dict[float, list[str]]) -> list[dict[str, str]]:
-    """The CPT runs that have one LR in every step, by ratio: an item for each LR schedule."""
-    found: dict[bytes, dict[str, str]] = {}
-    for ratio, runs in by_ratio.items():
-        for run in runs:
-            found.setdefault(experiments.runs[run].lr.tobytes(), {}).setdefault(_text(ratio), run)
-    return list(found.values())
 
 
 @dataclass(frozen=True)
@@ -59,7 +45,7 @@ class _Fits:
 
     data: FigureData
     features: pd.DataFrame
-    by_ratio: dict[float, list[str]]
+    ratios: dict[str, list[str]]
     role: Role
 
     def forms(self) -> FormsOfSet:
@@ -74,14 +60,14 @@ class _Fits:
         data, form = self.data, get(law, SIGNS[self.role])
         found = fitted(self.features, data.schedules, data.config, data.entry.runs, self.role, form)
         measured = {
-            _text(ratio): errors(found.fit, selection.continual(self.features, runs, found.validation))
-            for ratio, runs in self.by_ratio.items()
+            ratio: errors(found.fit, selection.continual(self.features, runs, found.validation))
+            for ratio, runs in self.ratios.items()
         }
         return FittedForm(**dict(found.result()), ratios={ratio: Errors.of(one) for ratio, one in measured.items()})
 
     def tested(self, law: str) -> TestedForm:
         """The same, and the mean relative error on each ratio of a fit to the runs of the others."""
-        left_out = {_text(ratio): self.without(law, runs) for ratio, runs in self.by_ratio.items()}
+        left_out = {ratio: self.without(law, runs) for ratio, runs in self.ratios.items()}
         values = list(left_out.values())
         return TestedForm(
             **dict(self.fitted(law)),

@@ -34,7 +34,8 @@ class FormsOfSet(Part):
         " only the sign of a1 says which of the two the data ask for.",
     )
 
-    def growing(self) -> dict[str, TestedForm]:
+    @property
+    def growths(self) -> dict[str, TestedForm]:
         """The two forms of the growths by name."""
         return {"printed": self.printed, "exchanged": self.exchanged}
 

@@ -47,6 +47,12 @@ def power_shift(p: Mapping[str, float | None], argument: str) -> str:
     return rf"${number(v['B'])}\,[1-(1+{number(v['E'])}\,{argument})^{{-{number(v['beta'])}}}]$"
 
 
+def printed_shift(p: Mapping[str, float | None], argument: str) -> str:
+    """Eq. 3 with the digits that the paper prints, as LaTeX."""
+    v = {name: value or 0.0 for name, value in p.items()}
+    return rf"${v['B']:g}\,[1-(1+{v['E']:g}\,{argument})^{{-{v['beta']:g}}}]$"
+
+
 def exponential_shift(p: Mapping[str, float | None], argument: str) -> str:
     """The exponential form of the shift."""
     v = {name: value or 0.0 for name, value in p.items()}

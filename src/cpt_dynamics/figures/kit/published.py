@@ -33,6 +33,24 @@ def read(path: str | Path = PUBLISHED) -> dict[str, Any]:
     return read_yaml(path)
 
 
+class QualityOfForm(BaseModel):
+    """A row of the paper's Table 2: Huber sum and R2 of Eq. 4 or a variant of its annealing area."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    law: str
+    variant: str
+    role: Literal["general", "strong"]
+    huber: float
+    r2: float
+
+
+def table2(role: str, variant: str = "original", path: str | Path = PUBLISHED) -> QualityOfForm:
+    """One row of Table 2."""
+    rows = [QualityOfForm.model_validate(row) for row in read(path)["table2"]]
+    return next(row for row in rows if (row.role, row.variant) == (role, variant))
+
+
 def load(path: str | Path = PUBLISHED) -> list[Printed]:
     """All printed equations: the joint fits and the fits of the shift term."""
     raw = read(path)

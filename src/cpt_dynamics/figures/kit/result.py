@@ -53,6 +53,14 @@ class FittedResult(FigureResult):
     first_step: int = Field(description="rows of pre-training before it are not fitted")
 
 
+class SizesResult(FittedResult):
+    """Fits to runs of several model sizes."""
+
+    runs: list[str]
+    models: dict[str, list[str]] = Field(description="the CPT runs of each model")
+    params: dict[str, int] = Field(description="non-embedding parameters of each model")
+
+
 R = TypeVar("R", bound=FigureResult)
 
 

@@ -1,41 +1,116 @@
 """The distribution-shift term as measured: CPT loss minus the hidden pre-training curve."""
 
+from collections.abc import Mapping
+from typing import Self
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pydantic import Field
 
+from cpt_dynamics.config import Role
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments.runs import Experiments
 from cpt_dynamics.figures.kit import selection
+from cpt_dynamics.figures.kit.joint import SIGNS
+from cpt_dynamics.figures.kit.result import Parameters, Part, StoredFit
+from cpt_dynamics.fitting import Fit, fit
+from cpt_dynamics.laws import get
 
 
-def measured(features: pd.DataFrame, experiments: Experiments, runs: list[str], validation: str) -> pd.DataFrame:
-    """The shift at every CPT row of the transfers among `runs` (arXiv 2505.07796, Section 3).
+class Columns(Part):
+    """A table as columns of one length."""
 
-    Columns run, transfer (steps of pre-training), phase_step, s1cpt, shift (nats/token), interpolated. Where
-    the hidden curve was not evaluated at the very step, it is interpolated linearly in log(step).
+    @classmethod
+    def of(cls, table: pd.DataFrame) -> Self:
+        """The columns of a table that have a field."""
+        return cls.model_validate(table[list(cls.model_fields)].to_dict("list"))
+
+    @property
+    def table(self) -> pd.DataFrame:
+        return pd.DataFrame(dict(self))
+
+
+class Shifts(Columns):
+    """Shifts at CPT rows."""
+
+    run: list[str]
+    phase_step: list[int] = Field(description="steps of CPT")
+    s1cpt: list[float] = Field(description="forward area of CPT (LR times steps)")
+    shift: list[float] = Field(description="nats/token")
+
+
+class MeasuredShifts(Shifts):
+    """Shifts against the hidden pre-training curve."""
+
+    transfer: list[int] = Field(description="steps of pre-training")
+    interpolated: list[bool] = Field(description="whether the hidden curve was not evaluated at the very step")
+
+
+class Spread(Part):
+    """How far shifts lie apart, against their size (nats/token)."""
+
+    range: float = Field(description="mean distance of the largest from the smallest")
+    worst_range: float = Field(description="the largest one")
+    size: float = Field(description="the largest mean shift")
+    relative: float | None = Field(description="`range` over `size`")
+    worst_relative: float | None = Field(description="`worst_range` over `size`")
+
+
+class ShiftForm(Part):
+    """A form of the shift, fitted to measured ones."""
+
+    parameters: Parameters
+    combinations: Parameters = Field(description="products that stay determined where single parameters do not")
+    r2: float | None
+    mae: float = Field(description="nats/token")
+    fit: StoredFit
+
+    @classmethod
+    def of(cls, found: Fit) -> Self:
+        """What is kept of a fit."""
+        known: dict[str, object] = {"r2": None, **found.metrics["all"], "fit": found}
+        known |= {"parameters": found.parameters, "combinations": found.combinations}
+        return cls.model_validate({key: known[key] for key in cls.model_fields})
+
+
+class MeasuredForm(ShiftForm):
+    """The same with more of its errors (nats/token)."""
+
+    rmse: float
+    huber_sum: float
+
+
+def fit_form(table: pd.DataFrame, role: Role, form: str = "shift_power") -> Fit:
+    """A form of the shift (Eq. 3) fitted to the rows of `measured`, with the paper's sign of B."""
+    return fit(get(form, SIGNS[role]), table, table["shift"])
+
+
+def hidden_curves(experiments: Experiments, runs: list[str]) -> dict[str, str]:
+    """CPT run -> its hidden pre-training curve, both among `runs` (see `selection.twins`)."""
+    moved = selection.transfers(experiments, runs)
+    return {run.name: selection.twins(run, experiments, runs).hidden for run in moved}
+
+
+def measured(features: pd.DataFrame, hidden: Mapping[str, str], validation: str) -> pd.DataFrame:
+    """The shift of CPT runs at every CPT row (arXiv 2505.07796, Section 3): columns of `MeasuredShifts`.
+
+    hidden: as of `hidden_curves`. Where such a curve was not evaluated at the very step, it is interpolated linearly in
+    log(step).
     """
     parts = []
-    for run in selection.transfers(experiments, runs):
-        hidden = _curve(features, selection.twins(run, experiments, runs).hidden, validation)
-        rows = selection.continual(features, [run.name], validation).sort_values("step")
-        step = rows["step"].to_numpy()
-        inside = (step >= hidden.index[0]) & (step <= hidden.index[-1])
-        rows, step = rows[inside], step[inside]
-        base = np.interp(np.log(step), np.log(hidden.index), hidden)
-        parts.append(
-            pd.DataFrame(
-                {
-                    "run": run.name,
-                    "transfer": selection.transfer_step(run),
-                    "phase_step": rows["phase_step"].to_numpy(),
-                    "s1cpt": rows["s1cpt"].to_numpy(),
-                    "shift": rows["loss"].to_numpy() - base,
-                    "interpolated": ~np.isin(step, hidden.index),
-                }
-            )
-        )
-    if not parts or not any(len(part) for part in parts):
+    for run, other in hidden.items():
+        curve = _curve(features, other, validation)
+        rows = selection.continual(features, [run], validation).sort_values("step")
+        rows = rows[rows["step"].between(curve.index[0], curve.index[-1])]
+        base = np.interp(np.log(rows["step"]), np.log(curve.index), curve)
+        new = {
+            "transfer": rows["step"] - rows["phase_step"],
+            "shift": rows["loss"] - base,
+            "interpolated": ~rows["step"].isin(curve.index),
+        }
+        parts.append(rows[["run", "phase_step", "s1cpt"]].assign(**new))
+    if not any(len(part) for part in parts):
         raise UserError("no run of the figure has losses after a transfer: list runs with a continual phase")
     table = pd.concat(parts, ignore_index=True)
     table.attrs = features.attrs
@@ -64,19 +139,16 @@ def on_common_steps(shifts: pd.DataFrame) -> dict[str, NDArray[np.float64]]:
     return {run: np.interp(np.log(steps), np.log(curve.index), curve) for run, curve in curves.items()}
 
 
-def spread(shifts: pd.DataFrame) -> dict[str, float]:
-    """How far the shifts of the transfer points lie apart, against their size (nats/token).
-
-    At the steps of `on_common_steps`: `range` is the mean distance of the largest from the smallest, `worst_range`
-    the largest one, `size` the largest mean shift, `relative` is `range` over `size`.
-    """
+def spread(shifts: pd.DataFrame) -> Spread:
+    """How far the shifts of several runs lie apart at the steps of `on_common_steps`."""
     values = np.array(list(on_common_steps(shifts).values()))
     ranges = np.ptp(values, axis=0)
     size = float(np.max(np.abs(values.mean(axis=0))))
-    return {
-        "range": float(ranges.mean()),
-        "worst_range": float(ranges.max()),
-        "size": size,
-        "relative": float(ranges.mean()) / size if size else float("nan"),
-        "worst_relative": float(ranges.max()) / size if size else float("nan"),
-    }
+    mean, worst = float(ranges.mean()), float(ranges.max())
+    return Spread(
+        range=mean,
+        worst_range=worst,
+        size=size,
+        relative=mean / size if size else None,
+        worst_relative=worst / size if size else None,
+    )

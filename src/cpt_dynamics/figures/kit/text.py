@@ -3,7 +3,9 @@
 from dataclasses import dataclass, field
 
 from cpt_dynamics.config import Role
-from cpt_dynamics.figures.kit.latex import Cell
+from cpt_dynamics.figures.kit import equations, published
+from cpt_dynamics.figures.kit.latex import Cell, escape
+from cpt_dynamics.fitting import Fit
 
 NOTHING = Cell("", "--")
 SETS = {Role.GENERAL: r"$D_\mathrm{pt}$", Role.STRONG: r"$D_\mathrm{cpt}$"}
@@ -17,3 +19,13 @@ class Text:
     shows: str
     paper: str = ""
     notes: list[str] = field(default_factory=list)
+
+
+def warned(fit: Fit, name: str) -> list[str]:
+    """A note of what a fit warns of, if it does."""
+    return [f"{name} warns: {escape('; '.join(fit.warnings))}."] if fit.warnings else []
+
+
+def printed_shifts(figure: str) -> list[str]:
+    """The shift terms that the paper prints in a figure, in its order."""
+    return [equations.printed_shift(item.parameters, "S_1") for item in published.load() if item.figure == figure]

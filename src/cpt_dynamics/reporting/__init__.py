@@ -1,7 +1,0 @@
-"""The report and the summary: numbers, tables, LaTeX sources and the PDF, all made from results."""
-
-from cpt_dynamics.reporting.document import sources
-from cpt_dynamics.reporting.material import Material
-from cpt_dynamics.reporting.tables import TABLES, available
-
-__all__ = ["TABLES", "Material", "available", "sources"]
