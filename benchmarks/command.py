@@ -181,7 +181,7 @@ def _reading(options: argparse.Namespace) -> dict[str, Any]:
 
 def _fit(options: argparse.Namespace) -> dict[str, Any]:
     from benchmarks.fits import compare_fits
-    from cpt_dynamics.analysis import published
+    from cpt_dynamics.figures.kit import published
 
     printed = published.find("fig03", options.role).parameters
     truth = {name: value for name, value in printed.items() if value is not None}

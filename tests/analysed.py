@@ -8,10 +8,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from cpt_dynamics import figures
-from cpt_dynamics.claims import CLAIMS, Claims, Outcome, evaluate
-from cpt_dynamics.claims.verdicts import of_figure
-from cpt_dynamics.config import Config, read_yaml
+from cpt_dynamics import claims, figures
+from cpt_dynamics.claims.verdicts import Outcome, of_figure
+from cpt_dynamics.config import Config
 from cpt_dynamics.experiments.runs import Experiments
 from cpt_dynamics.figures.data import FigureData
 from cpt_dynamics.figures.kit import style
@@ -41,8 +40,7 @@ def drawn(result: FigureResult, tables: Tables) -> tuple[Figure, pd.DataFrame]:
 
 def outcomes(result: FigureResult) -> list[Outcome]:
     """All that config/claims.yaml asks of a result."""
-    claims = Claims.model_validate(read_yaml(CLAIMS))
-    return of_figure(evaluate(claims, {result.figure: result}), result.figure)
+    return of_figure(claims.evaluate(claims.load(), {result.figure: result}), result.figure)
 
 
 def rendered(figure: Figure) -> Any:

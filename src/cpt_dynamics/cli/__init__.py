@@ -4,7 +4,8 @@ import argparse
 import importlib
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from cpt_dynamics import __version__
 from cpt_dynamics.errors import UserError, lacking, leave
@@ -43,8 +44,16 @@ COMMANDS = {
     "recommend": ("recommend", "choose peak LR, replay ratio, checkpoint and length from two fits"),
     "schedule": ("schedule", "optimise the LR schedule of CPT with two fits"),
 }
-
-ALIASES = {"recommendations": "trial-plan", "recommended": "trial-runs"}  # names of an earlier version
+ARGUMENTS = {
+    "laws",
+    "fit",
+    "predict",
+    "compare",
+    "recommend",
+    "schedule",
+}  # commands whose arguments are in `arguments`
+# former name -> command, for one release
+ALIASES = {"recommendations": "trial-plan", "recommended": "trial-runs"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -55,16 +64,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if arguments is None:  # as a program, not from within one
         signal.signal(signal.SIGTERM, leave)
     argv = list(sys.argv[1:] if arguments is None else arguments)
-    argv[:1] = [ALIASES.get(word, word) for word in argv[:1]]
     try:
-        chosen = next((word for word in argv if word in COMMANDS), None)
+        chosen = next((word for word in argv if word in COMMANDS or word in ALIASES), None)
+        if chosen in ALIASES:
+            argv[argv.index(chosen)], former = ALIASES[chosen], chosen
+            chosen = ALIASES[former]
+            print(f"cpt-dynamics {former} is now cpt-dynamics {chosen}", file=sys.stderr)
         for name, (module, line) in COMMANDS.items():
             command = commands.add_parser(name, help=line, description=line[0].upper() + line[1:] + ".")
             if name == chosen:  # only the chosen command's module is imported: torch alone takes seconds
-                loaded = importlib.import_module(f"cpt_dynamics.cli.{module}")
-                getattr(loaded, f"add_{name.replace('-', '_')}")(command)
-                command.set_defaults(execute=getattr(loaded, f"run_{name.replace('-', '_')}"))
+                words = name.replace("-", "_")
+                _function("arguments" if name in ARGUMENTS else module, f"add_{words}")(command)
+                command.set_defaults(execute=lambda options, of=(module, f"run_{words}"): _function(*of)(options))
         options = parser.parse_args(argv)
+        if files := getattr(options, "law_file", None):
+            from cpt_dynamics import laws  # needs numpy, so only where it is used
+
+            for file in files:
+                laws.load(file)
         return int(options.execute(options) or 0)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -79,3 +96,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
+
+
+def _function(module: str, name: str) -> Callable[..., Any]:
+    loaded = importlib.import_module(f"cpt_dynamics.cli.{module}")
+    function: Callable[..., Any] = getattr(loaded, name.replace("-", "_"))
+    return function

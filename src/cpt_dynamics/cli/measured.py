@@ -6,7 +6,7 @@ from pathlib import Path
 from cpt_dynamics import experiments
 from cpt_dynamics.cli.bundle import say_taken
 from cpt_dynamics.cli.options import add_config, load_config
-from cpt_dynamics.training import measured
+from cpt_dynamics.slots import measured
 
 
 def add_measured(parser: argparse.ArgumentParser) -> None:

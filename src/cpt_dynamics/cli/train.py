@@ -9,7 +9,7 @@ from cpt_dynamics.cli.options import add_config, check_positive, load_config
 from cpt_dynamics.config import Config
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments import Branch, Experiments, Plan
-from cpt_dynamics.experiments.stages import grouped, with_ancestors
+from cpt_dynamics.slots.stages import grouped, with_ancestors
 from cpt_dynamics.training import work, workers
 
 

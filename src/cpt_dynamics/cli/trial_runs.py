@@ -14,7 +14,7 @@ from cpt_dynamics.curves.trials import KNOBS, Trials, curves_path, plan_path, sc
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.files import read_json
 from cpt_dynamics.layout import Layout
-from cpt_dynamics.training.bundle import finished
+from cpt_dynamics.training.results import is_finished
 
 
 def add_trial_runs(parser: argparse.ArgumentParser) -> None:
@@ -35,7 +35,7 @@ def run_trial_runs(options: argparse.Namespace) -> None:
 def _trained(wanted: Trials, config: Config) -> tuple[pd.DataFrame, pd.DataFrame]:
     needed = wanted.plan.needed(run.name for run in wanted.runs)
     # Those that the other runs share with these are done, and so may be all: they may have been trained elsewhere.
-    left = [branch for branch in needed if not finished(branch, config)]
+    left = [branch for branch in needed if not is_finished(branch, config)]
     if left:
         from cpt_dynamics.training import branch as training  # torch takes seconds
 

@@ -1,6 +1,7 @@
 """Loss curves: the table that every fit and figure reads."""
 
-from cpt_dynamics.curves.logs import Log, merge_logs, read_log, read_logs, schedules_path
+from typing import Any
+
 from cpt_dynamics.curves.measurements import unique_measurements
 from cpt_dynamics.curves.table import (
     AREA_COLUMNS,
@@ -15,6 +16,7 @@ from cpt_dynamics.curves.table import (
     read,
     read_runs,
     read_schedules,
+    schedules_path,
     write,
     write_schedules,
 )
@@ -25,15 +27,11 @@ __all__ = [
     "CURVE_COLUMNS",
     "SCHEDULES_SCHEMA",
     "SCHEDULE_COLUMNS",
-    "Log",
     "check_curves",
     "check_pair",
     "check_schedules",
     "features",
-    "merge_logs",
     "read",
-    "read_log",
-    "read_logs",
     "read_runs",
     "read_schedules",
     "schedules_path",
@@ -41,3 +39,15 @@ __all__ = [
     "write",
     "write_schedules",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """The readers of logs, which stood here, for one release."""
+    if name in ("Log", "merge_logs", "read_log", "read_logs"):
+        import warnings
+
+        from cpt_dynamics import logs
+
+        warnings.warn(f"cpt_dynamics.curves.{name} is now cpt_dynamics.logs.{name}", DeprecationWarning, stacklevel=2)
+        return getattr(logs, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

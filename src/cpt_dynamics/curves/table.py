@@ -64,6 +64,12 @@ def read_runs(folder: str | Path, runs: Iterable[str]) -> tuple[pd.DataFrame, pd
     return curves, schedules
 
 
+def schedules_path(curves: str | Path) -> Path:
+    """Where the schedules of a curve table lie: beside it, as `<stem>.schedules.parquet`."""
+    path = Path(curves)
+    return path.with_name(f"{path.stem}.schedules.parquet")
+
+
 def write(path: str | Path, curves: pd.DataFrame) -> None:
     """Check a curve table and write it, sorted by run, validation set and step."""
     columns = {**CURVE_COLUMNS, BRANCH: "text"} if BRANCH in curves else CURVE_COLUMNS

@@ -92,11 +92,8 @@ def take_results(bundle: Path, plan: Plan, config: Config, keep_others: bool = F
         lacking = set(contents.instances) - before
         names = [name for name in plan.branches if name in {*contents.branches, *lacking} - set(others)]
         for name in [*names, *others]:
-            _check_result(bundle, staging, plan.branches[name], config, other=name in others)
-        for name in names:
-            parent = plan.branches[name].parent
-            if parent and parent not in before.union(names):
-                raise UserError(f"{bundle}: {name} starts from {parent}, which is neither in it nor done here")
+            check_result(bundle, staging, plan.branches[name], config, other=name in others)
+        check_parents(bundle, names, before, plan)
         new = [name for name in names if name not in before]
         for name in others:
             _keep_instance(staging / f"{name}.parquet", folder.with_name("instances"))
@@ -107,6 +104,14 @@ def take_results(bundle: Path, plan: Plan, config: Config, keep_others: bool = F
                 os.utime(file)
         sync_folder(folder)
     return Taken(names, new, contents.records)
+
+
+def check_parents(where: Path, names: Iterable[str], done: set[str], plan: Plan) -> None:
+    """Raise `UserError` unless what branches start from is among them or done here."""
+    for name in names:
+        parent = plan.branches[name].parent
+        if parent and parent not in done.union(names):
+            raise UserError(f"{where}: {name} starts from {parent}, which is neither in it nor done here")
 
 
 def _is_other(losses: Path, branch: str, config: Config) -> bool:
@@ -185,7 +190,7 @@ def _check_contents(bundle: Path, contents: Contents, plan: Plan, config: Config
         raise UserError(f"{bundle}: its {CONTENTS} does not state the files of its branches: pack it again")
 
 
-def _check_result(bundle: Path, staging: Path, branch: Branch, config: Config, other: bool) -> None:
+def check_result(bundle: Path, staging: Path, branch: Branch, config: Config, other: bool) -> None:
     """Raise `UserError` unless a branch's files belong together, to it, and to what is here.
 
     other: losses may be others than those that are here.

@@ -26,9 +26,7 @@ def analyse(data: FigureData) -> Result:
     config, plan = data.config, _read_plan(data.config)
     seeds = data.optional(Seeds)
     noise: Noise = {role: seeds.noise[role] if seeds else None for role in SETS}
-    knobs = {
-        knob: _trained(plan.knobs[knob], data.curves, trials.read(config, knob), config, noise) for knob in TRIALS
-    }
+    knobs = {knob: _trained(plan.knobs[knob], data.curves, trials.read(config, knob), config, noise) for knob in TRIALS}
     return Result(
         figure="recommendations",
         title=data.entry.title,

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 
 from cpt_dynamics.curves import table as tables
-from cpt_dynamics.curves.expressions import Expression
-from cpt_dynamics.curves.points import Options
 from cpt_dynamics.errors import UserError
+from cpt_dynamics.logs.expressions import Expression
+from cpt_dynamics.logs.points import Options
 from cpt_dynamics.schedules import Array
 
 

@@ -29,25 +29,16 @@ import numpy as np
 import pandas as pd
 
 from cpt_dynamics.curves import table as tables
-from cpt_dynamics.curves.expressions import Expression, parse
-from cpt_dynamics.curves.formats import Format, Part, format_of, read_csv, read_trainer_state, read_wandb
-from cpt_dynamics.curves.points import LN2, NAMES, Options, points_of
-from cpt_dynamics.curves.runs import Log, checked, joined, log_of, plan_of, rates_of
 from cpt_dynamics.errors import UserError
-
-__all__ = ["Format", "Log", "Unit", "merge_logs", "read_log", "read_logs", "schedules_path"]
+from cpt_dynamics.logs.expressions import Expression, parse
+from cpt_dynamics.logs.formats import Format, LogPart, format_of, read_csv, read_trainer_state, read_wandb
+from cpt_dynamics.logs.points import LN2, NAMES, Options, points_of
+from cpt_dynamics.logs.runs import Log, checked, joined, log_of, plan_of, rates_of
 
 Unit = Literal["nats", "bits"]
 PathLike = str | Path
-
 SHARED = 3  # evaluations at common steps from which the losses of two runs are compared
 MIX_UP = 0.03
-
-
-def schedules_path(curves: PathLike) -> Path:
-    """Where the schedules of a curve table lie: beside it, as `<stem>.schedules.parquet`."""
-    path = Path(curves)
-    return path.with_name(f"{path.stem}.schedules.parquet")
 
 
 def read_log(
@@ -176,7 +167,7 @@ def _check_options(options: Options, format: str | None) -> None:
             raise UserError(f"{name} is {value!r}: choose {' or '.join(map(str, known))}")
 
 
-def _log(parts: list[Part], options: Options) -> Log:
+def _log(parts: list[LogPart], options: Options) -> Log:
     runs, notes = points_of(parts, options)
     found = joined([log_of(options.run or run, rows, options) for run, rows in runs.items()])
     return replace(found, notes=notes + found.notes)
@@ -193,7 +184,7 @@ def _read_own(path: Path, options: Options) -> Log:
         raise UserError(f"{path} is not a readable parquet file ({error}): make it again") from None
     if options.unit == "bits":
         raise UserError(f"{path} is a curve table, whose losses are nats: drop the option unit")
-    beside = schedules_path(path)
+    beside = tables.schedules_path(path)
     known = tables.read_schedules(beside) if options.schedule is None and beside.exists() else None
     table = _selected(table, path, options)
     names = {str(run): options.run or str(run) for run in table["run"].unique()}

@@ -19,7 +19,7 @@ transformers' ``cosine`` of 20,000 steps, 500 of them warm-up, is ``delayed; war
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -38,11 +38,34 @@ WORDS = {
 }
 
 
+@dataclass(frozen=True)
+class Stretch:
+    """Steps of one shape, from the LR before them to the LR after them."""
+
+    shape: str
+    steps: int
+    start: float
+    end: float
+    phase: str = PHASES[0]
+    delayed: bool = False
+
+    @property
+    def lr(self) -> Array:
+        """LR used by every step, [steps]."""
+        share = (np.arange(self.steps) + (not self.delayed)) / self.steps
+        if self.shape == "constant":
+            return np.full(self.steps, self.end)
+        if self.shape == "warmup":
+            return self.start + (self.end - self.start) * share
+        return DECAYS[self.shape](share, self.start, self.end)
+
+
 @dataclass(frozen=True, eq=False)
 class Expression:
-    """The LR that each step uses and the phase that it belongs to, both of shape [steps]."""
+    """The LR that each step uses and the phase that it belongs to, both of shape [steps]; and what they are made of."""
 
     text: str
+    stretches: tuple[Stretch, ...]
     lr: Array
     phases: NDArray[np.str_]
 
@@ -56,27 +79,9 @@ class Expression:
         return pd.DataFrame({"run": run, "step": steps, "phase": self.phases.astype(object), "lr": self.lr})
 
 
-@dataclass(frozen=True)
-class _Stretch:
-    """Steps of one shape, from the LR before them to the LR after them."""
-
-    shape: str
-    steps: int
-    start: float
-    end: float
-
-    def lr(self, delayed: bool) -> Array:
-        share = np.arange(0 if delayed else 1, self.steps + (0 if delayed else 1)) / self.steps
-        if self.shape == "constant":
-            return np.full(self.steps, self.end)
-        if self.shape == "warmup":
-            return self.start + (self.end - self.start) * share
-        return DECAYS[self.shape](share, self.start, self.end)
-
-
 def parse(expression: str) -> Expression:
     """Read a schedule expression; `UserError` names the part that is wrong."""
-    stretches: list[tuple[str, bool, _Stretch]] = []
+    stretches: list[Stretch] = []
     last: float | None = None
     for phase, parts in _phases(expression):
         delayed = parts[:1] == ["delayed"]
@@ -85,13 +90,13 @@ def parse(expression: str) -> Expression:
             raise UserError(f"schedule {expression!r}: {phase} has no part: add one, such as constant 1000 at 2e-4")
         for part in parts:
             for stretch in _part(part, last):
-                stretches.append((phase, delayed, stretch))
+                stretches.append(replace(stretch, phase=phase, delayed=delayed))
                 last = stretch.end
-    steps = [stretch.steps for _, _, stretch in stretches]
+    steps = [stretch.steps for stretch in stretches]
     if sum(steps) > MOST_STEPS:
         raise UserError(f"schedule {expression!r} has {sum(steps):,} steps: at most {MOST_STEPS:,} are possible")
-    lr = np.concatenate([stretch.lr(delayed) for _, delayed, stretch in stretches])
-    return Expression(expression, lr, np.repeat([phase for phase, _, _ in stretches], steps))
+    lr = np.concatenate([stretch.lr for stretch in stretches])
+    return Expression(expression, tuple(stretches), lr, np.repeat([stretch.phase for stretch in stretches], steps))
 
 
 def _phases(expression: str) -> list[tuple[str, list[str]]]:
@@ -113,7 +118,7 @@ def _phases(expression: str) -> list[tuple[str, list[str]]]:
     return phases
 
 
-def _part(part: str, last: float | None) -> list[_Stretch]:
+def _part(part: str, last: float | None) -> list[Stretch]:
     """The stretches of one part, which begins where the LR is `last`."""
     shape, *rest = part.split()
     if shape == "delayed":
@@ -125,14 +130,14 @@ def _part(part: str, last: float | None) -> list[_Stretch]:
     steps, words = _steps(part, rest[0]), _words(part, shape, rest[1:])
     if shape == "constant":
         level = _lr(part, words["at"]) if "at" in words else _known(part, last, "at")
-        return [_Stretch(shape, steps, level, level)]
+        return [Stretch(shape, steps, level, level)]
     if "to" not in words:
         raise _wrong(part, "the LR that it ends with is missing: add to LR")
     end, start = _lr(part, words["to"]), last
     if "from" in words:
         start = _lr(part, words["from"])
     if shape == "warmup":
-        rise = _Stretch(shape, steps, start or 0.0, end)
+        rise = Stretch(shape, steps, start or 0.0, end)
         if rise.end < rise.start:
             raise _wrong(part, f"a warm-up cannot fall, from {rise.start:g} to {end:g}: use linear")
         return [rise]
@@ -145,8 +150,8 @@ def _part(part: str, last: float | None) -> list[_Stretch]:
         hold = steps - _decay_steps(part, steps, words)
     if shape == "exponential" and end <= 0:
         raise _wrong(part, "an exponential decay cannot reach 0: end it with a positive LR")
-    decay = _Stretch(shape, steps - hold, start, end)
-    return [_Stretch("constant", hold, start, start), decay] if hold else [decay]
+    decay = Stretch(shape, steps - hold, start, end)
+    return [Stretch("constant", hold, start, start), decay] if hold else [decay]
 
 
 def _words(part: str, shape: str, rest: list[str]) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from cpt_dynamics.cli.laws import formula
+from cpt_dynamics.cli.log_options import sections
 from cpt_dynamics.cli.text import bullets, error_table, indented, number, percent, table, together
 from cpt_dynamics.laws import Law
 
@@ -11,10 +11,10 @@ from cpt_dynamics.laws import Law
 def fit_lines(law: Law, result: Mapping[str, Any], runs: Sequence[str]) -> list[str]:
     """A fit in full; `runs` are those that reading notes may name."""
     known = {**result["parameters"], **result["held"]}
-    lines = [
+    return [
         *indented(f"law {law.name}: ", law.source),
         *indented("  loss = ", result["formula"]),
-        *indented("       = ", formula(law, lambda name: number(known[name]))),
+        *indented("       = ", law.formula(lambda name: number(known[name]))),
         *_data_lines(result),
         "",
         *_parameter_lines(law, result),
@@ -27,14 +27,15 @@ def fit_lines(law: Law, result: Mapping[str, Any], runs: Sequence[str]) -> list[
         *bullets(result["determined"]),
         *_profile_lines(result["profiles"]),
         *_sweep_lines(result),
+        *sections(
+            {
+                "warnings": result["warnings"],
+                "hints": result["hints"],
+                "how the logs were read": together(result["notes"], runs),
+            }
+        ),
+        "",
     ]
-    for head, found in (
-        ("warnings", result["warnings"]),
-        ("hints", result["hints"]),
-        ("how the logs were read", together(result["notes"], runs)),
-    ):
-        lines += ["", f"{head}:", *bullets(found)] if found else []
-    return [*lines, ""]
 
 
 def _skill_lines(skill: Mapping[str, Any]) -> list[str]:

@@ -15,7 +15,7 @@ NOT_LOGGED = {"", "none", "null", "na", "n/a"}  # a cell without a value; "nan" 
 
 
 @dataclass(frozen=True)
-class Part:
+class LogPart:
     """What one file says of one run (of all its runs, where a column names them)."""
 
     file: str
@@ -54,14 +54,14 @@ def format_of(path: Path, stated: Format | None) -> Format:
     return "wandb" if " - " in header else "csv"
 
 
-def read_csv(path: Path) -> list[Part]:
+def read_csv(path: Path) -> list[LogPart]:
     """One part with the columns of the header."""
     header, lines = _csv_lines(path)
     rows = [(f"{path}, line {number}", _logged(zip(header, cells, strict=True))) for number, cells in lines]
-    return [Part(str(path), "csv", [name for name in header if name], rows, default_run=path.stem)]
+    return [LogPart(str(path), "csv", [name for name in header if name], rows, default_run=path.stem)]
 
 
-def read_wandb(path: Path) -> list[Part]:
+def read_wandb(path: Path) -> list[LogPart]:
     """One part for every run of the export, each with the columns that all share (the x axis)."""
     header, lines = _csv_lines(path)
     whole = [(f"{path}, line {number}", _logged(zip(header, cells, strict=True))) for number, cells in lines]
@@ -81,7 +81,7 @@ def read_wandb(path: Path) -> list[Part]:
         spread = sum(cells.get(f"{name}__MIN") != cells.get(f"{name}__MAX") for _, cells in whole for name in own)
         notes = [f"{run}: {spread:,} values are means over steps (their __MIN and __MAX differ)"] if spread else []
         parts.append(
-            Part(str(path), "wandb", list(dict.fromkeys(metrics.values())), rows, run, path.stem, False, notes)
+            LogPart(str(path), "wandb", list(dict.fromkeys(metrics.values())), rows, run, path.stem, False, notes)
         )
     return parts
 
@@ -109,7 +109,7 @@ def _csv_lines(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     return header, lines[1:]
 
 
-def read_trainer_state(path: Path) -> list[Part]:
+def read_trainer_state(path: Path) -> list[LogPart]:
     """One part with a row for each entry of `log_history`."""
     try:
         state = json.loads(path.read_text(encoding="utf-8-sig"))
@@ -131,7 +131,7 @@ def read_trainer_state(path: Path) -> list[Part]:
     name = folder.name if path.stem == "trainer_state" else path.stem
     columns = list(dict.fromkeys(name for _, cells in rows for name in cells))
     old = "best_global_step" not in state
-    return [Part(str(path), "trainer_state", columns, rows, default_run=name, lr_of_next_step=old)]
+    return [LogPart(str(path), "trainer_state", columns, rows, default_run=name, lr_of_next_step=old)]
 
 
 def _logged(cells: Iterable[tuple[str, Any]]) -> dict[str, Any]:

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from cpt_dynamics.curves.expressions import Expression
-from cpt_dynamics.curves.formats import Part
 from cpt_dynamics.errors import UserError
+from cpt_dynamics.logs.expressions import Expression
+from cpt_dynamics.logs.formats import LogPart
 
 LN2 = math.log(2)
 NAMES = {  # field -> names of its column, the best first
@@ -84,7 +84,7 @@ class _Columns:
     losses: dict[str, _Loss]  # column -> what it holds
 
 
-def _columns(part: Part, named: dict[str, str]) -> _Columns:
+def _columns(part: LogPart, named: dict[str, str]) -> _Columns:
     fields = _fields(part, named)
     losses = {
         column: _Loss("eval", name[5:] or None, _unit_of(column))
@@ -100,7 +100,7 @@ def _columns(part: Part, named: dict[str, str]) -> _Columns:
     return _Columns(fields, losses)
 
 
-def _fields(part: Part, named: dict[str, str]) -> dict[str, str]:
+def _fields(part: LogPart, named: dict[str, str]) -> dict[str, str]:
     """The column of each field but the losses."""
     free = [name for name in part.columns if name not in named.values()]
     plain = {name: re.sub(r"[^0-9a-z]+", "_", name.lower()).strip("_") for name in free}
@@ -114,7 +114,7 @@ def _fields(part: Part, named: dict[str, str]) -> dict[str, str]:
     return fields
 
 
-def _check_losses(part: Part, losses: dict[str, _Loss]) -> None:
+def _check_losses(part: LogPart, losses: dict[str, _Loss]) -> None:
     seen: dict[tuple[str, str | None], str] = {}
     for column, loss in losses.items():
         other = seen.setdefault((loss.role, loss.validation), column)
@@ -153,7 +153,7 @@ def _unit_of(name: str) -> str | None:
     return "bits" if re.search(r"bits[_ ]per[_ ]token", name, re.IGNORECASE) else None
 
 
-def _missing(parts: Sequence[Part], name: str, what: str, remedy: str = "") -> UserError:
+def _missing(parts: Sequence[LogPart], name: str, what: str, remedy: str = "") -> UserError:
     files = ", ".join(dict.fromkeys(part.file for part in parts))
     found = ", ".join(dict.fromkeys(column for part in parts for column in part.columns)) or "none"
     return UserError(
@@ -174,7 +174,7 @@ class _Point(NamedTuple):
     said: str = ""  # of a loss: as logged
 
 
-def points_of(parts: list[Part], options: Options) -> tuple[dict[str, pd.DataFrame], list[str]]:
+def points_of(parts: list[LogPart], options: Options) -> tuple[dict[str, pd.DataFrame], list[str]]:
     """The points of every run, one row each (columns of `_Point`), and what is assumed about whole files."""
     everything = {column for part in parts for column in part.columns}
     for name, column in options.columns.items():
@@ -202,7 +202,7 @@ def points_of(parts: list[Part], options: Options) -> tuple[dict[str, pd.DataFra
     return runs, notes
 
 
-def _notes(part: Part, columns: _Columns, options: Options) -> list[str]:
+def _notes(part: LogPart, columns: _Columns, options: Options) -> list[str]:
     """What is assumed about a whole file."""
     notes, step = list(part.notes), columns.fields.get("step", "")
     if part.format == "wandb" and step.lower().strip("_") == "step":
@@ -212,7 +212,7 @@ def _notes(part: Part, columns: _Columns, options: Options) -> list[str]:
     return notes
 
 
-def _points(part: Part, columns: _Columns, default: str, options: Options) -> Iterator[_Point]:
+def _points(part: LogPart, columns: _Columns, default: str, options: Options) -> Iterator[_Point]:
     """The numbers of one part, each checked, with losses in nats."""
     fields = columns.fields
     later = options.lr_logged == "next" if options.lr_logged else part.lr_of_next_step
