@@ -5,7 +5,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from cpt_dynamics.config import Role
-from cpt_dynamics.figures.kit.result import Errors, FigureResult, JointFit, Parameters, Part, StoredFit
+from cpt_dynamics.figures.kit.result import Errors, FittedResult, JointFit, Parameters, Part, StoredFit
 from cpt_dynamics.figures.kit.shifts import Shifts, Spread
 
 
@@ -51,7 +51,7 @@ class Set(JointFit):
     shifts: Shifts
 
 
-class Result(FigureResult):
+class Result(FittedResult):
     """Eq. 2 from pre-training alone against CPT on the same data, and the shift against those controls."""
 
     FIGURE: ClassVar[str] = "control"
@@ -61,8 +61,4 @@ class Result(FigureResult):
     pairs: dict[str, str] = Field(
         description="run whose CPT is on D_cpt alone -> the control with its LR at every step"
     )
-    validations: dict[Role, str] = Field(description="validation set of each role")
-    lambda_: float
-    carry_over: bool = Field(description="always: Eq. 2 has one annealing area")
-    first_step: int = Field(description="rows of pre-training before it are not fitted")
     sets: dict[Role, Set]

@@ -21,21 +21,20 @@ def analyse(data: FigureData) -> Result:
     if len(runs) < 2:
         raise UserError(f"{config.stated_in}: fig02 compares transfer points and has {len(runs)}: list more")
     among = list(dict.fromkeys([*entry.runs, *entry.heldout]))
-    moved = selection.transfers(experiments, among)
-    heldout = [run.name for run in moved if run.name not in runs]
+    hidden = shifts.hidden_curves(experiments, among)
     features = selection.with_areas(selection.of_runs(data.curves, among), data.schedules, config)
     total = config.lengths.pretraining + config.lengths.continual
     sets = {}
     for role, validation in selection.roles(config).items():
-        table = shifts.measured(features, experiments, among, validation)
+        table = shifts.measured(features, hidden, validation)
         sets[role] = _set(table, runs, role, validation, total)
     return Result(
         figure="fig02",
         title=entry.title,
         runs=runs,
-        heldout_runs=heldout,
-        transfers={run.name: selection.transfer_step(run) for run in moved},
-        hidden={run.name: selection.twins(run, experiments, among).hidden for run in moved},
+        heldout_runs=[run for run in hidden if run not in runs],
+        transfers={run: selection.transfer_step(experiments.runs[run]) for run in hidden},
+        hidden=hidden,
         total_steps=total,
         validations=selection.roles(config),
         sets=sets,

@@ -48,8 +48,9 @@ def analyse(data: FigureData) -> Result:
             f"{config.stated_in}: fig06 needs CPT on the weak and on the strong domain alone, and on the strong one"
             " with replay: list such runs"
         )
+    hidden = shifts.hidden_curves(data.experiments, entry.runs)
     tables = {
-        role: shifts.measured(features, data.experiments, entry.runs, config.corpus_of(role))
+        role: shifts.measured(features, hidden, config.corpus_of(role))
         for role in (Role.GENERAL, Role.STRONG, Role.WEAK)
     }
     domains = _domains(tables, {role: alone[role].name for role in DOMAINS})
@@ -61,7 +62,7 @@ def analyse(data: FigureData) -> Result:
         validations={role: config.corpus_of(role) for role in tables},
         lambda_=config.law.lambda_,
         late=LATE,
-        hidden={run.name: selection.twins(run, data.experiments, entry.runs).hidden for run in runs},
+        hidden=hidden,
         domains=domains,
         replay=Replay(runs=shares, sets=sets, printed_relative={role: _printed(role) for role in SETS}),
         least_r2=_least_r2(domains, sets.values()),

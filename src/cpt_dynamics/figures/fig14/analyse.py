@@ -18,12 +18,12 @@ from cpt_dynamics.fitting import measure
 def analyse(data: FigureData) -> Result:
     """Shifts and their form on both validation sets; `UserError` for fewer than two sizes."""
     experiments, among = data.experiments, data.entry.runs
-    moved = selection.transfers(experiments, among)
-    models = {run.name: run.model for run in moved}
+    models = {run.name: run.model for run in selection.transfers(experiments, among)}
     if len(set(models.values())) < 2:
         raise UserError(f"{data.config.stated_in}: fig14 compares model sizes: list CPT runs of at least two")
     features = selection.with_areas(selection.of_runs(data.curves, among), data.schedules, data.config)
     params = {run: int(features.loc[features["run"] == run, "params"].iloc[0]) for run in models}
+    hidden = shifts.hidden_curves(experiments, among)
     validations = selection.roles(data.config)
     return Result(
         figure="fig14",
@@ -31,10 +31,10 @@ def analyse(data: FigureData) -> Result:
         runs=list(models),
         models=models,
         params=params,
-        hidden={run.name: selection.twins(run, experiments, among).hidden for run in moved},
+        hidden=hidden,
         validations=validations,
         sets={
-            role: _set(shifts.measured(features, experiments, among, validation), params, role)
+            role: _set(shifts.measured(features, hidden, validation), params, role)
             for role, validation in validations.items()
         },
     )

@@ -1,7 +1,5 @@
 """The shift term with other batches and sequence lengths (arXiv 2505.07796, Figure 17)."""
 
-from collections.abc import Mapping
-
 import pandas as pd
 
 from cpt_dynamics.config import Role
@@ -23,7 +21,11 @@ def analyse(data: FigureData) -> Result:
     settings = {run.name: _setting(run, experiments, entry.runs) for run in runs}
     features = selection.with_areas(selection.of_runs(data.curves, entry.runs), data.schedules, data.config)
     validations = selection.roles(data.config)
-    sets = {role: _set(features, experiments, settings, role, validation) for role, validation in validations.items()}
+    hidden = {run: setting.hidden for run, setting in settings.items()}
+    sets = {
+        role: _set(shifts.measured(features, hidden, validation), list(hidden), role, validation)
+        for role, validation in validations.items()
+    }
     changed = [run for run, setting in settings.items() if setting.changed]
     return Result(
         figure="fig17",
@@ -60,18 +62,9 @@ def _hidden(run: Run, experiments: Experiments, among: list[str]) -> str:
         raise UserError(f"{error}, in batches of {batch.sequences} sequences of {batch.length} tokens") from None
 
 
-def _set(
-    features: pd.DataFrame, experiments: Experiments, settings: Mapping[str, Setting], role: Role, validation: str
-) -> Set:
-    tables = {
-        run: shifts.measured(features, experiments, [run, setting.hidden], validation)
-        for run, setting in settings.items()
-    }
-    return Set(
-        validation=validation,
-        runs={run: _form(table, role) for run, table in tables.items()},
-        shifts=MeasuredShifts.of(pd.concat(list(tables.values()), ignore_index=True)),
-    )
+def _set(table: pd.DataFrame, runs: list[str], role: Role, validation: str) -> Set:
+    forms = {run: _form(table[table["run"] == run], role) for run in runs}
+    return Set(validation=validation, runs=forms, shifts=MeasuredShifts.of(table))
 
 
 def _form(table: pd.DataFrame, role: Role) -> FormOfRun:

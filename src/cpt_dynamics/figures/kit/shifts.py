@@ -1,5 +1,6 @@
 """The distribution-shift term as measured: CPT loss minus the hidden pre-training curve."""
 
+from collections.abc import Mapping
 from typing import Self
 
 import numpy as np
@@ -85,33 +86,31 @@ def fit_form(table: pd.DataFrame, role: Role, form: str = "shift_power") -> Fit:
     return fit(get(form, SIGNS[role]), table, table["shift"])
 
 
-def measured(features: pd.DataFrame, experiments: Experiments, runs: list[str], validation: str) -> pd.DataFrame:
-    """The shift at every CPT row of the transfers among `runs` (arXiv 2505.07796, Section 3).
+def hidden_curves(experiments: Experiments, runs: list[str]) -> dict[str, str]:
+    """CPT run -> its hidden pre-training curve, both among `runs` (see `selection.twins`)."""
+    moved = selection.transfers(experiments, runs)
+    return {run.name: selection.twins(run, experiments, runs).hidden for run in moved}
 
-    Columns run, transfer (steps of pre-training), phase_step, s1cpt, shift (nats/token), interpolated. Where
-    the hidden curve was not evaluated at the very step, it is interpolated linearly in log(step).
+
+def measured(features: pd.DataFrame, hidden: Mapping[str, str], validation: str) -> pd.DataFrame:
+    """The shift of CPT runs at every CPT row (arXiv 2505.07796, Section 3): columns of `MeasuredShifts`.
+
+    hidden: as of `hidden_curves`. Where such a curve was not evaluated at the very step, it is interpolated linearly in
+    log(step).
     """
     parts = []
-    for run in selection.transfers(experiments, runs):
-        hidden = _curve(features, selection.twins(run, experiments, runs).hidden, validation)
-        rows = selection.continual(features, [run.name], validation).sort_values("step")
-        step = rows["step"].to_numpy()
-        inside = (step >= hidden.index[0]) & (step <= hidden.index[-1])
-        rows, step = rows[inside], step[inside]
-        base = np.interp(np.log(step), np.log(hidden.index), hidden)
-        parts.append(
-            pd.DataFrame(
-                {
-                    "run": run.name,
-                    "transfer": selection.transfer_step(run),
-                    "phase_step": rows["phase_step"].to_numpy(),
-                    "s1cpt": rows["s1cpt"].to_numpy(),
-                    "shift": rows["loss"].to_numpy() - base,
-                    "interpolated": ~np.isin(step, hidden.index),
-                }
-            )
-        )
-    if not parts or not any(len(part) for part in parts):
+    for run, other in hidden.items():
+        curve = _curve(features, other, validation)
+        rows = selection.continual(features, [run], validation).sort_values("step")
+        rows = rows[rows["step"].between(curve.index[0], curve.index[-1])]
+        base = np.interp(np.log(rows["step"]), np.log(curve.index), curve)
+        new = {
+            "transfer": rows["step"] - rows["phase_step"],
+            "shift": rows["loss"] - base,
+            "interpolated": ~rows["step"].isin(curve.index),
+        }
+        parts.append(rows[["run", "phase_step", "s1cpt"]].assign(**new))
+    if not any(len(part) for part in parts):
         raise UserError("no run of the figure has losses after a transfer: list runs with a continual phase")
     table = pd.concat(parts, ignore_index=True)
     table.attrs = features.attrs
