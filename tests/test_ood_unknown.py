@@ -243,9 +243,9 @@ def test_controls_follow_eq_2_and_shifts_depend_on_the_area_alone(fits: Fits) ->
 
 
 def test_a_shift_that_the_lr_makes_is_seen(data: Data) -> None:
-    curves, *others = data
+    curves, *_ = data
     at = curves["run"].isin(["replay_100_wsd", "replay_100_cosine"]) & curves["phase"].eq("continual")
-    found = analysed(Control, (curves.assign(loss=curves["loss"] + 0.4 * at), *others)).sets[Role.GENERAL]  # type: ignore[arg-type]
+    found = analysed(Control, (curves.assign(loss=curves["loss"] + 0.4 * at), *data[1:])).sets[Role.GENERAL]
     assert found.residual == pytest.approx(0.4, rel=0.1)
     assert (found.residual_share or 0.0) > 0.5
     assert found.overlap is not None
