@@ -149,8 +149,8 @@ def test_runs_with_one_seed_are_skipped_and_without_repeats_nothing_is_known(dat
 
 def test_a_seed_without_losses_is_an_error(data: Data) -> None:
     curves, schedules, config, experiments = data
+    some = curves[curves["run"] != "cpt_wsd.seed2"]
     with pytest.raises(UserError, match=r"no rows of the run 'cpt_wsd.seed2'"):
-        some = curves[curves["run"] != "cpt_wsd.seed2"]
         seeds.analyse(figure_data("seeds", (some, schedules, config, experiments)))
     lost = (curves["run"] == "cpt_wsd.seed2") & (curves["phase"] == "continual")
     with pytest.raises(UserError, match=r"run 'cpt_wsd\.seed2' has no losses on 'handbook' in CPT"):
