@@ -62,4 +62,4 @@ lock: ## resolve the dependencies anew into requirements.lock (UPGRADE=1: newest
 
 clean: ## remove caches and build files; .venv, data and results stay
 	rm -rf .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist site
-	find src tests scripts -name __pycache__ -type d -prune -exec rm -rf {} +
+	find benchmarks src tests scripts -name __pycache__ -type d -prune -exec rm -rf {} +

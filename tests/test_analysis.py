@@ -14,6 +14,7 @@ from analysed import Tables, analysed, figure_data, outcomes
 from cpt_dynamics import config as configs
 from cpt_dynamics import figures, files
 from cpt_dynamics.areas import areas
+from cpt_dynamics.curves import unique_measurements
 from cpt_dynamics.config import Config, Role
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments import runs as experiments_
@@ -200,8 +201,8 @@ def test_separate_trainings_are_not_repeats(exact: Tables) -> None:
     plan = schedules[schedules["run"] == "pt_wsd"].assign(run="twin")
     both = pd.concat([curves[curves["run"] == "pt_wsd"], twin], ignore_index=True)
     plans = pd.concat([schedules, plan], ignore_index=True)
-    assert len(selection.without_repeats(both, plans)) == len(both)
-    assert len(selection.without_repeats(both.assign(loss=3.0), plans)) == len(both) / 2
+    assert len(unique_measurements(both, plans)) == len(both)
+    assert len(unique_measurements(both.assign(loss=3.0), plans)) == len(both) / 2
 
 
 def test_early_rows_are_counted_and_left_out(exact: Tables, fig03: Fig03) -> None:
@@ -272,7 +273,7 @@ def test_a_run_is_a_prefix_only_phase_by_phase(exact: Tables) -> None:
     runs = ["pt_constant", "transfer_1", "transfer_3", "cpt_constant", "pt_wsd", "cpt_wsd"]
     # under a constant LR all transfers have the LR of the others, but not their data
     kept = ["transfer_1", "transfer_3", "cpt_constant", "cpt_wsd"]
-    assert selection.without_prefixes(experiments, runs) == kept
+    assert experiments.without_prefixes(runs) == kept
 
 
 def test_shifts_of_the_transfer_points_overlap(exact: Tables) -> None:

@@ -16,16 +16,15 @@ import torch
 import yaml
 from transformers import PreTrainedModel, Trainer
 
+from benchmarks import command, fits, training
+from benchmarks.together import Timed, together, total_steps
+from benchmarks.training import SKIPPED, Clock, Variant, Work
 from cpt_dynamics import config as configuration
 from cpt_dynamics import laws
-from cpt_dynamics.cli import bench, main
+from cpt_dynamics.cli import main
 from cpt_dynamics.errors import UserError
-from cpt_dynamics.fitting import benchmark
-from cpt_dynamics.training import benchmark as training
-from cpt_dynamics.training.benchmark import SKIPPED, Clock, Variant, Work
 from cpt_dynamics.training.device import Numerics
 from cpt_dynamics.training.loop import Step
-from cpt_dynamics.training.together import Timed, together, total_steps
 
 REPOSITORY = Path(__file__).parents[1]
 ROW = ["tokens_per_second", "rounds", "flops_per_second", "matrix_flops_per_second", "utilisation", "peak_memory_bytes"]
@@ -183,7 +182,7 @@ def test_no_round_is_begun_that_would_not_end_in_time(
 ) -> None:
     times = itertools.count(0, 20)  # seconds: two looks a round, and one before the first
     clock = SimpleNamespace(monotonic=lambda: float(next(times)), perf_counter=time.perf_counter)
-    for module in (training, bench):
+    for module in (training, command):
         monkeypatch.setattr(module, "time", clock)
     size = ["--steps", "1", "--rounds", "9", "--json"]
     assert main(["bench", "training", *size, "--minutes", "2"]) == 0
@@ -264,6 +263,17 @@ def test_a_profile_names_the_operators_that_take_longest(world: Path, capsys: py
     assert shares == sorted(shares, reverse=True)
     assert 0 < sum(shares) <= result["busy"] + 1e-3
     assert any(name.startswith("aten::") for name in result["profile"])
+
+
+def test_a_package_without_its_checkout_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("cpt_dynamics.cli.bench.CHECKOUT", tmp_path)
+    for words in (["areas"], ["--help"]):
+        assert main(["bench", *words]) == 2
+        assert capsys.readouterr().err == (
+            "error: benchmarks are not installed with the package: install it from a checkout (pip install -e .)\n"
+        )
 
 
 def test_a_table_is_printed_for_people(world: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -392,12 +402,12 @@ def test_fitting_is_measured_beside_the_papers_procedure(
 
 def test_the_timed_curves_differ_and_are_noisy() -> None:
     truth = {"L0": 3.0, "A": 0.5, "alpha": 0.5, "B": 0.4, "E": 30, "beta": 0.2, "C1": 0.3, "C2": 0.3}
-    features, loss = benchmark.synthetic(truth, benchmark.MOST, 30, seed=1)
+    features, loss = fits.synthetic(truth, fits.MOST, 30, seed=1)
     ends = np.column_stack([features[name][29::30] for name in ("s1pt", "s2pt", "s1cpt", "s2cpt")])
-    assert len(np.unique(ends.round(9), axis=0)) == benchmark.MOST
-    assert len(np.unique(ends[:, 1].round(9))) == len(benchmark.PRETRAINING)
+    assert len(np.unique(ends.round(9), axis=0)) == fits.MOST
+    assert len(np.unique(ends[:, 1].round(9))) == len(fits.PRETRAINING)
     exact = laws.get("cpt").predict(truth, features)
-    assert np.log(loss / exact).std() == pytest.approx(benchmark.NOISE, rel=0.1)
+    assert np.log(loss / exact).std() == pytest.approx(fits.NOISE, rel=0.1)
 
 
 def test_areas_are_timed_and_compared_with_their_definition(
@@ -409,8 +419,8 @@ def test_areas_are_timed_and_compared_with_their_definition(
     assert len(result["rounds"]) == 3
     assert result["milliseconds"] == sorted(result["rounds"])[1]
     assert result["max_relative_difference"] < 1e-12
-    defined = benchmark.defined_momentum
-    monkeypatch.setattr(benchmark, "defined_momentum", lambda rates, lambda_: defined(rates, lambda_) * (1 + 1e-8))
+    defined = fits.defined_momentum
+    monkeypatch.setattr(fits, "defined_momentum", lambda rates, lambda_: defined(rates, lambda_) * (1 + 1e-8))
     assert main(arguments) == 1
     assert capsys.readouterr().err.count("\n") == 1
 

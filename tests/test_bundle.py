@@ -29,8 +29,9 @@ from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments import Plan
 from cpt_dynamics.files import digest, read_json, read_table, write_json, write_table
 from cpt_dynamics.layout import BRANCH_SCHEMA, Layout
+from cpt_dynamics.slots import bundle
 from cpt_dynamics.training import branch as training
-from cpt_dynamics.training import bundle, work
+from cpt_dynamics.training import work
 
 Place = Callable[[], Path]
 

@@ -12,10 +12,10 @@ import torch
 import transformers
 from transformers import TrainerCallback
 
-from cpt_dynamics import curves
-from cpt_dynamics.curves import expressions
+from cpt_dynamics import curves, logs
 from cpt_dynamics.errors import UserError
-from cpt_dynamics.training.callback import CurveTableCallback
+from cpt_dynamics.logs import expressions
+from cpt_dynamics.logs.callback import CurveTableCallback
 
 STEPS, WARMUP, PEAK = 20, 4, 1e-2
 SEQUENCES, LENGTH, VOCABULARY, WIDTH = 4, 8, 64, 16
@@ -127,7 +127,7 @@ def test_lr_and_losses_are_those_of_the_training(trained: tuple[Path, Any]) -> N
 def test_the_saved_state_reads_as_the_same_table(trained: tuple[Path, Any]) -> None:
     folder, _ = trained
     table, schedules = read(folder / "table.parquet")
-    log = curves.read_log(
+    log = logs.read_log(
         folder / f"checkpoint-{STEPS}" / "trainer_state.json",
         pretraining_steps="all",
         unit="nats",
@@ -148,9 +148,9 @@ def test_the_lr_of_a_state_with_sparse_logs(trained: tuple[Path, Any], tmp_path:
     path = tmp_path / "state.json"
     path.write_text(json.dumps(state))
     schedule = f"delayed; warmup {WARMUP} to {PEAK}; cosine {STEPS - WARMUP} to 0"
-    assert "agrees with the lr logged at 6 steps" in " ".join(curves.read_log(path, schedule=schedule).notes)
+    assert "agrees with the lr logged at 6 steps" in " ".join(logs.read_log(path, schedule=schedule).notes)
     with pytest.raises(UserError, match=r"step 3 is 0\.005, that of the schedule 0\.0075"):
-        curves.read_log(path, schedule=schedule.removeprefix("delayed; "))
+        logs.read_log(path, schedule=schedule.removeprefix("delayed; "))
 
 
 def test_a_resumed_training_writes_the_same_table(trained: tuple[Path, Any], tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """laws, fit, predict and compare: on logs of every format, and one line for every mistake."""
 
+import argparse
 import json
 import os
 import subprocess
@@ -7,22 +8,21 @@ import sys
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.image import imread
 
-from cpt_dynamics import curves, laws
+from cpt_dynamics import curves, laws, logs
 from cpt_dynamics.areas import areas_of, history
 from cpt_dynamics.cli import main
-from cpt_dynamics.cli.fit import read_fit
-from cpt_dynamics.cli.laws import formula
 from cpt_dynamics.curves import public
 from cpt_dynamics.figures.public_curves import laws as public_curves
 from cpt_dynamics.files import read_json, write_json
 from cpt_dynamics.fitting import varpro
+from cpt_dynamics.fitting.logged import read_fit
 
 LAMBDA, PEAK, STEPS, MORE = 0.98, 1e-2, 600, 300
 TRUE = {"L0": 3.0, "A": 0.5, "alpha": 0.5, "C1": 0.6, "C2": 0.5, "B": 0.4, "E": 10.0, "beta": 0.4}
@@ -88,7 +88,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("data")
     tables = {run: rows_of(run, *kinds) for run, kinds in RUNS.items()}
     pd.concat(tables.values()).to_csv(folder / "all.csv", index=False)
-    log = curves.read_log(folder / "all.csv")
+    log = logs.read_log(folder / "all.csv")
     curves.write(folder / "all.parquet", log.curves)
     curves.write_schedules(folder / "all.schedules.parquet", log.schedules)
     both = log.curves.assign(validation="code", loss=log.curves["loss"] + 0.5)
@@ -180,11 +180,11 @@ def test_a_formula_is_what_the_law_computes() -> None:
     checked = 0
     for law in laws.LAWS.values():
         if "history" in law.inputs:
-            assert "sum over" in formula(law)
+            assert "sum over" in law.formula()
             continue
         point = {p.name: float(rng.uniform(0.3, 1.5)) for p in law.parameters}
         point |= {name: -point[name] for name in law.linear if rng.random() < 0.3}
-        text = formula(law, lambda name, point=point: repr(point[name])).replace("^", "**")  # type: ignore[misc]
+        text = law.formula(lambda name, point=point: repr(point[name])).replace("^", "**")  # type: ignore[misc]
         known = {word: features[name] for word, name in words.items()}
         scope = {**features, **known, "exp": np.exp, "ln": np.log}
         assert eval(text, scope) == pytest.approx(law.predict(point, features), rel=1e-12), law.name
@@ -686,13 +686,32 @@ def test_help_is_quick() -> None:
     code = """
 import sys
 from cpt_dynamics.cli import main
-for command in ("laws", "fit", "predict", "compare"):
+for command in ("laws", "fit", "predict", "compare", "recommend", "schedule"):
     try:
         main([command, "--help"])
     except SystemExit as end:
         assert end.code == 0
-print("SLOW", [name for name in ("torch", "scipy", "matplotlib", "snakemake", "seaborn") if name in sys.modules])
+slow = ("numpy", "pandas", "pydantic", "torch", "scipy", "matplotlib", "snakemake", "seaborn")
+print("SLOW", [name for name in slow if name in sys.modules])
 """
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     assert result.stdout.splitlines()[-1] == "SLOW []"
+
+
+def test_choices_are_those_of_the_types() -> None:
+    from cpt_dynamics import areas, planning
+    from cpt_dynamics.cli import arguments
+    from cpt_dynamics.curves import table
+    from cpt_dynamics.fitting.fit import Method
+    from cpt_dynamics.logs import Format
+    from cpt_dynamics.planning.optimum import TOLERANCE, Measure
+    from cpt_dynamics.planning.schedule import Shape
+
+    types = {"FORMATS": Format, "MEASURES": Measure, "METHODS": Method, "SHAPES": Shape}
+    types |= {"SHIFTS": laws.Shift, "WARMUPS": areas.Warmup}
+    assert {name: getattr(arguments, name) for name in types} == {name: get_args(t) for name, t in types.items()}
+    assert (arguments.KNOBS, arguments.PHASES) == (planning.KNOBS, table.PHASES)
+    parser = argparse.ArgumentParser()
+    arguments.add_recommend(parser)
+    assert parser.get_default("tolerance") == TOLERANCE

@@ -13,12 +13,11 @@ from hypothesis import strategies as st
 
 from cpt_dynamics import files
 from cpt_dynamics.cli import main
-from cpt_dynamics.cli.scenario import pretraining
-from cpt_dynamics.curves.expressions import parse
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.figures.kit import published
 from cpt_dynamics.fitting import Fit, fit, leave_one_curve_out
 from cpt_dynamics.laws import get
+from cpt_dynamics.logs.expressions import parse
 from cpt_dynamics.planning import (
     Pair,
     Scenario,
@@ -29,6 +28,7 @@ from cpt_dynamics.planning import (
     scan,
     turning_length,
 )
+from cpt_dynamics.planning.pretraining import pretraining
 from cpt_dynamics.schedules import Schedule
 
 PEAK, PT = 8e-3, "warmup 50 to 8e-3; constant 750; linear 200 to 8e-4"

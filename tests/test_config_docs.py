@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+import numpy as np
 import pytest
 import yaml
 
-from cpt_dynamics import config, config_docs
+from cpt_dynamics import config, config_docs, fitting
 
 ROOT = Path(__file__).parent.parent
 
@@ -45,7 +46,7 @@ def test_write_mends_what_check_reports(
     assert config_docs.main([]) == 0
 
 
-@pytest.mark.parametrize("name", ["config", "scale", "experiments"])
+@pytest.mark.parametrize("name", ["config", "scale", "experiments", "fit"])
 def test_schemas_are_schemas(name: str) -> None:
     jsonschema.Draft202012Validator.check_schema(load(name))
 
@@ -99,3 +100,19 @@ def test_defaults_are_shown_as_yaml_that_reads_back() -> None:
     row = next(line for line in (ROOT / "config/README.md").read_text().splitlines() if line.startswith("| `epsilon`"))
     shown = row.split("|")[3].strip(" `")
     assert yaml.safe_load(shown) == config.Optimizer(peak_lr=1).epsilon
+
+
+def test_a_fit_fits_its_schema_and_every_field_is_explained() -> None:
+    area = np.linspace(1.0, 30.0, 12)
+    features = {"s1pt": area, "s1cpt": np.zeros(12), "s2pt": 0.1 * area, "s2cpt": np.zeros(12)}
+    fit = fitting.fit("annealing", features, 2.0 + 1.5 * area**-0.5, n_starts=1, n_screen=8)
+    written = json.loads(json.dumps(fit.to_json()))
+    schema = load("fit")
+    jsonschema.validate(written, schema)
+    assert set(schema["properties"]) == set(written)
+    assert all(field["description"] for field in schema["properties"].values())
+    for name in written:
+        with pytest.raises(jsonschema.ValidationError, match=name):
+            jsonschema.validate({key: value for key, value in written.items() if key != name}, schema)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({**written, "objective": "small"}, schema)

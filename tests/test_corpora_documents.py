@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from cpt_dynamics import files
 from cpt_dynamics.config import Local, Rule, Split
-from cpt_dynamics.corpora import documents, local
+from cpt_dynamics.corpora import documents, parquet
 from cpt_dynamics.errors import UserError
 
 WORDS = st.lists(st.text("abc", min_size=1, max_size=3), max_size=60)
@@ -27,7 +27,7 @@ def corpus(folder: Path, texts: list[str], licence: bool = True) -> Path:
 
 
 def parts(folder: Path) -> tuple[list[str], list[str]]:
-    return list(documents.texts(folder / "train.parquet")), list(documents.texts(folder / "validation.parquet"))
+    return list(parquet.texts(folder / "train.parquet")), list(parquet.texts(folder / "validation.parquet"))
 
 
 def hashed(texts: list[str]) -> tuple[np.ndarray, np.ndarray]:
@@ -80,6 +80,21 @@ def test_the_share_is_that_of_the_documents() -> None:
     assert len(validation) == pytest.approx(2_000, abs=4 * np.sqrt(20_000 * 0.1 * 0.9))
 
 
+def test_a_text_is_hashed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The ids of the kit's own documents are hashes; a rule may have written anything."""
+    texts = [f"document {i}" for i in range(50)]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+    documents.write("a", Local(source="local", paths=[str(tmp_path / "a.jsonl")]), tmp_path / "own")
+    ruled = corpus(tmp_path / "ruled", texts)
+    documents.split("a", ruled, [], Split(validation_share=0.3), tmp_path / "one")
+    monkeypatch.setattr("cpt_dynamics.corpora.documents.hashlib.sha256", None)
+    documents.split("a", tmp_path / "own", [], Split(validation_share=0.3), tmp_path / "two")
+    for part in ("train", "validation"):
+        assert pq.read_table(tmp_path / f"one/{part}.parquet") == pq.read_table(tmp_path / f"two/{part}.parquet")
+    with pytest.raises(TypeError):
+        documents.split("a", ruled, [], Split(validation_share=0.3), tmp_path / "three")
+
+
 @pytest.mark.parametrize("size", [5, 500])  # shorter and longer than a document
 def test_files_of_a_split(size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     texts = [f"document {i}" for i in range(300)]
@@ -98,7 +113,7 @@ def test_files_of_a_split(size: int, tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert ids == sorted(hashlib.sha256(text.encode()).hexdigest()[:16] for text in train)
 
     monkeypatch.setattr(documents, "PART", size)  # many parts give the same files
-    monkeypatch.setattr(local, "BATCH", 7)
+    monkeypatch.setattr(parquet, "ROWS", 7)
     documents.split("b", folder, [earlier], split, tmp_path / "two")
     for name in ("train.parquet", "validation.parquet"):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
@@ -147,7 +162,7 @@ def test_writing_keeps_text_and_order(tmp_path_factory: pytest.TempPathFactory, 
     one = documents.write("a", spec, folder / "one")
     two = documents.write("a", spec, folder / "two")
     assert one == two
-    found = list(documents.texts(folder / "one/documents.parquet"))
+    found = list(parquet.texts(folder / "one/documents.parquet"))
     kept = [text for text in texts if text.isprintable() and text.strip()]
     assert found == list(dict.fromkeys([*kept, "last"]))
 
@@ -172,7 +187,7 @@ def test_faults_of_such_a_pair(tmp_path: Path) -> None:
     fails(r"documents\.parquet: column 'id' is int64")
     pq.write_table(pa.table({"id": ["1"], "text": pa.array([None], pa.string())}), path)
     fails(r"documents\.parquet: column 'text' has nulls")
-    pq.write_table(documents.SCHEMA.empty_table(), path)
+    pq.write_table(parquet.SCHEMA.empty_table(), path)
     fails(r"documents\.parquet has no document")
     pq.write_table(pa.table({"id": ["1"], "text": ["a"]}), path)
     fails(r"source\.json does not exist")

@@ -11,7 +11,7 @@ import pytest
 import zstandard
 
 from cpt_dynamics.config import Local, Split
-from cpt_dynamics.corpora import documents, local
+from cpt_dynamics.corpora import documents, local, parquet
 from cpt_dynamics.errors import UserError
 
 TEXTS = ["first\ndocument", "second – document", "third"]
@@ -180,7 +180,7 @@ def test_source_says_where_from(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text('{"body": "one\\r\\ntwo"}\n{"body": "one\\ntwo"}\n{"body": "  "}\n')
     spec = Local(source="local", paths=[str(tmp_path / "*.jsonl")], text="body", licence="CC0-1.0")
     source = documents.write("example", spec, tmp_path / "out")
-    assert list(documents.texts(tmp_path / "out/documents.parquet")) == ["one\ntwo"]
+    assert list(parquet.texts(tmp_path / "out/documents.parquet")) == ["one\ntwo"]
     assert (source["documents"], source["bytes"], source["duplicates"], source["empty"]) == (1, 7, 1, 1)
     assert source["from"] == spec.paths
     assert source["licence"] == "CC0-1.0"
@@ -199,6 +199,6 @@ def test_files_to_hold_out_and_environment_variables(tmp_path: Path, monkeypatch
     source = documents.write("own", spec, tmp_path / "own")
     assert (source["documents"], source["held_out"], source["duplicates"]) == (45, 15, 10)
     documents.split("own", tmp_path / "own", [], Split(validation_share=0.5), tmp_path / "text")
-    held_out = set(documents.texts(tmp_path / "text/validation.parquet"))
+    held_out = set(parquet.texts(tmp_path / "text/validation.parquet"))
     assert held_out == {f"Text number {n}." for n in range(30, 45)}
-    assert set(documents.texts(tmp_path / "text/train.parquet")) == {f"Text number {n}." for n in range(30)}
+    assert set(parquet.texts(tmp_path / "text/train.parquet")) == {f"Text number {n}." for n in range(30)}

@@ -53,6 +53,36 @@ def test_written_tables_come_back(tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(curves.read(tmp_path / "curves.parquet", found), table, check_dtype=False)
 
 
+def test_tables_of_runs_are_read_together(tmp_path: Path) -> None:
+    table, plan = tables()
+    table = table.assign(branch="a-1")
+    for run in ("b", "a"):
+        curves.write(tmp_path / f"{run}.parquet", table[table["run"] == run])
+        curves.write_schedules(tmp_path / f"{run}.schedules.parquet", plan[plan["run"] == run])
+    found, schedules = curves.read_runs(tmp_path, ["b", "a", "b"])
+    pd.testing.assert_frame_equal(found, table, check_dtype=False)
+    pd.testing.assert_frame_equal(schedules, plan, check_dtype=False)
+    with pytest.raises(UserError, match=r"c\.parquet does not exist"):
+        curves.read_runs(tmp_path, ["a", "c"])
+
+
+def test_measurements_are_told_by_their_branch_or_by_the_lrs_before_them() -> None:
+    table, plan = tables()  # the LRs of the two runs differ from step 6 on
+    twin, its_plan = table[table["run"] == "a"].assign(run="c"), plan[plan["run"] == "a"].assign(run="c")
+    rows, plans = pd.concat([table, twin], ignore_index=True), pd.concat([plan, its_plan], ignore_index=True)
+    for known in (rows, rows.assign(branch=rows["run"].replace("c", "a"))):
+        assert set(curves.unique_measurements(known, plans)["run"]) == {"a", "b"}
+        assert len(curves.unique_measurements(known, plans)) == len(table)
+    apart = rows.assign(branch=rows["run"])  # steps that were trained twice
+    assert len(curves.unique_measurements(apart, plans)) == len(rows)
+    some = rows.assign(branch=rows["run"].where(rows["run"] != "b"))  # of a table without the column
+    assert len(curves.unique_measurements(some, plans)) == len(table)
+    same = apart.assign(branch="x")[apart["run"] != "b"]
+    later = same["phase_step"] + 10 * (same["run"] == "c")  # as if the transfer of one came earlier
+    assert len(curves.unique_measurements(same, plans)) == len(table) / 2
+    assert len(curves.unique_measurements(same.assign(phase_step=later), plans)) == len(table)
+
+
 @pytest.mark.parametrize("carry_over", [True, False])
 def test_features_are_the_areas_at_the_evaluated_steps(carry_over: bool) -> None:
     table, plan = tables()

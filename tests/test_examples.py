@@ -21,11 +21,17 @@ COMMANDS = (
 )
 
 
+def copied(folder: Path) -> Path:
+    """A copy of the package."""
+    ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
+    return Path(shutil.copytree(REPOSITORY / "src", folder / "src", ignore=ignored))
+
+
 def patched(folder: Path, patch: str) -> Path:
     """A copy of the package with a patch applied, as `git apply` does it."""
-    shutil.copytree(REPOSITORY / "src", folder / "src", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+    source = copied(folder)
     subprocess.run(["git", "apply", EXAMPLES / patch], cwd=folder, check=True)
-    return folder / "src"
+    return source
 
 
 def python(source: Path, folder: Path, *arguments: str) -> str:
@@ -71,15 +77,19 @@ def test_a_schedule(tmp_path: Path) -> None:
 
 
 def test_a_law(tmp_path: Path) -> None:
-    source = patched(tmp_path, "law.patch")
+    """By `--law-file`, and as one more file of the kit's folder of laws, where the tests of all laws take it up."""
+    own = ["--law-file", str(EXAMPLES / "hyperbolic.py")]
     logs = [f"docs/examples/run_{letter}.csv" for letter in "ab"]
     out = tmp_path / "compared.json"
     which = ["--validation", "code", "--laws", "cpt,cpt_hyperbolic", "--fit-runs", "run_a", "--test-runs", "run_b"]
     how = ["--lambda", "0.987", "--first-step", "200", "--out", str(out)]
-    commands = [["laws", "cpt_hyperbolic"], ["compare", *logs, *which, *how]]
-    said = python(source, REPOSITORY, "-c", COMMANDS, json.dumps(commands))
+    commands = [["laws", "cpt_hyperbolic", *own], ["compare", *logs, *which, *how, *own]]
+    said = python(REPOSITORY / "src", REPOSITORY, "-c", COMMANDS, json.dumps(commands))
     assert "beta = 1" in said
+    assert "B*E*S1cpt/(1 + E*S1cpt)" in said
     assert "cpt_hyperbolic" in out.read_text()
+    source = copied(tmp_path)
+    shutil.copy(EXAMPLES / "hyperbolic.py", source / "cpt_dynamics/laws")
     tests = [str(REPOSITORY / "tests/test_laws_forms.py"), "-q", "-k", "hyperbolic", "-p", "no:cacheprovider"]
     assert "passed" in python(source, REPOSITORY, "-m", "pytest", *tests)
 

@@ -15,6 +15,7 @@ from cpt_dynamics import experiments, schedules
 from cpt_dynamics.cli.why import reasons
 from cpt_dynamics.closure import import_closure
 from cpt_dynamics.errors import UserError
+from cpt_dynamics.experiments import Run
 from cpt_dynamics.experiments.branches import common_steps, prefix_digest
 from cpt_dynamics.schedules import Schedule
 
@@ -51,6 +52,19 @@ def test_a_schedule_without_rewarmup_goes_on_from_the_last_lr() -> None:
 def test_a_schedule_that_cannot_be_is_said(schedule: Schedule, arguments: dict[str, int], said: str) -> None:
     with pytest.raises(UserError, match=said):
         schedules.lr(schedule, peak_lr=1.0, **arguments)
+
+
+def test_pieces_make_up_a_schedule_and_the_same_lrs_have_the_same_pieces() -> None:
+    wsd = schedules.pieces(Schedule(shape="wsd"), 100, 1.0, warmup=10)
+    assert [(piece.shape, piece.steps) for piece in wsd] == [("rise", 10), ("constant", 70), ("linear", 20)]
+    level = schedules.pieces(Schedule(shape="constant", peak="last"), 30, 1.0, warmup=10, last=1.0)
+    constant = schedules.pieces(Schedule(), 60, 1.0, warmup=10)
+    assert schedules.cut(wsd, 80) == schedules.cut([*constant, *level], 80)
+    assert schedules.cut(wsd, 81) != schedules.cut([*constant, *level], 81)
+    cut = schedules.cut(wsd, 85)
+    lr = schedules.lr(Schedule(shape="wsd"), 100, 1.0, warmup=10)
+    assert np.array_equal(np.concatenate([piece.lr for piece in cut]), lr[:85])
+    assert (cut[-1].steps, cut[-1].whole) == (5, 20)
 
 
 def load(world: Path, runs: dict[str, Any], figures: dict[str, Any] | None = None) -> experiments.Experiments:
@@ -105,6 +119,89 @@ def test_shared_steps_are_planned_once(world: Path) -> None:
     }  # "same" and the first of "seeds" are wholly within the trunk
     assert [last for _, last in plan.chains["fork"]] == [18, 24, 32]
     assert [b.run.name for b in plan.needed(["fork"])] == ["trunk", "decayed", "fork"]
+
+
+def test_a_phase_keeps_its_schedule_and_a_run_its_name_and_seed(world: Path) -> None:
+    wsd, on = {"shape": "wsd", "decay_share": 0.25}, {"shape": "constant", "peak": "last"}
+    found = load(
+        world,
+        {
+            "trunk": {"phases": [phase(schedule=wsd)], "seeds": 2},
+            "early": {"after": "trunk", "at": 10, "phases": [phase(steps=8, schedule=on)]},
+            "late": {"after": "trunk", "at": 20, "phases": [phase(steps=8, schedule=on)]},
+        },
+    )
+    trunk, early, late = (found.runs[name].phases[0] for name in ("trunk", "early", "late"))
+    assert [(one.cut, one.steps, one.planned) for one in (trunk, early, late)] == [
+        (False, 24, 24),
+        (True, 10, 24),
+        (True, 20, 24),
+    ]
+    assert trunk.schedule == early.schedule == late.schedule == trunk.own_schedule == Schedule(**wsd)
+    assert (early.own_schedule, late.own_schedule) == (Schedule(shape="constant", decay_share=0.25), None)
+    after = found.runs["late"].phases[1]
+    assert after.schedule.peak == "last"
+    assert after.peak == pytest.approx(late.lr[-1] / TINY["optimizer"]["peak_lr"])
+    first, second = found.runs["trunk"], found.runs["trunk.seed2"]
+    assert (second.base, second.group, second.repeat) == ("trunk", "trunk", 2)
+    assert second.seed == first.seed + 1
+
+
+def test_a_start_too_short_to_be_shared_counts_to_the_first_branch_that_has_it(world: Path) -> None:
+    config = configuration.load([])
+    short = {"phases": [phase(data={"general": 1}, steps=5), phase(data={"strong": 1}, steps=19, schedule=CONSTANT)]}
+    runs = {"trunk": {"phases": [phase()]}, "short": short, "fork": {"after": "short", "at": 20, "phases": [phase()]}}
+    plan = experiments.plan(load(world, runs).runs.values(), config)
+    assert [len(plan.chains[name]) for name in runs] == [1, 1, 2]
+    origins = {name: [branch.rpartition("-")[0] for branch in plan.origin(name, [1, 5, 6, 20, 21])] for name in runs}
+    assert origins == {
+        "trunk": ["trunk"] * 5,
+        "short": ["trunk", "trunk", "short", "short", "short"],
+        "fork": ["trunk", "trunk", "short", "short", "fork"],
+    }
+
+
+def by_lr(run: Run, others: list[Run]) -> tuple[str | None, str | None]:
+    """Hidden and scratch run, found by comparing the LR of every step."""
+    found: dict[Any, str] = {}
+    for other in sorted(others, key=lambda other: other.steps):
+        mixtures = {phase.mixture for phase in other.phases}
+        alike = (other.model, other.seed) == (run.model, run.seed) and len(mixtures) == 1
+        if alike and not other.continual and np.array_equal(other.lr[: run.steps], run.lr):
+            found[mixtures.pop()] = other.name
+    general, domain = run.phases[0].mixture, run.phases[-1].mixture
+    return found.get(general), found.get(domain) if domain != general else None
+
+
+@pytest.mark.parametrize("scale", [None, "smoke", "gpu", "paper"])
+def test_twins_and_starts_by_schedules_are_those_by_lrs(scale: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(Path(__file__).parents[1])
+    found = experiments.load(configuration.load([f"config/scales/{scale}.yaml"] if scale else []))
+    runs, twins = list(found.runs.values()), 0
+    for run in runs:
+        for other in runs:
+            assert run.has_lr_of(other) == np.array_equal(run.lr[: other.steps], other.lr)
+        expected = by_lr(run, runs)
+        if expected[0] is None:
+            with pytest.raises(UserError, match=f"run '{run.name}' has no hidden"):
+                found.twins(run.name, found.runs)
+            continue
+        known = found.twins(run.name, found.runs)
+        assert (known.hidden, known.scratch) == expected
+        twins += run.continual
+    assert twins > 10
+
+
+def test_runs_are_added_in_memory_as_from_a_file(world: Path) -> None:
+    config, added = configuration.load([]), {"added": {"after": "trunk", "at": 14, "phases": [phase(steps=6)]}}
+    known = load(world, EXPERIMENTS["runs"])
+    made = known.extended(added, config)
+    stated = load(world, {**EXPERIMENTS["runs"], **added})
+    assert list(made.runs) == list(stated.runs)
+    plans = [experiments.plan(one.runs.values(), config) for one in (made, stated)]
+    assert plans[0].chains == plans[1].chains
+    with pytest.raises(UserError, match=r"unknown key 'runs.added.colour'"):
+        known.extended({"added": {**added["added"], "colour": "red"}}, config)
 
 
 def test_a_state_is_named_by_its_past_alone(world: Path) -> None:

@@ -1,46 +1,55 @@
-"""Figures 5, 6 and 7 from the kit's own runs: numbers against the law that made the curves, drawings and text."""
+"""Figures 5 and 7 from the kit's own runs: numbers against the law that made the curves, drawings and text."""
 
 import dataclasses
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from matplotlib.text import Text
-from paper_runs import TRUE, WEAK, loss, made
+from paper_runs import TRUE, loss, made
 
-from cpt_dynamics import plots
-from cpt_dynamics.analysis import analyse, fig07
-from cpt_dynamics.analysis.fig05 import scenario_of, starts
-from cpt_dynamics.config import Config
+from cpt_dynamics import figures
+from cpt_dynamics.claims import evaluate
+from cpt_dynamics.claims.file import Claims
+from cpt_dynamics.config import Config, Role
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments.runs import Experiments
+from cpt_dynamics.figures.data import FigureData
+from cpt_dynamics.figures.fig03.result import FitsOfSet, SkilledFit
+from cpt_dynamics.figures.fig03.result import Result as Fig03
+from cpt_dynamics.figures.fig05.analyse import starts
+from cpt_dynamics.figures.fig05.result import Best
+from cpt_dynamics.figures.fig05.result import Result as Fig05
+from cpt_dynamics.figures.fig07.analyse import turned
+from cpt_dynamics.figures.fig07.result import Result as Fig07
 from cpt_dynamics.figures.kit import selection, style
-from cpt_dynamics.figures.kit.joint import SETS, joint
+from cpt_dynamics.figures.kit.joint import PAPER_LAMBDA, SETS, joint
+from cpt_dynamics.figures.kit.result import FigureResult, read_result, to_json
+from cpt_dynamics.figures.kit.scenarios import scenario_of
+from cpt_dynamics.figures.seeds.result import Result as Seeds
 from cpt_dynamics.files import write_json
 from cpt_dynamics.fitting import varpro
-from cpt_dynamics.reporting.checks import Claims
-from cpt_dynamics.reporting.figures import fig05 as text05
-from cpt_dynamics.reporting.figures import fig06 as text06
-from cpt_dynamics.reporting.figures import fig07 as text07
-from cpt_dynamics.reporting.material import Material
 
-FIGURES = ("fig05", "fig06", "fig07")
+FIGURES = ("fig05", "fig07")
+CLAIMS = (Path("config/claims.yaml"), Path("claims-g3.yaml"))
 NOISE = 0.003
-TEXTS = {"fig05": text05, "fig06": text06, "fig07": text07}
-Data = tuple[pd.DataFrame, pd.DataFrame, Config, Experiments]
-Results = dict[str, dict[str, Any]]
+Tables = tuple[pd.DataFrame, pd.DataFrame, Config, Experiments]
+Known = dict[str, FigureResult]
 
 
 @pytest.fixture(scope="module")
-def data() -> Data:
-    return made(NOISE)
+def tables(tmp_path_factory: pytest.TempPathFactory) -> Tables:
+    """Curves, schedules, configuration and experiments; no result lies in its folder."""
+    curves, schedules, config, experiments = made(NOISE)
+    results = str(tmp_path_factory.mktemp("results"))
+    return curves, schedules, config.model_copy(update={"results": results}), experiments
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -53,50 +62,121 @@ def few_starts() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def fits(data: Data) -> dict[str, Any]:
+def known(tables: Tables) -> Known:
     """The fits of Fig. 3, and a seed noise."""
-    curves, schedules, config, experiments = data
+    curves, schedules, config, experiments = tables
     runs = experiments.figures["fig03"].runs
-    chosen = {role: {"chosen": joint(curves, schedules, config, runs, role).summary()} for role in SETS}
-    return {"fig03": {"runs": runs, "fits": chosen}, "seeds": {"noise": {"general": NOISE, "strong": NOISE}}}
+    fits = {}
+    for role in SETS:
+        fit = SkilledFit(**dict(joint(curves, schedules, config, runs, role).result()), skill=None)
+        fits[role] = FitsOfSet(
+            chosen=fit, paper_lambda=fit, other_carry_over=fit, free_sign_B=1.0, better_carry_over=True
+        )
+    fig03 = Fig03(
+        figure="fig03",
+        title="",
+        runs=runs,
+        validations=selection.roles(config),
+        lambda_=config.law.lambda_,
+        paper_lambda=PAPER_LAMBDA,
+        carry_over=config.law.carry_over,
+        first_step=config.law.first_step,
+        rows_used="",
+        fits=fits,
+    )
+    noise: dict[str, Any] = {"noise": {Role.GENERAL: NOISE, Role.STRONG: NOISE}}  # nothing else is read
+    seeds = Seeds.model_construct(**noise)
+    return {"fig03": fig03, "seeds": seeds}
 
 
-@pytest.fixture(scope="module")
-def results(data: Data, fits: dict[str, Any]) -> Results:
-    curves, schedules, config, experiments = data
-    return {figure: analyse(figure, curves, schedules, config, experiments, fits) for figure in FIGURES}
+def data(
+    figure: str,
+    tables: Tables,
+    known: Known,
+    runs: list[str] | None = None,
+    curves: pd.DataFrame | None = None,
+) -> FigureData:
+    """What a figure is made from, with other runs or other curves."""
+    experiments = tables[3]
+    if runs is not None:
+        entry = experiments.figures[figure].model_copy(update={"runs": runs})
+        experiments = dataclasses.replace(experiments, figures={**experiments.figures, figure: entry})
+    return FigureData(figure, tables[2], experiments, known, (tables[0] if curves is None else curves, tables[1]))
 
 
-def listing(experiments: Experiments, figure: str, runs: list[str]) -> Experiments:
-    """The experiments with other runs in a figure."""
-    entry = experiments.figures[figure].model_copy(update={"runs": runs})
-    return dataclasses.replace(experiments, figures={**experiments.figures, figure: entry})
-
-
-def at(result: Mapping[str, Any], path: str) -> Any:
-    """The value of a dotted path of config/claims.yaml."""
-    found: Any = result
-    for key in path.split(".")[1:]:
-        found = found[key]
+def analysed05(*inputs: Any, **more: Any) -> Fig05:
+    found = figures.analyse(data("fig05", *inputs, **more))
+    assert isinstance(found, Fig05)
     return found
 
 
-def test_results_are_plain_and_hold_what_the_claims_name(results: Results) -> None:
-    named = re.findall(r"value: (fig0[567]\.[\w.]+)", Path("config/claims.yaml").read_text())
-    assert len(named) == 9
-    for path in named:
-        assert isinstance(at(results[path.split(".")[0]], path), float), path
+def analysed07(*inputs: Any, **more: Any) -> Fig07:
+    found = figures.analyse(data("fig07", *inputs, **more))
+    assert isinstance(found, Fig07)
+    return found
+
+
+@pytest.fixture(scope="module")
+def fig05(tables: Tables, known: Known) -> Fig05:
+    return analysed05(tables, known)
+
+
+@pytest.fixture(scope="module")
+def fig07(tables: Tables, known: Known) -> Fig07:
+    return analysed07(tables, known)
+
+
+@pytest.fixture(scope="module")
+def results(fig05: Fig05, fig07: Fig07) -> Known:
+    return {"fig05": fig05, "fig07": fig07}
+
+
+def claims_of_figures() -> Claims:
+    """The claims that numbers of these figures alone decide."""
+    stated: dict[str, Any] = {}
+    for path in CLAIMS:
+        stated |= yaml.safe_load(path.read_text())["claims"]
+    chosen = {
+        name: claim
+        for name, claim in stated.items()
+        if {one["value"].partition(".")[0] for one in claim["criteria"].values()} <= set(FIGURES)
+    }
+    return Claims.model_validate({"claims": chosen})
+
+
+def test_results_are_read_as_they_were_written(results: Known, tmp_path: Path) -> None:
     for figure, result in results.items():
-        json.dumps(result, allow_nan=False)
-        assert result["figure"] == figure
-        assert set(SETS) <= set(result["validations"])
+        json.dumps(to_json(result), allow_nan=False)
+        write_json(tmp_path / "result.json", to_json(result))
+        assert to_json(read_result(tmp_path / "result.json", type(result))) == to_json(result)
+        assert result.figure == figure
+
+
+def test_claims_hold_for_the_law(results: Known) -> None:
+    verdicts = evaluate(claims_of_figures(), results)
+    assert {one.name for one in verdicts} >= {"potential", "potential_rewarmed", "turning_back", "fig05", "fig07"}
+    for verdict in verdicts:
+        assert [one.name for one in verdict.outcomes if not one.holds] == []
+
+
+def test_claims_say_where_the_paper_is_contradicted(results: Known) -> None:
+    other = {figure: json.loads(json.dumps(to_json(result))) for figure, result in results.items()}
+    other["fig05"]["panels"]["without"]["trend"] |= {"mean": 0.1, "p": None, "n": 1}
+    other["fig07"]["runs"]["precritical"]["change_over_noise"] = None
+    read = {"fig05": Fig05.model_validate(other["fig05"]), "fig07": Fig07.model_validate(other["fig07"])}
+    wrong = {
+        verdict.name: [one.name for one in verdict.outcomes if not one.holds]
+        for verdict in evaluate(claims_of_figures(), read)
+        if verdict.word != "supported"
+    }
+    assert wrong == {"potential": ["slope", "p"], "turning_back": ["too_little"]}
 
 
 # --- Fig. 5 -----------------------------------------------------------------------------------------------
 
 
-def test_runs_are_told_apart_by_their_start(data: Data) -> None:
-    _, _, _, experiments = data
+def test_runs_are_told_apart_by_their_start(tables: Tables) -> None:
+    _, _, _, experiments = tables
     found = {s.run.name: s for s in starts(selection.transfers(experiments, experiments.figures["fig05"].runs))}
     assert len(found) == 24
     for name, start in found.items():
@@ -105,49 +185,50 @@ def test_runs_are_told_apart_by_their_start(data: Data) -> None:
         assert start.panel == ("with" if name.startswith("rewarm") else "without")
 
 
-def test_final_losses_and_predictions_are_those_of_the_law(data: Data, results: Results) -> None:
-    _, _, config, experiments = data
-    for panel in results["fig05"]["panels"].values():
-        for item in panel["runs"]:
-            true = loss(experiments.runs[item["run"]], "strong", config)[-1]
-            assert item["loss"] == pytest.approx(true, abs=5 * NOISE)
-            assert item["predicted"] == pytest.approx(true, abs=0.02)
-            assert item["error"] == pytest.approx(item["predicted"] - item["loss"])
+def test_final_losses_and_predictions_are_those_of_the_law(tables: Tables, fig05: Fig05) -> None:
+    _, _, config, experiments = tables
+    for panel in fig05.panels.values():
+        for item in panel.runs:
+            true = loss(experiments.runs[item.run], "strong", config)[-1]
+            assert item.loss == pytest.approx(true, abs=5 * NOISE)
+            assert item.predicted == pytest.approx(true, abs=0.02)
+            assert item.error == pytest.approx(item.predicted - item.loss)
         # the curve of the trained length goes through the predictions at the trained potentials
-        length = panel["lengths"][1]
-        assert length["steps"] == panel["steps"] == config.lengths.continual
-        drawn = np.interp(panel["potentials"], length["values"], length["loss"]["strong"])
-        assert drawn == pytest.approx(panel["predicted"], abs=1e-9)
-        assert [part["steps"] for part in panel["lengths"]] == [1000, 1500, 2000, 2500]
+        length = panel.lengths[1]
+        assert length.steps == panel.steps == config.lengths.continual
+        drawn = np.interp(panel.potentials, length.values, length.loss[Role.STRONG])
+        assert drawn == pytest.approx(panel.predicted, abs=1e-9)
+        assert [part.steps for part in panel.lengths] == [1000, 1500, 2000, 2500]
 
 
-def test_trend_is_tested_over_seeds(results: Results) -> None:
-    for panel in results["fig05"]["panels"].values():
-        table = pd.DataFrame(panel["runs"])
+def test_trend_is_tested_over_seeds(fig05: Fig05) -> None:
+    for panel in fig05.panels.values():
+        table = pd.DataFrame([dict(run) for run in panel.runs])
         slopes = [np.polyfit(part["potential"], part["loss"], 1)[0] for _, part in table.groupby("seed")]
-        assert panel["trend"]["n"] == 3
-        assert panel["trend"]["mean"] == pytest.approx(np.mean(slopes))
-        assert panel["trend"]["p"] < 0.05
-        assert panel["order"] == 1.0
-        assert panel["best"] == {"measured": 1.0, "predicted": 1.0, "agree": True, "seeds_agreeing": 1.0}
+        assert panel.trend.n == 3
+        assert panel.trend.mean == pytest.approx(np.mean(slopes))
+        assert panel.trend.p is not None
+        assert panel.trend.p < 0.05
+        assert panel.order == 1.0
+        assert panel.best == Best(measured=1.0, predicted=1.0, agree=True, seeds_agreeing=1.0)
 
 
-def test_one_seed_has_no_test_and_a_wrong_order_counts(data: Data, fits: dict[str, Any]) -> None:
-    curves, schedules, config, experiments = data
+def test_one_seed_has_no_test_and_a_wrong_order_counts(tables: Tables, known: Known) -> None:
+    curves, _, config, experiments = tables
     single = [run for run in experiments.figures["fig05"].runs if ".seed" not in run]
     raised = curves["run"].eq("cpt_potential_100") & curves["validation"].eq(config.roles.strong)
     worse = curves.assign(loss=curves["loss"] + 5.0 * raised)
-    found = analyse("fig05", worse, schedules, config, listing(experiments, "fig05", single), fits)["panels"]
-    assert (found["with"]["trend"]["p"], found["with"]["trend"]["n"]) == (None, 1)
-    assert found["with"]["order"] == 1.0
-    assert found["without"]["order"] == pytest.approx(2 / 3)
-    assert found["without"]["trend"]["mean"] > 0
-    assert found["without"]["best"]["measured"] == 0.5
-    assert found["without"]["best"]["agree"] is False
+    found = analysed05(tables, known, runs=single, curves=worse).panels
+    assert (found["with"].trend.p, found["with"].trend.n) == (None, 1)
+    assert found["with"].order == 1.0
+    assert found["without"].order == pytest.approx(2 / 3)
+    assert (found["without"].trend.mean or 0) > 0
+    assert found["without"].best.measured == 0.5
+    assert found["without"].best.agree is False
 
 
-def test_scenarios_are_read_from_the_runs(data: Data) -> None:
-    _, _, config, experiments = data
+def test_scenarios_are_read_from_the_runs(tables: Tables) -> None:
+    _, _, config, experiments = tables
     for name in ("cpt_potential_30", "rewarm_potential_0", "cpt_wsd_half", "unknown_long", "precritical", "peak_25"):
         run = experiments.runs[name]
         made_of = scenario_of(run, config)
@@ -158,85 +239,42 @@ def test_scenarios_are_read_from_the_runs(data: Data) -> None:
     assert scenario_of(dataclasses.replace(run, phases=(*run.phases[:-1], bent)), config) is None
 
 
-# --- Fig. 6 -----------------------------------------------------------------------------------------------
-
-
-def test_shifts_are_those_of_the_law(results: Results) -> None:
-    found = results["fig06"]["domains"]["sets"]
-    assert results["fig06"]["domains"]["runs"] == {"weak": "weak_constant", "strong": "cpt_constant"}
-    for side, role, scale, true in (
-        ("general", "strong", 1.0, TRUE["general"]),
-        ("general", "weak", WEAK, TRUE["general"]),
-        ("own", "strong", 1.0, TRUE["strong"]),
-        ("own", "weak", 1.0, TRUE["weak"]),
-    ):
-        item = found[side][role]
-        s1 = item["shifts"]["s1cpt"][-1]
-        expected = scale * true["B"] * (1 - (1 + true["E"] * s1) ** -true["beta"])
-        assert item["final"] == pytest.approx(expected, abs=6 * NOISE)
-        assert item["power"]["r2"] > 0.99
-        assert np.sign(item["power"]["parameters"]["B"]) == np.sign(true["B"])
-        assert item["shifts"]["fitted"][-1] == pytest.approx(expected, abs=6 * NOISE)
-    assert results["fig06"]["domains"]["weak_over_strong"]["general"] == pytest.approx(WEAK, abs=0.02)
-
-
-def test_replay_scales_the_shift(results: Results) -> None:
-    replay = results["fig06"]["replay"]
-    assert sorted(replay["runs"].values()) == [0.0, 0.33, 0.5, 0.67, 1.0]
-    for found in replay["sets"].values():
-        assert found["monotone"] is True
-        assert found["order"] == 1.0
-        assert found["same_data"] == pytest.approx(0, abs=1e-9)
-        for ratio, share in found["relative"].items():
-            assert share == pytest.approx(1 - float(ratio), abs=0.02)
-        assert found["runs"]["replay_100_constant"]["power"] is None
-    printed = replay["printed_relative"]["general"]
-    full = 0.366 * (1 - (1 + 28 * 4) ** -0.189)
-    assert printed["0.33"] == pytest.approx(0.077 * (1 - (1 + 6 * 4) ** -0.608) / full)
-
-
-def test_a_ratio_out_of_order_is_seen(data: Data) -> None:
-    curves, schedules, config, experiments = data
-    moved = curves["run"].eq("replay_67_constant") & curves["phase"].eq("continual")
-    other = curves.assign(loss=curves["loss"] + 2.0 * moved)
-    found = analyse("fig06", other, schedules, config, experiments)["replay"]["sets"]["general"]
-    assert found["monotone"] is False
-    assert found["order"] == pytest.approx(3 / 4)
-
-
 # --- Fig. 7 -----------------------------------------------------------------------------------------------
 
 
-def test_critical_point_is_the_loss_of_training_from_scratch(results: Results) -> None:
-    critical = results["fig07"]["critical"]
-    assert critical["runs"] == ["scratch_constant", "scratch_wsd"]
+def test_critical_point_is_the_loss_of_training_from_scratch(fig07: Fig07) -> None:
+    critical = fig07.critical
+    assert critical.runs == ["scratch_constant", "scratch_wsd"]
     # with C1 and C2 of the law that made the curves in one, the fit need not be exact
-    assert critical["point"] == pytest.approx(TRUE["general"]["L0"] + 1.6, abs=0.03)
-    assert critical["range"][0] <= critical["point"] <= critical["range"][1]
-    assert critical["by_law"] == pytest.approx(TRUE["general"]["L0"] + TRUE["general"]["B"], abs=0.1)
-    assert critical["reached"] == pytest.approx(1 - (1 + 20.0 * 1.5) ** -0.35, abs=0.05)
-    assert critical["fit"]["r2"] > 0.99
+    assert critical.point == pytest.approx(TRUE["general"]["L0"] + 1.6, abs=0.03)
+    assert critical.range[0] <= critical.point <= critical.range[1]
+    assert critical.by_law == pytest.approx(TRUE["general"]["L0"] + TRUE["general"]["B"], abs=0.1)
+    assert critical.reached == pytest.approx(1 - (1 + 20.0 * 1.5) ** -0.35, abs=0.05)
+    assert (critical.fit.r2 or 0) > 0.99
 
 
-def test_changes_and_turning_lengths_are_those_of_the_law(data: Data, results: Results) -> None:
-    _, _, config, experiments = data
-    found = results["fig07"]["runs"]
+def test_changes_and_turning_lengths_are_those_of_the_law(tables: Tables, fig07: Fig07) -> None:
+    _, _, config, experiments = tables
+    found = fig07.runs
     assert list(found) == ["precritical", "weak_early", "weak_late", "unknown_long"]
     for name, run in found.items():
         true = loss(experiments.runs[name], "general", config)
-        start, after = true[run["transfer"] - 1], true[run["transfer"] :]
-        assert run["start"] == pytest.approx(start, abs=5 * NOISE)
-        assert run["change_over_noise"] == pytest.approx((after[-1] - start) / NOISE, abs=8)
-        assert run["turned_back"] == (after[-1] <= start)
-        if run["turned_back"]:
+        start, after = true[run.transfer - 1], true[run.transfer :]
+        assert run.start == pytest.approx(start, abs=5 * NOISE)
+        assert run.change_over_noise == pytest.approx((after[-1] - start) / NOISE, abs=8)
+        assert run.turned_back == (after[-1] <= start)
+        if run.turned_back:
             last = int(np.flatnonzero(after > start)[-1]) + 2
-            assert run["turning"] == pytest.approx(last, abs=3 * config.evaluation.every)
-            if run["law"] is not None:
-                assert run["law"]["turning"] == pytest.approx(last, abs=0.3 * last)
-    assert (found["precritical"]["above_critical"], found["unknown_long"]["above_critical"]) == (True, False)
-    assert found["weak_late"]["above_critical"] is None
-    assert found["unknown_long"]["law"]["never"] is True
-    assert 0 < found["precritical"]["law"]["turning_length"] < 1500
+            assert run.turning == pytest.approx(last, abs=3 * config.evaluation.every)
+            if run.law is not None:
+                assert run.law.turning == pytest.approx(last, abs=0.3 * last)
+    assert (found["precritical"].above_critical, found["unknown_long"].above_critical) == (True, False)
+    assert found["weak_late"].above_critical is None
+    late, early = found["unknown_long"].law, found["precritical"].law
+    assert late is not None
+    assert early is not None
+    assert late.never is True
+    assert 0 < (early.turning_length or 0) < 1500
 
 
 @pytest.mark.parametrize(
@@ -245,25 +283,23 @@ def test_changes_and_turning_lengths_are_those_of_the_law(data: Data, results: R
 )
 def test_turning_is_the_step_from_which_the_loss_stays_below(loss: list[float], expected: int | None) -> None:
     steps = np.array([1.0, 2, 4, 8, 16])[: len(loss)]
-    assert fig07.turned(steps, np.array(loss), 2.0) == expected
+    assert turned(steps, np.array(loss), 2.0) == expected
 
 
-def test_trained_peaks_stand_beside_the_law_and_noise_may_be_unknown(data: Data, fits: dict[str, Any]) -> None:
-    curves, schedules, config, experiments = data
-    runs = [*experiments.figures["fig07"].runs, "rewarm_potential_10", "peak_25", "peak_100"]
-    without_seeds = {"fig03": fits["fig03"]}
-    found = analyse("fig07", curves, schedules, config, listing(experiments, "fig07", runs), without_seeds)
-    assert found["noise"] is None
-    assert found["runs"]["precritical"]["change_over_noise"] is None
-    assert found["runs"]["precritical"]["change"] < 0
-    peaks = {item["run"]: item["peak_lr"] for item in found["measured"]}
+def test_trained_peaks_stand_beside_the_law_and_noise_may_be_unknown(tables: Tables, known: Known) -> None:
+    runs = [*tables[3].figures["fig07"].runs, "rewarm_potential_10", "peak_25", "peak_100"]
+    found = analysed07(tables, {"fig03": known["fig03"]}, runs=runs)
+    assert found.noise is None
+    assert found.runs["precritical"].change_over_noise is None
+    assert found.runs["precritical"].change < 0
+    peaks = {item.run: item.peak_lr for item in found.measured}
     assert peaks == pytest.approx({"rewarm_potential_10": 1e-4, "peak_25": 2.5e-4, "peak_100": 1e-3})
-    assert set(found["runs"]) == {"precritical", "weak_early", "weak_late", "unknown_long"}
-    for item in found["measured"]:
-        assert item["predicted"] == pytest.approx(item["loss"], abs=0.03)
-    length = found["lengths"][0]
-    top = next(item for item in found["measured"] if item["run"] == "peak_100")
-    assert length["loss"]["strong"][-1] == pytest.approx(top["predicted"]["strong"], abs=1e-9)
+    assert set(found.runs) == {"precritical", "weak_early", "weak_late", "unknown_long"}
+    for item in found.measured:
+        assert item.predicted == pytest.approx(item.loss, abs=0.03)
+    length = found.lengths[0]
+    top = next(item for item in found.measured if item.run == "peak_100")
+    assert length.loss[Role.STRONG][-1] == pytest.approx(top.predicted[Role.STRONG], abs=1e-9)
 
 
 # --- what is refused --------------------------------------------------------------------------------------
@@ -274,41 +310,28 @@ def test_trained_peaks_stand_beside_the_law_and_noise_may_be_unknown(data: Data,
     [
         ("fig05", ["cpt_potential_100", "cpt_potential_50", "rewarm_potential_0"], "with re-warm-up and has 1"),
         ("fig05", ["cpt_potential_50", "cpt_potential_30", "rewarm_potential_0", "cpt_cosine"], "differ by more than"),
-        ("fig06", ["pt_constant", "hidden_constant", "cpt_constant", "replay_33_constant"], "weak and on the strong"),
-        ("fig06", ["weak_constant", "cpt_constant", "replay_33_constant"], "no hidden pre-training curve"),
         ("fig07", ["pt_constant", "precritical"], "from scratch"),
         ("fig07", ["pt_constant", "scratch_constant"], "no CPT run"),
     ],
 )
-def test_missing_runs_are_named(data: Data, fits: dict[str, Any], figure: str, kept: list[str], message: str) -> None:
-    curves, schedules, config, experiments = data
+def test_missing_runs_are_named(tables: Tables, known: Known, figure: str, kept: list[str], message: str) -> None:
     with pytest.raises(UserError, match=message) as raised:
-        analyse(figure, curves, schedules, config, listing(experiments, figure, kept), fits)
+        figures.analyse(data(figure, tables, known, runs=kept))
     assert "\n" not in str(raised.value)
 
 
-@pytest.mark.parametrize("figure", ["fig05", "fig07"])
-def test_the_law_of_fig03_is_needed(data: Data, figure: str) -> None:
-    curves, schedules, config, experiments = data
-    with pytest.raises(UserError, match=f"{figure} uses the fits of fig03"):
-        analyse(figure, curves, schedules, config, experiments, {})
+@pytest.mark.parametrize("figure", FIGURES)
+def test_the_law_of_fig03_is_needed(tables: Tables, figure: str) -> None:
+    with pytest.raises(UserError, match=r"fig03\.json does not exist: make it first"):
+        figures.analyse(data(figure, tables, {}))
 
 
-def test_missing_losses_are_named(data: Data) -> None:
-    curves, schedules, config, experiments = data
-    lacking = curves[curves["validation"] != config.roles.weak]
-    with pytest.raises(UserError, match="no losses on the validation set 'mathematics'"):
-        analyse("fig06", lacking, schedules, config, experiments)
-
-
-# --- drawings and text ------------------------------------------------------------------------------------
+# --- drawings ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_figures_show_their_table_and_nothing_is_cut_off(data: Data, results: Results, name: str) -> None:
-    curves, schedules, config, _ = data
-    figure, table = plots.draw(name, curves, schedules, results[name], config)
-    assert isinstance(figure, Figure)
+def test_figures_show_their_table_and_nothing_is_cut_off(tables: Tables, results: Known, name: str) -> None:
+    figure, table = figures.draw(data(name, tables, {}), results[name])
     assert len(table) > 200
     assert table["y"].notna().all()
     flat = [np.asarray(line.get_ydata(), float) for ax in figure.axes for line in ax.lines]
@@ -332,52 +355,35 @@ def test_figures_show_their_table_and_nothing_is_cut_off(data: Data, results: Re
         assert not any(one.overlaps(two) for two in titles[i + 1 :])
 
 
-def test_stars_and_dots_are_the_numbers_of_the_analysis(data: Data, results: Results) -> None:
-    curves, schedules, config, _ = data
-    _, table = plots.draw("fig05", curves, schedules, results["fig05"], config)
-    for letter, panel in zip("cf", results["fig05"]["panels"].values(), strict=True):
+def test_stars_and_dots_are_the_numbers_of_the_analysis(tables: Tables, fig05: Fig05, fig07: Fig07) -> None:
+    _, table = figures.draw(data("fig05", tables, {}), fig05)
+    for letter, panel in zip("cf", fig05.panels.values(), strict=True):
         shown = table[table["panel"] == letter]
-        assert shown.loc[shown["series"] == "measured", "y"].tolist() == pytest.approx(panel["measured"])
-        best = [length["best"]["strong"]["loss"] for length in panel["lengths"]]
+        assert shown.loc[shown["series"] == "measured", "y"].tolist() == pytest.approx(panel.measured)
+        best = [length.best[Role.STRONG].loss for length in panel.lengths]
         assert shown.loc[shown["series"] == "best", "y"].tolist() == best
-    _, table = plots.draw("fig07", curves, schedules, results["fig07"], config)
+    _, table = figures.draw(data("fig07", tables, {}), fig07)
     turned = table[table["series"] == "turning length"].set_index("run")["x"].to_dict()
-    known = {name: run["turning"] for name, run in results["fig07"]["runs"].items() if run["turning"]}
+    known = {name: run.turning for name, run in fig07.runs.items() if run.turning}
     assert turned == known
     assert len(known) >= 2
 
 
-def said(folder: Path, results: Results, config: Config) -> dict[str, Claims]:
-    """The text of the figures from results that lie in a folder."""
-    material = Material(config.model_copy(update={"results": str(folder)}))
-    for figure, result in results.items():
-        path = material.layout.fit(figure)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_json(path, result)
-    return {figure: TEXTS[figure].claims(material) for figure in results}
+# --- words ------------------------------------------------------------------------------------------------
 
 
-def test_text_states_the_checks_and_they_hold_for_the_law(tmp_path: Path, data: Data, results: Results) -> None:
-    _, _, config, _ = data
-    for figure, claims in said(tmp_path, results, config).items():
-        wrong = [check.label for check in claims.checks if not check.holds]
-        assert not wrong, figure
-        assert len(claims.checks) >= 6
-        assert all(note.endswith(".") for note in claims.notes)
-        words = " ".join([claims.shows, claims.paper, *claims.notes, *(check.claim for check in claims.checks)])
+def test_words_name_the_numbers(tables: Tables, fig05: Fig05, fig07: Fig07) -> None:
+    said = {name: figures.text(data(name, tables, {}), found) for name, found in (("fig05", fig05), ("fig07", fig07))}
+    for text in said.values():
+        words = " ".join([text.shows, text.paper, *text.notes])
         assert not re.search(r"(?<!\\)[%#&]|D_pt|D_cpt|[a-z]_[a-z]", words)
-
-
-def test_text_says_where_the_paper_is_contradicted(tmp_path: Path, data: Data, results: Results) -> None:
-    _, _, config, _ = data
-    other = json.loads(json.dumps(results))
-    other["fig05"]["panels"]["without"]["trend"] |= {"mean": 0.1, "p": None, "n": 1}
-    other["fig06"]["domains"]["weak_over_strong"]["own"] = 1.2
-    other["fig06"]["replay"]["sets"]["strong"] |= {"monotone": False, "same_data": None}
-    other["fig07"]["runs"]["precritical"]["change_over_noise"] = None
-    other["fig07"]["noise"] = None
-    wrong = {
-        figure: [check.label for check in claims.checks if not check.holds]
-        for figure, claims in said(tmp_path, other, config).items()
-    }
-    assert [len(labels) for labels in wrong.values()] == [2, 3, 1]
+        assert all(note.endswith(".") for note in text.notes)
+    for panel, note in zip(fig05.panels.values(), said["fig05"].notes, strict=True):
+        assert f"{abs(panel.errors.bias):.3f} nats" in note
+    point, *runs, noise = said["fig07"].notes
+    assert f"{fig07.critical.point:.3f} nats" in point
+    assert f"{NOISE:.4f} nats" in noise
+    for run, note in zip(fig07.runs.values(), runs, strict=True):
+        assert f"ends at {run.final:.3f}" in note
+    unknown = figures.text(data("fig07", tables, {}), fig07.model_copy(update={"noise": None}))
+    assert unknown.notes[-1].endswith("has no value here.")

@@ -27,7 +27,7 @@ from conftest import small_file_system
 
 from cpt_dynamics.cli import main
 from cpt_dynamics.config import Config, Http
-from cpt_dynamics.corpora import cache, documents, download, http, pins
+from cpt_dynamics.corpora import cache, download, http, parquet, pins
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.files import read_json
 
@@ -548,7 +548,7 @@ def test_documents_of_an_archive_through_the_commands(
     site.answers = [Answer(cut=100)]
     assert main(["documents", "distant"]) == 0
     folder = world / "data/corpora/distant"
-    assert list(documents.texts(folder / "documents.parquet")) == ["a", "b", "c"]
+    assert list(parquet.texts(folder / "documents.parquet")) == ["a", "b", "c"]
     source = read_json(folder / "source.json")
     assert (source["source"], source["licence"], source["documents"]) == ("http", "CC0-1.0", 3)
     assert source["from"] == [site.url("corpus.tar.gz")]

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cpt_dynamics import curves
-from cpt_dynamics.curves import expressions, merge_logs, read_log, read_logs
 from cpt_dynamics.errors import UserError
+from cpt_dynamics.logs import Log, expressions, merge_logs, read_log, read_logs
 
 CSV = """step,lr,loss
 2,1e-3,3.5
@@ -58,14 +58,14 @@ def write(folder: Path, text: str | dict[str, Any], name: str = "mine.csv") -> P
     return path
 
 
-def losses(log: curves.Log, **where: str) -> list[tuple[int, float]]:
+def losses(log: Log, **where: str) -> list[tuple[int, float]]:
     rows = log.curves
     for column, value in where.items():
         rows = rows[rows[column] == value]
     return list(zip(rows["step"].tolist(), rows["loss"].tolist(), strict=True))
 
 
-def lr(log: curves.Log) -> list[float]:
+def lr(log: Log) -> list[float]:
     return log.schedules["lr"].tolist()
 
 
@@ -432,7 +432,7 @@ def test_a_wandb_export_over_the_trainers_own_step(tmp_path: Path) -> None:
 # --- the kit's own table ------------------------------------------------------------------------------------------
 
 
-def own(tmp_path: Path) -> tuple[Path, curves.Log]:
+def own(tmp_path: Path) -> tuple[Path, Log]:
     """Two runs of two phases, written as the kit does."""
     schedule = "warmup 2 to 1; constant 2; continual: linear 4 to 0"
     text = "run,step,law/loss,code/loss\n" + "".join(

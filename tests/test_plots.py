@@ -1,71 +1,63 @@
 """The figures: what they show, that nothing is cut off, and that files are reproducible."""
 
 from pathlib import Path
-from typing import Any, cast
 
 import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.backends.backend_agg import FigureCanvasAgg
+from analysed import Tables, analysed, drawn, figure_data, is_on_the_page, rendered
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from test_analysis import EXPERIMENTS, synthetic, synthetic_config
 
-from cpt_dynamics import plots
-from cpt_dynamics.analysis import analyse, sensitivity
-from cpt_dynamics.config import Config
+from cpt_dynamics import figures
 from cpt_dynamics.errors import UserError
+from cpt_dynamics.figures.fig01.result import Result as Fig01
+from cpt_dynamics.figures.fig02.result import Result as Fig02
+from cpt_dynamics.figures.fig03.result import Result as Fig03
+from cpt_dynamics.figures.fig10.result import Result as Fig10
 from cpt_dynamics.figures.kit import equations, style
+from cpt_dynamics.figures.kit.result import FigureResult
+from cpt_dynamics.figures.kit.saving import save
+from cpt_dynamics.figures.lambda_ import analyse as scan
+from cpt_dynamics.figures.lambda_.result import Result as Lambda
 
-FIGURES = ["fig01", "fig02", "fig03", "fig10", "lambda"]
-Data = tuple[pd.DataFrame, pd.DataFrame, dict[str, dict[str, Any]], Config]
-Drawn = tuple[str, Figure, pd.DataFrame]
+KINDS: list[type[FigureResult]] = [Fig01, Fig02, Fig03, Fig10, Lambda]
+Drawn = tuple[FigureResult, Figure, pd.DataFrame]
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Data:
-    """Noisy curves, their schedules and the analyses of all figures."""
+def tables(tmp_path_factory: pytest.TempPathFactory) -> Tables:
+    """Noisy curves and their schedules."""
     config = synthetic_config(tmp_path_factory.mktemp("scale"), EXPERIMENTS)
     curves, schedules, experiments = synthetic(config, noise=0.01)
-    results: dict[str, dict[str, Any]] = {}
+    return curves, schedules, config, experiments
+
+
+@pytest.fixture(scope="module")
+def results(tables: Tables) -> dict[str, FigureResult]:
+    """The analyses of all figures."""
+    found: dict[str, FigureResult] = {}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sensitivity, "MEMORIES", (200,))
-        for figure in FIGURES:
-            results[figure] = analyse(figure, curves, schedules, config, experiments, results)
-    return curves, schedules, results, config
+        patch.setattr(scan, "MEMORIES", (200,))
+        for kind in KINDS:
+            found[kind.FIGURE] = analysed(kind, tables, found.values())
+    return found
 
 
-@pytest.fixture(params=FIGURES)
-def drawn(request: pytest.FixtureRequest, data: Data) -> Drawn:
-    curves, schedules, results, config = data
-    figure, table = plots.draw(request.param, curves, schedules, results[request.param], config)
-    return request.param, figure, table
+@pytest.fixture(params=[kind.FIGURE for kind in KINDS])
+def shown(request: pytest.FixtureRequest, tables: Tables, results: dict[str, FigureResult]) -> Drawn:
+    result = results[request.param]
+    return result, *drawn(result, tables)
 
 
-def rendered(figure: Figure) -> Any:
-    """The renderer of a figure that has been laid out."""
-    canvas = cast(Any, FigureCanvasAgg(figure))  # its methods have no types
-    canvas.draw()
-    return canvas.get_renderer()
+def test_everything_is_on_the_page_and_large_enough(shown: Drawn) -> None:
+    is_on_the_page(shown[1])
 
 
-def test_everything_is_on_the_page_and_large_enough(drawn: Drawn) -> None:
-    _, figure, _ = drawn
-    with style.context():
-        box = figure.get_tightbbox(rendered(figure))  # inches
-    width, height = figure.get_size_inches()
-    assert width == style.WIDTH
-    assert min(box.x0, box.y0) >= 0
-    assert box.x1 <= width
-    assert box.y1 <= height
-    said = [text for text in figure.findobj(Text) if isinstance(text, Text) and text.get_text().strip()]
-    assert len(said) > 10
-    assert min(float(text.get_fontsize()) for text in said) >= 7
-
-
-def test_texts_do_not_cover_each_other_or_data(drawn: Drawn) -> None:
-    _, figure, _ = drawn
+def test_texts_do_not_cover_each_other_or_data(shown: Drawn) -> None:
+    _, figure, _ = shown
     with style.context():
         renderer = rendered(figure)
         free = [text for ax in figure.axes for text in ax.get_children() if isinstance(text, Text)]
@@ -78,13 +70,11 @@ def test_texts_do_not_cover_each_other_or_data(drawn: Drawn) -> None:
                 assert not (ax.axison and box.shrunk(0.98, 0.98).overlaps(ax.bbox)), one
 
 
-def test_files_are_the_same_bytes_each_time(drawn: Drawn, data: Data, tmp_path: Path) -> None:
-    name, figure, table = drawn
-    curves, schedules, results, config = data
-    before = dict(matplotlib.rcParams)
-    first = plots.save(figure, table, tmp_path / "first")
-    again, same = plots.draw(name, curves, schedules, results[name], config)
-    second = plots.save(again, same, tmp_path / "second")
+def test_files_are_the_same_bytes_each_time(shown: Drawn, tables: Tables, tmp_path: Path) -> None:
+    result, figure, table = shown
+    name, before = result.figure, dict(matplotlib.rcParams)
+    first = save(figure, table, tmp_path / "first", name)
+    second = save(*drawn(result, tables), tmp_path / "second", name)
     assert [path.name for path in first] == [f"{name}.pdf", f"{name}.png", f"{name}.csv"]
     for one, two in zip(first, second, strict=True):
         assert one.read_bytes() == two.read_bytes()
@@ -93,43 +83,52 @@ def test_files_are_the_same_bytes_each_time(drawn: Drawn, data: Data, tmp_path: 
     assert dict(matplotlib.rcParams) == before
 
 
-def test_table_holds_what_is_drawn(drawn: Drawn) -> None:
-    name, figure, table = drawn
-    value = "percent" if name == "lambda" else "y"
+def test_table_holds_what_is_drawn(shown: Drawn) -> None:
+    result, figure, table = shown
+    value = "percent" if result.figure == "lambda" else "y"
     assert table[value].notna().all()
     lines = [np.asarray(line.get_ydata(), float) for ax in figure.axes for line in ax.lines]
     kept = table[table["panel"] != "lr"]  # drawn in thousandths
     assert np.isin(np.round(kept[value], 9), np.round(np.concatenate(lines), 9)).all()
 
 
-def test_measured_losses_are_drawn_unchanged(data: Data) -> None:
-    curves, schedules, results, config = data
-    _, table = plots.draw("fig10", curves, schedules, results["fig10"], config)
-    shown = table[(table["panel"] == "strong") & (table["run"] == "cpt_linear") & (table["series"] == "CPT, measured")]
+def test_measured_losses_are_drawn_unchanged(tables: Tables, results: dict[str, FigureResult]) -> None:
+    curves = tables[0]
+    _, table = drawn(results["fig10"], tables)
+    part = table[(table["panel"] == "strong") & (table["run"] == "cpt_linear") & (table["series"] == "CPT, measured")]
     rows = curves[(curves["run"] == "cpt_linear") & (curves["validation"] == "code") & (curves["phase"] == "continual")]
-    assert dict(zip(shown["x"], shown["y"], strict=True)) == dict(zip(rows["step"], rows["loss"], strict=True))
+    assert dict(zip(part["x"], part["y"], strict=True)) == dict(zip(rows["step"], rows["loss"], strict=True))
 
 
-def test_printed_errors_are_those_of_the_analysis(data: Data) -> None:
-    curves, schedules, results, config = data
-    figure, _ = plots.draw("fig10", curves, schedules, results["fig10"], config)
-    said = " ".join(ax.get_title(loc="right") for ax in figure.axes)
-    for role in ("general", "strong"):
-        for run in ("cpt_linear", "cpt_rewarm_cosine"):
-            error = results["fig10"]["predictions"][role]["runs"][run]["law"]["mean_relative_error"]
-            assert f"{100 * error:.2f} %" in said
+def test_printed_errors_are_those_of_the_analysis(tables: Tables, results: dict[str, FigureResult]) -> None:
+    result = results["fig10"]
+    assert isinstance(result, Fig10)
+    said = " ".join(ax.get_title(loc="right") for ax in drawn(result, tables)[0].axes)
+    for part in result.predictions.values():
+        assert list(part.runs) == ["cpt_linear", "cpt_rewarm_cosine"]
+        for run in part.runs.values():
+            assert run.law.mean_relative_error is not None
+            assert f"{100 * run.law.mean_relative_error:.2f} %" in said
 
 
-def test_seeds_of_a_run_share_a_column(data: Data) -> None:
-    curves, schedules, results, config = data
+def test_seeds_of_a_run_share_a_column(tables: Tables, results: dict[str, FigureResult]) -> None:
+    curves, schedules, config, experiments = tables
     extra, plan = "cpt_wsd.seed2", schedules[schedules["run"] == "cpt_wsd"]
     twin = curves[curves["run"] == "cpt_wsd"].assign(run=extra, seed=2, loss=lambda t: t["loss"] + 0.01)
     both, plans = pd.concat([curves, twin]), pd.concat([schedules, plan.assign(run=extra)])
-    analysis = {**results["fig03"], "runs": [*results["fig03"]["runs"], extra]}
-    one, _ = plots.draw("fig03", curves, schedules, results["fig03"], config)
-    two, table = plots.draw("fig03", both, plans, analysis, config)
+    fig03 = results["fig03"]
+    assert isinstance(fig03, Fig03)
+    one, _ = drawn(fig03, tables)
+    two, table = drawn(fig03.model_copy(update={"runs": [*fig03.runs, extra]}), (both, plans, config, experiments))
     assert len(two.axes) == len(one.axes)
     assert extra in set(table["run"])
+
+
+def test_words_of_figures_hold_no_undefined_number(tables: Tables, results: dict[str, FigureResult]) -> None:
+    for figure, result in results.items():
+        words = figures.text(figure_data(figure, tables), result)
+        assert words.shows
+        assert "None" not in " ".join([words.shows, words.paper, *words.notes])
 
 
 def test_equations_are_printed_with_their_signs() -> None:
@@ -143,9 +142,6 @@ def test_equations_are_printed_with_their_signs() -> None:
     assert equations.number(1.2e-5) == r"1.2\!\times\!10^{-5}"
 
 
-def test_the_wrong_analysis_is_refused(data: Data) -> None:
-    curves, schedules, results, config = data
-    with pytest.raises(UserError, match="not of 'fig10'"):
-        plots.draw("fig10", curves, schedules, results["fig03"], config)
-    with pytest.raises(UserError, match="no plot of figure 'fig99'"):
-        plots.draw("fig99", curves, schedules, results["fig03"], config)
+def test_an_unknown_figure_is_refused(tables: Tables, results: dict[str, FigureResult]) -> None:
+    with pytest.raises(UserError, match="no figure 'fig99'"):
+        figures.draw(figure_data("fig99", tables), results["fig03"])

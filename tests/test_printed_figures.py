@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,16 +17,28 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from numpy.typing import NDArray
 
-from cpt_dynamics import plots
-from cpt_dynamics.analysis.printed import fig04, fig05, fig07, fig08, fig13
+from cpt_dynamics import figures
+from cpt_dynamics.claims import evaluate
+from cpt_dynamics.claims.file import Claims
+from cpt_dynamics.config import Role
 from cpt_dynamics.errors import UserError
-from cpt_dynamics.figures.kit import loss_potential, loss_surface, optima, peak_lr, style, turning
-from cpt_dynamics.figures.kit.printed import sources
+from cpt_dynamics.figures.data import FigureData
+from cpt_dynamics.figures.kit import style
+from cpt_dynamics.figures.kit.printed import ranges, sources
+from cpt_dynamics.figures.kit.result import R, read_result, to_json
+from cpt_dynamics.figures.kit.saving import save
+from cpt_dynamics.figures.printed_fig04.result import Result as Fig04
+from cpt_dynamics.figures.printed_fig05.result import Result as Fig05
+from cpt_dynamics.figures.printed_fig07.result import Result as Fig07
+from cpt_dynamics.figures.printed_fig08 import analyse as fig08
+from cpt_dynamics.figures.printed_fig08.result import Result as Fig08
+from cpt_dynamics.figures.printed_fig13 import analyse as fig13
+from cpt_dynamics.figures.printed_fig13.result import Result as Fig13
+from cpt_dynamics.files import write_json
 
 Array = NDArray[np.float64]
 PEAK = 2e-4
-NOTHING = pd.DataFrame()
-UNREAD = cast(Any, None)  # configuration and experiments, which these analyses do not read
+CLAIMS = Path("claims-g3.yaml")
 
 # Eq. 4 as printed under Fig. 3, and the weak shift of Fig. 12: L0, A, alpha, B, E, beta, C1, C2.
 GENERAL = (3.057, 0.490, 0.497, 0.366, 28, 0.189, 0.299, 0.298)
@@ -35,13 +47,7 @@ STRONG = (3.064, 0.482, 0.511, 1.353, 37, 0.262, 0.294, 0.264)
 STRONG_DOMAIN = (2.978, 0.485, 0.701, -1.409, 383, 0.368, 0.274, 0.298)
 WEAK = (3.069, 0.479, 0.519, 0.105, 11, 0.069, 0.295, 0.280)
 
-MODULES = {
-    "printed_fig04": loss_surface,
-    "printed_fig05": loss_potential,
-    "printed_fig07": peak_lr,
-    "printed_fig08": optima,
-    "printed_fig13": turning,
-}
+FIGURES = ("printed_fig04", "printed_fig05", "printed_fig07", "printed_fig08", "printed_fig13")
 
 
 def wsd(steps: int, end: float) -> Array:
@@ -73,145 +79,183 @@ def by_hand(p: tuple[float, ...], before: Array, after: Array) -> tuple[float, f
     return start, l0 + a * (s1pt + s1cpt) ** -alpha - c1 * s2[0] - c2 * s2[1] + shift
 
 
-@pytest.fixture(scope="module")
-def results() -> dict[str, dict[str, Any]]:
-    """All analyses; the turning lengths of Fig. 13 over a shorter CPT and without its alternatives."""
-    fast: dict[str, Callable[..., dict[str, Any]]] = {
-        "printed_fig04": fig04.analyse,
-        "printed_fig05": fig05.analyse,
-        "printed_fig07": fig07.analyse,
-        "printed_fig08": fig08.analyse,
-    }
-    found = {name: analyse(NOTHING, NOTHING, UNREAD, UNREAD) for name, analyse in fast.items()}
-    figure = sources.load().figures["fig13"]
-    panel = figure.panels["a"].model_copy(update={"steps": [12000], "alternatives": []})
-    found["printed_fig13"] = fig13.turning("printed_fig13", figure.model_copy(update={"panels": {"a": panel}}))
+def data(figure: str) -> FigureData:
+    """Nothing else, since these figures read no configuration, run or curve."""
+    return FigureData(figure, cast(Any, None), cast(Any, None))
+
+
+def made(kind: type[R]) -> R:
+    """The analysis of a figure, by the type of its result."""
+    found = figures.analyse(data(kind.FIGURE))
+    assert isinstance(found, kind)
     return found
 
 
-@pytest.fixture(scope="module", params=MODULES)
-def drawn(request: pytest.FixtureRequest, results: dict[str, dict[str, Any]]) -> tuple[str, Figure, pd.DataFrame]:
-    figure, table = MODULES[request.param].draw(NOTHING, NOTHING, results[request.param], UNREAD)
+@dataclass
+class Results:
+    fig04: Fig04
+    fig05: Fig05
+    fig07: Fig07
+    fig08: Fig08
+    fig13: Fig13
+
+    def by_figure(self) -> dict[str, sources.PrintedResult]:
+        return {f"printed_{field.name}": getattr(self, field.name) for field in fields(self)}
+
+
+@pytest.fixture(scope="module")
+def results() -> Results:
+    """All analyses; the turning lengths of Fig. 13 over a shorter CPT and without its alternatives."""
+    figure = sources.load().figures["fig13"]
+    panel = figure.panels["a"].model_copy(update={"steps": [12000], "alternatives": []})
+    return Results(
+        made(Fig04),
+        made(Fig05),
+        made(Fig07),
+        made(Fig08),
+        fig13.turning(figure.model_copy(update={"panels": {"a": panel}})),
+    )
+
+
+@pytest.fixture(scope="module", params=FIGURES)
+def drawn(request: pytest.FixtureRequest, results: Results) -> tuple[str, Figure, pd.DataFrame]:
+    figure, table = figures.draw(data(request.param), results.by_figure()[request.param])
     return request.param, figure, table
 
 
 # --- numbers ----------------------------------------------------------------------------------------------
 
 
-def test_results_are_plain_and_say_where_they_come_from(results: dict[str, dict[str, Any]]) -> None:
-    for name, result in results.items():
-        json.dumps(result, allow_nan=False)
-        assert result["figure"] == name
-        assert {"title", "source", "stated", "assumptions", "notes", "rule", "coefficients", "checks"} <= set(result)
-        assert result["assumptions"]
-        assert all(isinstance(check["holds"], bool) and check["text"] for check in result["checks"])
+def test_results_are_plain_and_say_where_they_come_from(results: Results, tmp_path: Path) -> None:
+    for name, result in results.by_figure().items():
+        json.dumps(to_json(result), allow_nan=False)
+        write_json(tmp_path / "result.json", to_json(result))
+        assert read_result(tmp_path / "result.json", type(result)) == result
+        assert result.figure == name
+        assert result.assumptions
+        assert result.coefficients
+        assert result.checks
+        assert all(check.text for check in result.checks)
 
 
 @pytest.mark.parametrize(("steps", "potential"), [(20000, 0.5), (50000, 1.0)])
-def test_potential_without_rewarmup_is_the_law(
-    results: dict[str, dict[str, Any]], steps: int, potential: float
-) -> None:
-    panel = results["printed_fig05"]["panels"]["c"]
-    length = next(item for item in panel["lengths"] if item["steps"] == steps)
-    at = length["values"].index(potential)
+def test_potential_without_rewarmup_is_the_law(results: Results, steps: int, potential: float) -> None:
+    panel = results.fig05.panels["c"]
+    length = next(item for item in panel.lengths if item.steps == steps)
+    at = length.values.index(potential)
     after = potential * PEAK * (1 - np.arange(1, steps + 1) / steps)
-    for role, p in (("general", GENERAL), ("strong", DOMAIN)):
-        assert length["loss"][role][at] == pytest.approx(by_hand(p, wsd(40000, potential), after)[1], abs=1e-9)
+    for role, p in ((Role.GENERAL, GENERAL), (Role.STRONG, DOMAIN)):
+        assert length.loss[role][at] == pytest.approx(by_hand(p, wsd(40000, potential), after)[1], abs=1e-9)
 
 
-def test_potential_with_rewarmup_is_the_law(results: dict[str, dict[str, Any]]) -> None:
-    length = results["printed_fig05"]["panels"]["f"]["lengths"][0]
+def test_potential_with_rewarmup_is_the_law(results: Results) -> None:
+    length = results.fig05.panels["f"].lengths[0]
     start = cosine(20000, 0.1 * PEAK, 500)
     jumped = 0.1 * PEAK * (1 + np.cos(np.pi * np.arange(1, 20001) / 20000)) / 2  # from above 10 % of the peak
     for potential, after in ((0.0, start), (0.5, jumped)):
-        at = length["values"].index(potential)
+        at = length.values.index(potential)
         expected = by_hand(DOMAIN, wsd(40000, potential), after)[1]
-        assert length["loss"]["strong"][at] == pytest.approx(expected, abs=1e-9)
+        assert length.loss[Role.STRONG][at] == pytest.approx(expected, abs=1e-9)
 
 
-def test_peak_lr_is_the_law(results: dict[str, dict[str, Any]]) -> None:
-    length = results["printed_fig07"]["lengths"][1]
-    at = length["values"].index(1e-4)
-    for role, p in (("general", GENERAL), ("strong", DOMAIN)):
+def test_peak_lr_is_the_law(results: Results) -> None:
+    length = results.fig07.lengths[1]
+    at = length.values.index(1e-4)
+    for role, p in ((Role.GENERAL, GENERAL), (Role.STRONG, DOMAIN)):
         expected = by_hand(p, wsd(40000, 0.0), cosine(40000, 1e-4, 500))[1]
-        assert length["loss"][role][at] == pytest.approx(expected, abs=1e-9)
+        assert length.loss[role][at] == pytest.approx(expected, abs=1e-9)
 
 
-def test_best_values_are_the_lowest_losses(results: dict[str, dict[str, Any]]) -> None:
-    lengths = [*results["printed_fig05"]["panels"]["c"]["lengths"], *results["printed_fig07"]["lengths"]]
+def test_best_values_are_the_lowest_losses(results: Results) -> None:
+    lengths = [*results.fig05.panels["c"].lengths, *results.fig07.lengths]
     for length in lengths:
-        for role, losses in length["loss"].items():
-            assert length["best"][role]["loss"] == min(losses) <= length["worst"][role]["loss"] == max(losses)
-            assert losses[length["values"].index(length["best"][role]["value"])] == min(losses)
+        for role, losses in length.loss.items():
+            assert length.best[role].loss == min(losses) <= length.worst[role].loss == max(losses)
+            assert losses[length.values.index(length.best[role].value)] == min(losses)
 
 
-def test_ranges_and_verdicts(results: dict[str, dict[str, Any]]) -> None:
-    potential = results["printed_fig05"]["panels"]
+def test_ranges(results: Results) -> None:
+    potential, peak = results.fig05.panels, results.fig07
     found = {
-        (2.52, 2.66): (potential["c"]["range"], potential["c"]["lengths"], "strong"),
-        (2.59, 2.67): (potential["f"]["range"], potential["f"]["lengths"], "strong"),
-        (3.30, 3.37): (results["printed_fig07"]["ranges"]["general"], results["printed_fig07"]["lengths"], "general"),
+        (2.52, 2.66): (potential["c"].range, potential["c"].lengths, Role.STRONG),
+        (2.59, 2.67): (potential["f"].range, potential["f"].lengths, Role.STRONG),
+        (3.30, 3.37): (peak.ranges[Role.GENERAL], peak.lengths, Role.GENERAL),
     }
     for printed, (compared, lengths, role) in found.items():
-        losses = np.concatenate([length["loss"][role] for length in lengths])
-        assert compared["printed"] == list(printed)
-        assert compared["computed"] == [losses.min(), losses.max()]
+        losses = np.concatenate([length.loss[role] for length in lengths])
+        assert compared.printed == printed
+        assert compared.computed == (losses.min(), losses.max())
         share = np.mean(np.linspace(losses.min(), losses.max(), 20001) >= printed[0])
-        assert compared["inside"] == pytest.approx(share, abs=1e-3)  # none of them is above the printed range
-        enough = compared["inside"] >= 0.8 and compared["covers"] >= 0.5
-        assert (compared["verdict"] == "agrees") == enough
+        assert compared.inside == pytest.approx(share, abs=1e-3)  # none of them is above the printed range
 
 
-def test_alternatives_change_what_they_name(results: dict[str, dict[str, Any]]) -> None:
-    panel = results["printed_fig05"]["panels"]["c"]
-    ranges = {item["name"]: item["ranges"]["strong"]["computed"] for item in panel["alternatives"]}
-    assert len(ranges) == len(sources.load().figures["fig05"].panels["c"].alternatives) > 3
+def test_claims_judge_every_range_and_every_statement(results: Results) -> None:
+    stated = yaml.safe_load(CLAIMS.read_text())["claims"]
+    claims = Claims.model_validate({"claims": {name: stated[name] for name in FIGURES}})
+    verdicts = {verdict.name: verdict for verdict in evaluate(claims, results.by_figure())}
+    compared = {"printed_fig05": 2, "printed_fig07": 2}
+    for name, result in results.by_figure().items():
+        assert len(verdicts[name].outcomes) == len(result.checks) + 2 * compared.get(name, 0)
+        said = {outcome.says: outcome.holds for outcome in verdicts[name].outcomes}
+        assert {check.text: check.holds for check in result.checks}.items() <= said.items()
+    panel = results.fig05.panels["c"]
+    apart = panel.model_copy(update={"range": ranges.compare((1.0, 2.0), panel.range.computed)})
+    other = results.fig05.model_copy(update={"panels": {"c": apart}})
+    (verdict,) = (one for one in evaluate(claims, {"printed_fig05": other}) if one.name == "printed_fig05")
+    assert [one.name for one in verdict.outcomes if not one.holds] == ["inside.c", "covers.c"]
+
+
+def test_alternatives_change_what_they_name(results: Results) -> None:
+    panel = results.fig05.panels["c"]
+    found = {item.name: item.ranges[Role.STRONG].computed for item in panel.alternatives}
+    assert len(found) == len(sources.load().figures["fig05"].panels["c"].alternatives) > 3
     after = 0.1 * PEAK * (1 - np.arange(1, 20001) / 20000)
-    assert ranges["PT of 20K steps"][1] == pytest.approx(by_hand(DOMAIN, wsd(20000, 0.1), after)[1], abs=1e-9)
-    assert ranges["PT of 60K steps"][1] < panel["range"]["computed"][1] < ranges["PT of 20K steps"][1]
-    restarted = ranges["momentum restarts at the transfer"]
-    assert restarted[0] == pytest.approx(panel["range"]["computed"][0], abs=1e-12)  # never annealed: the same
-    assert restarted[1] > panel["range"]["computed"][1]
+    assert found["PT of 20K steps"][1] == pytest.approx(by_hand(DOMAIN, wsd(20000, 0.1), after)[1], abs=1e-9)
+    assert found["PT of 60K steps"][1] < panel.range.computed[1] < found["PT of 20K steps"][1]
+    restarted = found["momentum restarts at the transfer"]
+    assert restarted[0] == pytest.approx(panel.range.computed[0], abs=1e-12)  # never annealed: the same
+    assert restarted[1] > panel.range.computed[1]
 
 
-def test_critical_point_and_turning_length(results: dict[str, dict[str, Any]]) -> None:
-    found = results["printed_fig07"]["turning"]
-    assert found["critical_point"] == pytest.approx(3.057 + 0.366)
-    early, late = found["runs"]
-    assert early["above_critical"]
-    assert not late["above_critical"]
-    assert late["infinite"]
-    assert late["turning"] is None
+def test_critical_point_and_turning_length(results: Results) -> None:
+    found = results.fig07.turning
+    assert found.critical_point == pytest.approx(3.057 + 0.366)
+    early, late = found.runs
+    assert early.above_critical
+    assert not late.above_critical
+    assert late.infinite
+    assert late.turning is None
 
     def rise(steps: int) -> float:
         start, end = by_hand(GENERAL, np.full(5000, PEAK), np.full(steps, PEAK))
         return end - start
 
-    assert rise(early["turning"]) <= 0 < rise(early["turning"] - 1)
-    assert early["loss"][0] == early["start"]
+    assert early.turning is not None
+    assert rise(early.turning) <= 0 < rise(early.turning - 1)
+    assert early.loss[0] == early.start
 
 
-def test_surfaces_and_views_are_the_law(results: dict[str, dict[str, Any]]) -> None:
-    result = results["printed_fig04"]
-    surface, l0, a, alpha, b = result["surface"], *GENERAL[:4]
+def test_surfaces_and_views_are_the_law(results: Results) -> None:
+    result = results.fig04
+    surface, l0, a, alpha, b = result.surface, *GENERAL[:4]
     i, j = 3, 10
-    expected = l0 + a * surface["s1"][j] ** -alpha - 0.299 * surface["s2"][i]
-    assert surface["hidden"][i][j] == pytest.approx(expected, abs=1e-12)
-    assert surface["shifted"][i][j] - surface["hidden"][i][j] == pytest.approx(b, abs=1e-12)
+    expected = l0 + a * surface.s1[j] ** -alpha - 0.299 * surface.s2[i]
+    assert surface.hidden[i][j] == pytest.approx(expected, abs=1e-12)
+    assert surface.shifted[i][j] - surface.hidden[i][j] == pytest.approx(b, abs=1e-12)
     end = by_hand(GENERAL, wsd(40000, 0.5), 0.5 * PEAK * (1 - np.arange(1, 20001) / 20000))
-    run = surface["run"]["continual"]
-    assert (run["loss"][0], run["loss"][-1]) == pytest.approx(end, abs=1e-9)
-    forward = result["forward"]["runs"][0]
+    run = surface.run.continual
+    assert (run.loss[0], run.loss[-1]) == pytest.approx(end, abs=1e-9)
+    forward = result.forward.runs[0]
     pair = by_hand(GENERAL, np.full(10000, PEAK), np.full(70000, PEAK))
-    assert (forward["loss"][0], forward["loss"][-1]) == pytest.approx(pair, abs=1e-9)
-    assert [run["s2"][0] for run in result["annealing"]["runs"]] == sorted(
-        (run["s2"][0] for run in result["annealing"]["runs"]), reverse=True
+    assert (forward.loss[0], forward.loss[-1]) == pytest.approx(pair, abs=1e-9)
+    assert [run.s2[0] for run in result.annealing.runs] == sorted(
+        (run.s2[0] for run in result.annealing.runs), reverse=True
     )
 
 
-def test_best_potential_lowers_the_goal(results: dict[str, dict[str, Any]]) -> None:
-    curve = results["printed_fig08"]["panels"]["a"]["curves"]["strong"]
-    best = curve["values"][curve["weights"].index(0.5)]
+def test_best_potential_lowers_the_goal(results: Results) -> None:
+    curve = results.fig08.panels.a.curves["strong"]
+    best = curve.values[curve.weights.index(0.5)]
     assert 0.02 < best < 0.2
 
     def goal(potential: float) -> float:
@@ -222,21 +266,20 @@ def test_best_potential_lowers_the_goal(results: dict[str, dict[str, Any]]) -> N
     assert goal(best) < min(goal(0.6 * best), goal(1.6 * best), goal(1.0))
 
 
-def test_optima_are_within_what_was_scanned(results: dict[str, dict[str, Any]]) -> None:
-    panels = results["printed_fig08"]["panels"]
-    curves = [(panels[key], curve) for key in "ab" for curve in panels[key]["curves"].values()]
-    curves += [(panels["c"], curve) for form in panels["c"]["curves"].values() for curve in form.values()]
+def test_optima_are_within_what_was_scanned(results: Results) -> None:
+    panels = results.fig08.panels
+    curves = [(panel.scanned, curve) for panel in (panels.a, panels.b) for curve in panel.curves.values()]
+    curves += [(panels.c.scanned, curve) for form in panels.c.curves.values() for curve in form.values()]
     assert len(curves) == 6 + 9
-    for panel, curve in curves:
-        low, high = panel["scanned"]
-        values = np.array(curve["values"])
+    for (low, high), curve in curves:
+        values = np.array(curve.values)
         assert np.all((values >= low) & (values <= high))
-        assert np.array_equal(np.array(curve["interior"]), (values > low) & (values < high))
+        assert np.array_equal(np.array(curve.interior), (values > low) & (values < high))
 
 
-@pytest.mark.parametrize("role", ["general", "strong"])
+@pytest.mark.parametrize("role", sources.ROLES)
 @pytest.mark.parametrize("saturating", [True, False])
-def test_beta_is_matched_to_figure_3(role: str, saturating: bool) -> None:
+def test_beta_is_matched_to_figure_3(role: Role, saturating: bool) -> None:
     figure = sources.load().figures["fig08"]
     for s1cpt in fig08.REFERENCES:
         beta = fig08.matched_beta(figure, role, s1cpt, saturating)
@@ -247,13 +290,13 @@ def test_beta_is_matched_to_figure_3(role: str, saturating: bool) -> None:
         assert b * (1 - (1 + e * s1cpt) ** -beta) * growth == pytest.approx(fig3, rel=1e-9)
 
 
-def test_shift_shares_by_replay_ratio(results: dict[str, dict[str, Any]]) -> None:
-    shares = results["printed_fig08"]["panels"]["c"]["shift_shares"]
+def test_shift_shares_by_replay_ratio(results: Results) -> None:
+    shares = results.fig08.panels.c.shift_shares
     full = 0.666 * (1 - (1 + 5662 * 4) ** -0.146)
-    assert shares["separate"][-1] == pytest.approx(0.532 * (1 - (1 + 5693 * 4) ** -0.166) / full)
-    assert shares["printed"][-1] == pytest.approx((math.exp(5.696 / 3) - 1) / (math.exp(5.696) - 1))
-    assert shares["saturating"][-1] == pytest.approx((1 - math.exp(-5.696 / 3)) / (1 - math.exp(-5.696)))
-    far, near = (np.abs(np.array(shares[form]) - shares["separate"]).max() for form in ("printed", "saturating"))
+    assert shares.separate[-1] == pytest.approx(0.532 * (1 - (1 + 5693 * 4) ** -0.166) / full)
+    assert shares.printed[-1] == pytest.approx((math.exp(5.696 / 3) - 1) / (math.exp(5.696) - 1))
+    assert shares.saturating[-1] == pytest.approx((1 - math.exp(-5.696 / 3)) / (1 - math.exp(-5.696)))
+    far, near = (np.abs(np.array(form) - shares.separate).max() for form in (shares.printed, shares.saturating))
     assert near < 0.1 < far
 
 
@@ -275,9 +318,9 @@ def test_replay_forms_lose_the_shift_at_full_replay() -> None:
     assert third == pytest.approx(expected, abs=1e-9)
 
 
-def test_turning_length_of_the_weak_shift(results: dict[str, dict[str, Any]]) -> None:
-    curves = results["printed_fig13"]["curves"]
-    steps = round(curves["weak"]["steps"][-1])
+def test_turning_length_of_the_weak_shift(results: Results) -> None:
+    curves = results.fig13.curves
+    steps = round(curves["weak"].steps[-1] or 0)
 
     def rise(count: int) -> float:
         after = PEAK * (1 + np.cos(np.pi * np.arange(1, count + 1) / count)) / 2
@@ -285,35 +328,37 @@ def test_turning_length_of_the_weak_shift(results: dict[str, dict[str, Any]]) ->
         return end - start
 
     assert rise(steps) <= 0 < rise(steps - 1)
-    assert curves["weak"]["critical_point"] == pytest.approx(3.069 + 0.105)
-    assert curves["weak"]["never"] is None
+    assert curves["weak"].critical_point == pytest.approx(3.069 + 0.105)
+    assert curves["weak"].never is None
     for curve in curves.values():
-        assert curve["at_once"] <= curve["finite"]
-        assert curve["never"] is None or curve["never"] > curve["finite"]
-        assert all(steps is None for steps, never in zip(curve["steps"], curve["infinite"], strict=True) if never)
+        assert curve.at_once is not None
+        assert curve.finite is not None
+        assert curve.at_once <= curve.finite
+        assert curve.never is None or curve.never > curve.finite
+        assert all(steps is None for steps, never in zip(curve.steps, curve.infinite, strict=True) if never)
 
 
-# --- the rule, and what is refused ------------------------------------------------------------------------
+# --- ranges, and what is refused ------------------------------------------------------------------------
 
 
 @given(st.floats(2, 4), st.floats(0.01, 1), st.floats(-2, 2), st.floats(0.001, 2))
-def test_verdict_follows_the_rule(low: float, width: float, offset: float, size: float) -> None:
-    rule = sources.Rule(inside=0.8, covers=0.5, text="")
+def test_shares_of_ranges(low: float, width: float, offset: float, size: float) -> None:
     computed = (low + offset, low + offset + size)
-    found = sources.compare((low, low + width), computed, rule)
-    assert 0 <= found["inside"] <= 1 + 1e-9
-    assert 0 <= found["covers"] <= 1 + 1e-9
+    found = ranges.compare((low, low + width), computed)
+    assert 0 <= found.inside <= 1 + 1e-9
+    assert 0 <= found.covers <= 1 + 1e-9
     apart = computed[1] <= low or computed[0] >= low + width
-    assert (found["verdict"] == "does not agree") == apart
-    assert sources.compare(computed, computed, rule)["verdict"] == "agrees"
+    assert (found.covers == 0) == apart
+    same = ranges.compare(computed, computed)
+    assert (same.inside, same.covers) == (1, 1)
 
 
 def test_missing_coefficient_is_named() -> None:
     source = sources.Source(figure="fig19")
     with pytest.raises(UserError, match="beta of fig19 for 'strong' is not printed"):
-        sources.coefficients(source, "strong", {}, "cpt_replay_domain")
+        sources.coefficients(source, Role.STRONG, {}, "cpt_replay_domain")
     with pytest.raises(UserError, match="no equation of fig99"):
-        sources.coefficients(sources.Source(figure="fig99"), "general", {})
+        sources.coefficients(sources.Source(figure="fig99"), Role.GENERAL, {})
 
 
 def test_mistakes_in_the_file_are_named(tmp_path: Path) -> None:
@@ -325,7 +370,7 @@ def test_mistakes_in_the_file_are_named(tmp_path: Path) -> None:
         sources.load(path)
     panel = sources.load().figures["fig05"].panels["c"]
     with pytest.raises(UserError, match=r"unknown key 'pretraining\.ending'"):
-        panel.setting({"scenario": {"pretraining": {"ending": 0.1}}})
+        panel.setting(sources.Change(scenario={"pretraining": {"ending": 0.1}}))
 
 
 # --- drawings ---------------------------------------------------------------------------------------------
@@ -361,28 +406,26 @@ def test_everything_is_on_the_page_and_large_enough(drawn: tuple[str, Figure, pd
     assert table["y"].notna().all()
 
 
-def test_files_are_the_same_bytes_each_time(results: dict[str, dict[str, Any]], tmp_path: Path) -> None:
+def test_files_are_the_same_bytes_each_time(results: Results, tmp_path: Path) -> None:
     written = []
     for folder in ("first", "second"):  # the surfaces: the only figure in three dimensions
-        figure, table = loss_surface.draw(NOTHING, NOTHING, results["printed_fig04"], UNREAD)
-        written.append([path.read_bytes() for path in plots.save(figure, table, tmp_path / folder, "surface")])
+        figure, table = figures.draw(data("printed_fig04"), results.fig04)
+        written.append([path.read_bytes() for path in save(figure, table, tmp_path / folder, "surface")])
     assert written[0] == written[1]
 
 
-def test_tables_hold_the_starred_optima(results: dict[str, dict[str, Any]]) -> None:
-    _, table = loss_potential.draw(NOTHING, NOTHING, results["printed_fig05"], UNREAD)
-    for key, panel in results["printed_fig05"]["panels"].items():
+def test_tables_hold_the_starred_optima(results: Results) -> None:
+    _, table = figures.draw(data("printed_fig05"), results.fig05)
+    for key, panel in results.fig05.panels.items():
         stars = table[(table["panel"] == key) & (table["series"] == "best")]
-        assert stars["x"].tolist() == [100 * length["best"]["strong"]["value"] for length in panel["lengths"]]
-        assert stars["y"].tolist() == [min(length["loss"]["strong"]) for length in panel["lengths"]]
-    _, table = peak_lr.draw(NOTHING, NOTHING, results["printed_fig07"], UNREAD)
+        assert stars["x"].tolist() == [100 * length.best[Role.STRONG].value for length in panel.lengths]
+        assert stars["y"].tolist() == [min(length.loss[Role.STRONG]) for length in panel.lengths]
+    _, table = figures.draw(data("printed_fig07"), results.fig07)
     stars = table[(table["panel"] == "b") & (table["series"] == "best")]
-    assert stars["y"].tolist() == [min(length["loss"]["strong"]) for length in results["printed_fig07"]["lengths"]]
+    assert stars["y"].tolist() == [min(length.loss[Role.STRONG]) for length in results.fig07.lengths]
     back = table[table["series"] == "turning length"]
-    assert back["x"].tolist() == [results["printed_fig07"]["turning"]["runs"][0]["turning"] / 1e3]
-    assert set(table.loc[table["series"] == "critical point", "y"]) == {
-        results["printed_fig07"]["turning"]["critical_point"]
-    }
+    assert (1e3 * back["x"]).tolist() == [results.fig07.turning.runs[0].turning]
+    assert set(table.loc[table["series"] == "critical point", "y"]) == {results.fig07.turning.critical_point}
 
 
 def test_tables_hold_what_is_drawn(drawn: tuple[str, Figure, pd.DataFrame]) -> None:
@@ -392,8 +435,8 @@ def test_tables_hold_what_is_drawn(drawn: tuple[str, Figure, pd.DataFrame]) -> N
     assert np.isin(np.round(kept["y"], 9), np.round(np.concatenate(flat), 9)).all()
 
 
-def test_replay_panels_have_the_same_distribution_line(results: dict[str, dict[str, Any]]) -> None:
-    _, table = optima.draw(NOTHING, NOTHING, results["printed_fig08"], UNREAD)
+def test_replay_panels_have_the_same_distribution_line(results: Results) -> None:
+    _, table = figures.draw(data("printed_fig08"), results.fig08)
     lines = table[table["series"] == "same distribution"]
     assert lines.groupby("panel").size().to_dict() == dict.fromkeys(["c printed", "c saturating", "c separate"], 2)
     assert (lines["y"] == 100 * lines["x"]).all()
@@ -401,10 +444,9 @@ def test_replay_panels_have_the_same_distribution_line(results: dict[str, dict[s
 
 @pytest.mark.slow
 def test_turning_lengths_in_full() -> None:
-    result = fig13.analyse(NOTHING, NOTHING, UNREAD, UNREAD)
-    json.dumps(result, allow_nan=False)
-    assert [item["name"] for item in result["alternatives"]] == [
+    result = fig13.analyse(data("printed_fig13"))
+    assert [item.name for item in result.alternatives] == [
         item.name for item in sources.load().figures["fig13"].panels["a"].alternatives
     ]
-    curve = result["curves"]["moderate"]
-    assert curve["at_once"] < curve["finite"] < curve["never"]
+    curve = result.curves["moderate"]
+    assert (curve.at_once or 0) < (curve.finite or 0) < (curve.never or 0)

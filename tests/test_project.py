@@ -18,7 +18,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 import cpt_dynamics
-from cpt_dynamics import config
+from cpt_dynamics import config, errors
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -37,10 +37,10 @@ lock = _module("scripts/lock.py")
 PINS: dict[str, str] = lock.read_lock()
 EXTRAS = {
     name: [Requirement(r) for r in PROJECT["optional-dependencies"][name]]
-    for name in ("train", "workflow", "cluster", "dev", "docs")
+    for name in ("parquet", "figures", "train", "workflow", "cluster", "dev", "docs")
 }
 CORE = [Requirement(r) for r in PROJECT["dependencies"]]
-RUNTIME = [*CORE, *EXTRAS["train"], *EXTRAS["workflow"]]
+RUNTIME = [*CORE, *EXTRAS["figures"], *EXTRAS["train"], *EXTRAS["workflow"]]
 DIRECT = [*CORE, *(requirement for extra in EXTRAS.values() for requirement in extra)]
 
 
@@ -201,7 +201,42 @@ for room in ("errors", "files", "config", "schedules", "areas", "curves", "laws"
         importlib.import_module(module.name)
 print(sorted(extras & set(sys.modules)))
 """
-    extras = ",".join(["snakemake", *(r.name.replace("-", "_") for r in EXTRAS["train"] if r.name != "tqdm")])
+    extras = ",".join(["snakemake", *(r.name for r in EXTRAS["train"] if r.name not in ("tqdm", "pyarrow"))])
     result = subprocess.run([sys.executable, "-c", code, extras], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     assert result.stdout.strip() == "[]"
+
+
+def test_the_core_fits_a_log_without_any_extra(tmp_path: Path) -> None:
+    """Only a curve table in parquet asks for a package more, in one line."""
+    rows = [f"{step},{3 + 0.4 * (step / 10) ** -0.5:.4f},1e-3" for step in range(10, 610, 10)]
+    (tmp_path / "run.csv").write_text("\n".join(["step,eval_loss,lr", *rows]))
+    (tmp_path / "run.parquet").write_bytes(b"PAR1")
+    code = """
+import sys
+sys.modules.update(dict.fromkeys(sys.argv[1].split(",")))  # cannot be imported
+from cpt_dynamics.cli import main
+sys.exit(main(["fit", sys.argv[2], "--law", "s1_only", "--starts", "2"]))
+"""
+    blocked = ",".join({r.name for name in ("parquet", "figures", "train", "workflow") for r in EXTRAS[name]})
+
+    def fit(name: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-c", code, blocked, str(tmp_path / name)]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    done = fit("run.csv")
+    assert done.returncode == 0, done.stderr
+    assert "L0" in done.stdout
+    refused = fit("run.parquet")
+    assert refused.returncode == 2
+    assert refused.stderr.count("\n") == 1
+    assert "run.parquet" in refused.stderr
+    assert "pip install 'cpt-dynamics[parquet]'" in refused.stderr
+
+
+def test_a_package_of_an_extra_that_is_missing_is_one_line() -> None:
+    named = {name: {r.name for r in EXTRAS[name]} for name in ("parquet", "figures", "train", "workflow")}
+    for package, extra in errors.EXTRAS.items():
+        assert package in named[extra] or package == "huggingface_hub"  # of which datasets is made
+        assert f"cpt-dynamics[{extra}]" in str(errors.lacking(ModuleNotFoundError(name=f"{package}.inner")))
+    assert errors.lacking(ModuleNotFoundError(name="nothing.of.ours")) is None

@@ -18,9 +18,9 @@ from paper_runs import loss
 from cpt_dynamics import config as configuration
 from cpt_dynamics import curves as tables
 from cpt_dynamics import experiments, figures, fitting
-from cpt_dynamics.cli import recommended as command
+from cpt_dynamics.cli.trial_runs import run_trial_runs
 from cpt_dynamics.config import Config, Role
-from cpt_dynamics.curves import recommended
+from cpt_dynamics.curves import trials
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments import Experiments, Run
 from cpt_dynamics.figures.kit import joint, selection
@@ -76,8 +76,8 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Found:
     results = tmp_path_factory.mktemp("results")
     config = configuration.load([]).model_copy(update={"results": str(results)})
     known = experiments.load(config)
-    entry = known.figures[recommended.FIGURE]
-    curves, schedules = measured([known.runs[name] for name in known.runs_of(recommended.FIGURE)], config)
+    entry = known.figures[trials.FIGURE]
+    curves, schedules = measured([known.runs[name] for name in known.runs_of(trials.FIGURE)], config)
     seen = curves[curves["run"].isin(entry.runs)]
     with pytest.MonkeyPatch.context() as patch:  # fewer starts, since nothing here is noise
         patch.setattr(joint, "fit", partial(fitting.fit, n_starts=3, n_screen=96))
@@ -88,14 +88,14 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Found:
 @pytest.fixture(scope="module")
 def analysed(found: Found) -> Result:
     """The analysis, with the recommended runs made by the known laws."""
-    _, _, config, _, plan = found
-    write_json(recommended.plan_path(config), plan)
-    for knob in recommended.KNOBS:
-        wanted = command.planned(config, knob)
-        everything = command.extended(config, wanted)
+    _, _, config, known, plan = found
+    write_json(trials.plan_path(config), plan)
+    for knob in trials.KNOBS:
+        wanted = trials.planned(config, knob)
+        everything = known.extended(wanted, config)
         table, steps = measured([everything.runs[name] for name in wanted], config)
-        tables.write_schedules(recommended.schedules_path(config, knob), steps)
-        tables.write(recommended.curves_path(config, knob), table)
+        tables.write_schedules(trials.schedules_path(config, knob), steps)
+        tables.write(trials.curves_path(config, knob), table)
     seeds: dict[str, Any] = {"figure": "seeds", "noise": NOISE}
     return analyse(data_of("recommendations", found[:4], [Seeds.model_construct(**seeds)]))
 
@@ -108,7 +108,7 @@ def test_the_grids_are_found_and_no_fit_reads_its_own(found: Found) -> None:
     assert list(knobs["replay"]["grid"].values()) == [0.0, 0.33, 0.5, 0.67, 1.0]
     for part in knobs.values():
         assert not set(part["grid"]) & set(part["fitted"])
-        assert set(part["fitted"]) | set(part["left_out"]) == set(known.figures[recommended.FIGURE].runs)
+        assert set(part["fitted"]) | set(part["left_out"]) == set(known.figures[trials.FIGURE].runs)
     assert not any(run.startswith("replay") for run in knobs["peak_lr"]["fitted"])
     assert {"cpt_cosine", "cpt_cosine_half"} <= set(knobs["replay"]["left_out"])
     assert {"pt_cosine", "replay_50_wsd", "cpt_wsd"} <= set(knobs["replay"]["fitted"])
@@ -123,12 +123,12 @@ def test_a_grid_that_is_not_there_is_said(found: Found) -> None:
 
 def test_recommendations_are_the_optima_of_the_known_law(found: Found) -> None:
     """At a hundredth of the range, none is better by more than the misfit of the law (Eq. 8 is not the known one)."""
-    _, _, config, _, plan = found
+    _, _, config, known, plan = found
     for knob, part in plan["knobs"].items():
         values = [round(float(v), 3) for v in np.linspace(part["scanned"][0], part["scanned"][1], 19)]
         chosen = [one["value"] for one in part["recommendations"]]
         entries = {recommendations.run_name(knob, v): recommendations.run_entry(knob, v) for v in [*values, *chosen]}
-        made = command.extended(config, entries).runs
+        made = known.extended(entries, config).runs
         ends = {name: {role: loss(made[name], role, config)[-1] for role in ("general", "strong")} for name in entries}
         for one in part["recommendations"]:
             goals = {
@@ -143,7 +143,7 @@ def test_regret_is_the_distance_to_the_best_of_the_grid(analysed: Result, found:
     curves, _, config, _, _ = found
     regrets = []
     for knob, part in analysed.knobs.items():
-        table = recommended.read(config, knob)
+        table = trials.read(config, knob)
         for one in part.recommendations:
             goals = [_goal(curves, point.run, one.weight, config) for point in part.grid]
             expected = _goal(table, one.run, one.weight, config) - min(goals)
@@ -169,15 +169,15 @@ def test_missing_files_are_said(found: Found, tmp_path: Path) -> None:
     curves, schedules, config, known, plan = found
     elsewhere = config.model_copy(update={"results": str(tmp_path)})
     with pytest.raises(UserError, match=r"plan\.json does not exist: write it with"):
-        command.planned(elsewhere, "replay")
-    write_json(recommended.plan_path(elsewhere), plan)
-    with pytest.raises(UserError, match="cpt-dynamics recommended --knob peak_lr"):
+        trials.planned(elsewhere, "replay")
+    write_json(trials.plan_path(elsewhere), plan)
+    with pytest.raises(UserError, match="cpt-dynamics trial-runs --knob peak_lr"):
         analyse(data_of("recommendations", (curves, schedules, elsewhere, known)))
-    write_json(recommended.plan_path(elsewhere), {"knobs": {}})
-    with pytest.raises(UserError, match=r"plan\.json: .*cpt-dynamics recommendations"):
+    write_json(trials.plan_path(elsewhere), {"knobs": {}})
+    with pytest.raises(UserError, match=r"plan\.json: .*cpt-dynamics trial-plan"):
         analyse(data_of("recommendations", (curves, schedules, elsewhere, known)))
     with pytest.raises(UserError, match="recommends no runs for replay"):
-        command.planned(elsewhere, "replay")
+        trials.planned(elsewhere, "replay")
 
 
 def test_a_recommended_value_of_the_grid_trains_nothing(found: Found) -> None:
@@ -186,7 +186,7 @@ def test_a_recommended_value_of_the_grid_trains_nothing(found: Found) -> None:
     for knob, part in plan["knobs"].items():
         some = [*part["grid"].values(), 0.42]
         entries = {recommendations.run_name(knob, v): recommendations.run_entry(knob, v) for v in some}
-        made = command.extended(config, entries)
+        made = known.extended(entries, config)
         assert list(made.runs)[: len(known.runs)] == list(known.runs)
         after = experiments.plan(made.runs.values(), config)
         assert set(before.branches) <= set(after.branches)
@@ -204,9 +204,9 @@ def test_recommended_runs_are_trained_from_the_checkpoints_there_are(tiny: Confi
     old = {path: path.stat().st_mtime_ns for path in (Layout(tiny).root / "branches").iterdir()}
     same = {"after": "trunk", "at": 14, "phases": EXPERIMENTS["runs"]["fork"]["phases"]}
     other = {**same, "phases": [{**same["phases"][0], "data": {"general": 0.5, "strong": 0.5}}]}
-    write_json(recommended.plan_path(tiny), {"knobs": {"replay": {"runs": {"same_0": same, "other_500": other}}}})
-    command.run_recommended(argparse.Namespace(configfile=[], knob="replay"))
-    table = recommended.read(tiny, "replay")
+    write_json(trials.plan_path(tiny), {"knobs": {"replay": {"runs": {"same_0": same, "other_500": other}}}})
+    run_trial_runs(argparse.Namespace(configfile=[], knob="replay"))
+    table = trials.read(tiny, "replay")
     assert sorted(table["run"].unique()) == ["other_500", "same_0"]
     assert {path: path.stat().st_mtime_ns for path in old} == old
     new = [path for path in (Layout(tiny).root / "branches").glob("*.json") if path not in old]

@@ -24,8 +24,8 @@ from cpt_dynamics.cli import main
 from cpt_dynamics.config import Config
 from cpt_dynamics.curves import releasing
 from cpt_dynamics.curves.of_figure import of_figure
-from cpt_dynamics.curves.recommended import KNOBS
 from cpt_dynamics.curves.released import CONTENTS, Release, seal
+from cpt_dynamics.curves.trials import KNOBS
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments import Experiments
 from cpt_dynamics.figures.kit.origin import origin
@@ -75,7 +75,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         assert main(["curves", "fig02", "recommendations"]) == 0
         recommend(VALUES, folder / "results/tiny/recommended/plan.json")
         for knob in KNOBS:
-            assert main(["recommended", "--knob", knob]) == 0
+            assert main(["trial-runs", "--knob", knob]) == 0
         assert main(["release"]) == 0
         yield folder
 
@@ -113,7 +113,7 @@ def test_curves_of_a_figure_are_bit_for_bit_those_that_were_trained(trained: Pat
     assert main(["curves", "fig02", "recommendations", *RELEASED]) == 0
     recommend(VALUES, clone / "results/tiny/recommended/plan.json")
     for knob in KNOBS:
-        assert main(["recommended", "--knob", knob, *RELEASED]) == 0
+        assert main(["trial-runs", "--knob", knob, *RELEASED]) == 0
     made = content(clone / "results/tiny")
     assert len([name for name in made if name.endswith(".parquet")]) == 2 * (2 + len(KNOBS))
     assert made == {name: raw for name, raw in content(trained / "results/tiny").items() if name in made}
@@ -139,11 +139,12 @@ def test_the_same_results_give_the_same_release(here: Path) -> None:
 def test_released_curves_are_known_as_those_that_fits_were_made_from(here: Path) -> None:
     config = configuration.load([])
     everything, released = experiments.load(config), Release.open("data/released/tiny")
+    plan = experiments.plan(everything.runs.values(), config)
     for figure in ("fig02", "recommendations"):
         runs = [everything.runs[name] for name in everything.runs_of(figure)]
         curves, schedules = of_figure(figure, everything, config)
         made_from = origin(figure, curves, schedules, config, everything)
-        assert made_from == origin(figure, *released.curves(runs, config), config, everything)
+        assert made_from == origin(figure, *released.curves(runs, plan, config), config, everything)
         other = curves.assign(loss=curves["loss"] + 1e-9)
         assert made_from != origin(figure, other, schedules, config, everything)
 
@@ -366,24 +367,25 @@ def test_fits_may_be_set_otherwise(clone: Path) -> None:
 def test_the_last_bits_of_an_lr_may_differ(clone: Path) -> None:
     release, config, all_runs = opened()
     run = all_runs.runs["trunk"]
+    plan = experiments.plan(all_runs.runs.values(), config)
     for factor, same in ((1 + 1e-13, True), (1 + 1e-6, False)):
         other = replace(run, phases=tuple(replace(phase, lr=phase.lr * factor) for phase in run.phases))
         if same:
-            table, schedules = release.curves([other], config)
+            table, schedules = release.curves([other], plan, config)
             assert set(table["run"]) == {"trunk"}
             assert (schedules["lr"].to_numpy() == run.lr).all()
         else:
             with pytest.raises(UserError, match="run trunk"):
-                release.curves([other], config)
+                release.curves([other], plan, config)
 
 
 def test_another_recommendation_than_the_released_one_is_said(clone: Path, capsys: Any) -> None:
     recommend({**VALUES, "peak_lr": 0.625}, clone / "results/tiny/recommended/plan.json")
-    line = refused(["recommended", "--knob", "peak_lr", *RELEASED], capsys)
+    line = refused(["trial-runs", "--knob", "peak_lr", *RELEASED], capsys)
     assert "the fits recommend 0.625 (w1 = 0.5)" in line
     assert "tried 0.5 (w1 = 0.5)" in line
     assert "`curves: trained`" in line
-    assert main(["recommended", "--knob", "replay", *RELEASED]) == 0
+    assert main(["recommended", "--knob", "replay", *RELEASED]) == 0  # the earlier name of the command
 
 
 def test_a_figure_without_runs_has_no_curves(here: Path, capsys: Any) -> None:
@@ -413,7 +415,7 @@ def test_the_default_scale_is_released_as_it_is_configured(monkeypatch: pytest.M
     release = Release.open("data/released/cpu")
     all_runs = experiments.load(config)
     runs = [all_runs.runs[name] for name in all_runs.chosen(None)]
-    table, _ = release.curves(runs, config)
+    table, _ = release.curves(runs, experiments.plan(all_runs.runs.values(), config), config)
     assert set(table["run"]) == {run.name for run in runs}
     manifests = release.manifests(runs, config)
     assert {"processor", "cores", "system"} == {key for one in manifests.values() for key in one["machine"]}
@@ -429,14 +431,14 @@ def test_fits_figures_and_tables_need_no_torch(tmp_path: Path) -> None:
     code = (
         "import sys\n"
         "sys.modules.update(dict.fromkeys(['torch', 'transformers', 'tokenizers', 'datasets']))  # cannot be imported\n"
-        "import cpt_dynamics.cli.recommendations, cpt_dynamics.cli.summary, cpt_dynamics.cli.findings\n"
-        "import cpt_dynamics.cli.recommended, cpt_dynamics.cli.plan\n"
+        "import cpt_dynamics.cli.trial_plan, cpt_dynamics.cli.summary, cpt_dynamics.cli.findings\n"
+        "import cpt_dynamics.cli.trial_runs, cpt_dynamics.cli.plan\n"
         "from cpt_dynamics.cli import main\n"
         f"sys.exit(sum(main([*call, '--configfile', 'released.yaml']) for call in {calls}))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
-    for path in ("curves/fig01.parquet", "fits/fig01.json", "figures/fig01.pdf", "tables/table_corpora.csv"):
+    for path in ("curves/cpt_wsd.parquet", "fits/fig01.json", "figures/fig01.pdf", "tables/table_corpora.csv"):
         assert (tmp_path / "results/cpu" / path).stat().st_size
     assert "handbook" in (tmp_path / "results/cpu/tables/table_corpora.csv").read_text()
 
@@ -457,7 +459,7 @@ def test_the_workflow_plans_no_corpora_and_no_training(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr[-2000:]
     printed = done.stdout + done.stderr
     counts = dict(re.findall(r"^(\w+) +(\d+)$", printed, flags=re.MULTILINE))
-    assert (counts["curves"], counts["recommended"], counts["report_sources"]) == ("1", "3", "1")
+    assert (counts["curves"], counts["trial_runs"], counts["report_sources"]) == ("1", "3", "1")
     assert counts["analyse"] == counts["plot"]
     assert not {"documents", "split", "tokenizer", "tokens", "train", "data", "runs"} & counts.keys()
     merged = yaml.safe_load((tmp_path / "results/cpu/config.yaml").read_text())

@@ -98,7 +98,7 @@ def test_figures_have_the_style_that_seaborn_calls_ticks() -> None:
 
 
 def test_reports_and_fits_start_without_drawing_or_training() -> None:
-    modules = ("analyse", "curves", "findings", "recommended", "report", "summary")
+    modules = ("analyse", "curves", "findings", "trial_runs", "report", "summary")
     heavy = ("torch", "matplotlib", "seaborn", "statsmodels", "scipy")
     imports = "; ".join(f"import cpt_dynamics.cli.{module}" for module in modules)
     code = f"{imports}; import sys; print([name for name in {heavy} if name in sys.modules])"

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from cpt_dynamics import fitting, laws
 from cpt_dynamics.areas import areas_of, history
 from cpt_dynamics.fitting import Fit
-from cpt_dynamics.fitting.warnings import involved
+from cpt_dynamics.fitting.identifiability import involved
 from cpt_dynamics.laws import LAWS, Law
 from cpt_dynamics.schedules import Schedule, lr
 

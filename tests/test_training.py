@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -207,7 +208,7 @@ def test_a_killed_branch_resumes_exactly(tiny: Config, world: Path, chance: int)
 def test_a_replay_of_everything_is_pre_training_that_goes_on(tiny: Config) -> None:
     runs, plan = planned(tiny, only=["trunk"])
     trainer = training.open_trainer(plan, tiny)
-    longer = Run("longer", "small", tiny.seed, (*runs["trunk"].phases, runs["trunk"].phases[0]))
+    longer = replace(runs["trunk"], name="longer", phases=(*runs["trunk"].phases, runs["trunk"].phases[0]))
     assert (trainer._batch(longer, 30) == trainer._batch(longer, 30)).all()
     assert experiments.branches.data_stretches(longer, 30) == [(30, runs["trunk"].phases[0].data)]
 

@@ -84,10 +84,12 @@ class Instant:
         return branch, self.connection.recv()
 
 
-def run(plan: Plan, config: Config, count: int, failing: str | None = None) -> tuple[list[str], list[str]]:
+def run(
+    plan: Plan, config: Config, count: int, failing: str | None = None, in_order: bool = False
+) -> tuple[list[str], list[str]]:
     """Branches in the order in which they were started, and the failures."""
     order: list[str] = []
-    schedule = workers._Schedule(dict(plan.branches), plan, Layout(config))
+    schedule = workers._Schedule(dict(plan.branches), plan, Layout(config), in_order=in_order)
     failures = schedule.run([Instant(order, failing) for _ in range(count)])  # type: ignore[misc]
     return order, failures
 
@@ -98,6 +100,14 @@ def test_parents_come_first_and_the_longest_way_before_others(world: Path) -> No
     assert plan.steps_below(of["trunk"]) == 24 + 8 + 8
     order, failures = run(plan, config, 1)
     assert [of[name] for name in ("trunk", "long", "aside", "further", "short")] == order
+    assert failures == []
+
+
+def test_in_order_the_first_that_can_start_comes_first(world: Path) -> None:
+    config, plan = planned(TREE, world)
+    of = ids(plan)
+    order, failures = run(plan, config, 1, in_order=True)
+    assert [of[name] for name in TREE] == order
     assert failures == []
 
 

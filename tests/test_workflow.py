@@ -73,10 +73,21 @@ def test_the_front_door_plans_the_whole_default_scale(tmp_path: Path) -> None:
     planned = jobs(snakemake(tmp_path, "-n"))
     assert planned["train"] == 92
     assert planned["plot"] == 32  # 22 of the paper, 5 of the kit, 5 from print; public curves are not here
-    assert planned["recommended"] == 3
+    assert planned["trial_runs"] == 3
     only = jobs(snakemake(tmp_path, "-n", "fig02"))
     assert only["train"] == 6  # the trunk, its continuation, three transfers and the one that is predicted
     assert only["plot"] == 1
+    assert only["curves"] == 6  # one for each of its runs
+
+
+def test_a_changed_run_is_the_only_one_whose_curve_is_made_again(clone: Path) -> None:
+    tables = [f"results/tiny/curves/{run}.parquet" for run in ("trunk", "fork")]
+    done = snakemake(clone, *tables)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert idle(snakemake(clone, "-n", *tables))
+    (manifest,) = (clone / "results/tiny/branches").glob("fork-*.json")
+    manifest.write_text(manifest.read_text() + " ")
+    assert jobs(snakemake(clone, "-n", *tables)) == {"curves": 1}
 
 
 def test_runs_are_trained_once_and_retrained_only_for_what_changed(clone: Path) -> None:
@@ -176,11 +187,12 @@ def test_the_smoke_scale_runs_from_end_to_end(tmp_path: Path) -> None:
     (results / "fits/fig14.json").unlink()
     again = jobs(snakemake(tmp_path, "-n", *smoke))
     assert (again["analyse"], again["plot"]) == (1, 2)  # Figure 5 is still missing
-    assert not {"train", "recommended", "curves"} & again.keys()
+    assert not {"train", "trial_runs", "curves"} & again.keys()
 
 
 def complete(results: Path) -> None:
     """Every figure and table of the paper is there, holds something, and is no older than its data."""
+    entries = yaml.safe_load((REPOSITORY / "config/experiments.yaml").read_text())["figures"]
     for figure in FIGURES_OF_THE_PAPER:
         table, fit = results / f"figures/{figure}.csv", results / f"fits/{figure}.json"
         drawn = results / f"figures/{figure}.pdf"
@@ -188,9 +200,8 @@ def complete(results: Path) -> None:
         assert len(pd.read_csv(table)), figure
         assert json.loads(fit.read_text())["figure"] == figure
         assert min(drawn.stat().st_mtime, table.stat().st_mtime) >= fit.stat().st_mtime, figure
-        curves = results / f"curves/{figure}.parquet"
-        if curves.exists():
-            assert fit.stat().st_mtime >= curves.stat().st_mtime, figure
+        for run in {*entries[figure].get("runs", []), *entries[figure].get("heldout", [])}:
+            assert fit.stat().st_mtime >= (results / f"curves/{run}.parquet").stat().st_mtime, figure
     for name in ("table1", "table2"):
         assert len(pd.read_csv(results / f"tables/{name}.csv")), name
 

@@ -16,7 +16,6 @@ from sphinx.errors import SphinxError
 from cpt_dynamics import claims as claims_file
 from cpt_dynamics import cli, experiments, laws
 from cpt_dynamics import config as configuration
-from cpt_dynamics.cli.laws import formula
 from cpt_dynamics.config import Model, PretrainedModel
 from cpt_dynamics.experiments import estimates
 from cpt_dynamics.report import TABLES
@@ -110,7 +109,7 @@ def _bounds(criterion: claims_file.Criterion) -> str:
 
 def law_list() -> str:
     """One row a law: its source and formula."""
-    rows = [[f"`{law.name}`", law.source, f"`{formula(law)}`"] for law in laws.LAWS.values()]
+    rows = [[f"`{law.name}`", law.source, f"`{law.formula()}`"] for law in laws.LAWS.values()]
     return table(["law", "source", "formula"], rows)
 
 

@@ -7,18 +7,9 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
 
-from cpt_dynamics.errors import UserError
+from cpt_dynamics.errors import UserError, one_line
 
 DEFAULT = Path("config/config.yaml")
-
-
-class Role(StrEnum):
-    """The part that a corpus or a validation set plays."""
-
-    GENERAL = "general"  # D_pt
-    STRONG = "strong"  # D_cpt
-    WEAK = "weak"  # D_cpt of weak shift
-    PROXY = "proxy"  # stands for D_pt where that is not known
 
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
@@ -139,6 +130,30 @@ class Rule(Section):
 Corpus = Annotated[Installed | Local | HuggingFace | Http | Rule, Field(discriminator="source")]
 
 
+class Role(StrEnum):
+    """The part that a corpus plays, and the loss on its validation set; its value is its name in files."""
+
+    GENERAL = "general"  # D_pt
+    STRONG = "strong"  # D_cpt
+    WEAK = "weak"
+    OUT_OF_DOMAIN = "out_of_domain"
+    PROXY = "proxy"  # stands for a D_pt that is not known
+
+    @classmethod
+    def _missing_(cls, value: object) -> "Role | None":
+        """`Role("domain")` is D_cpt, as fits of one's own logs call it, which know one domain only."""
+        return cls.STRONG if value == "domain" else None
+
+    @property
+    def short(self) -> str:
+        """Its name in plans and fits of one's own logs: `domain` for D_cpt."""
+        return "domain" if self is Role.STRONG else str(self)
+
+
+FITTED = (Role.GENERAL, Role.STRONG)  # the roles whose losses the law is fitted to
+TRAINED = (Role.GENERAL, Role.STRONG, Role.WEAK)  # the roles whose corpora are trained on
+
+
 class Roles(Section):
     """Which corpus plays which part in the experiments."""
 
@@ -239,6 +254,20 @@ class Evaluation(Section):
     dense: int = Field(
         ge=1, description="after the start and after each transfer: at 1, 2, 4, 8 ... steps up to this one"
     )
+    # Part of a branch's identity only where it is set, so that earlier branches keep their names.
+    out_of_domain_every: int | None = Field(
+        None,
+        ge=1,
+        exclude_if=lambda value: value is None,
+        description="steps between evaluations of the out-of-domain corpora, a multiple of `every`, besides those after"
+        " a transfer and at the ends of phases (default: `every`)",
+    )
+
+    @model_validator(mode="after")
+    def _thinned(self) -> "Evaluation":
+        if self.out_of_domain_every is not None and self.out_of_domain_every % self.every:
+            raise ValueError("out_of_domain_every must be a multiple of every")
+        return self
 
 
 class Law(Section):
@@ -354,22 +383,20 @@ class Config(Section):
     @model_validator(mode="after")
     def _references(self) -> "Config":
         named = [
-            ("roles.general", self.roles.general),
-            ("roles.strong", self.roles.strong),
-            ("roles.weak", self.roles.weak),
+            *((f"roles.{role}", self.corpus_of(role)) for role in TRAINED),
             *((f"roles.out_of_domain[{i}]", n) for i, n in enumerate(self.roles.out_of_domain)),
         ]
         for key, name in named:
             if name not in self.corpora:
                 raise ValueError(f"{key} names {name!r}, which is not in corpora")
-        unknown = set(self.tokenizer.shares) - {"general", "weak", "strong"}
+        unknown = set(self.tokenizer.shares) - {*TRAINED}
         if unknown:
             raise ValueError(f"tokenizer.shares has unknown roles {sorted(unknown)}")
         return self
 
     def corpus_of(self, role: str) -> str:
-        """The corpus name for a role (`general`, `strong`, `weak`), or the name itself if it is a corpus."""
-        if role in ("general", "strong", "weak"):
+        """The corpus name for a role of `TRAINED`, or the name itself if it is a corpus."""
+        if role in TRAINED:
             return str(getattr(self.roles, role))
         if role not in self.corpora:
             raise UserError(f"{self.stated_in}: {role!r} is neither a role nor a corpus of the configuration")
@@ -382,7 +409,7 @@ class Config(Section):
 
     def trained(self) -> list[str]:
         """Corpora that the roles train on."""
-        return list(dict.fromkeys([self.roles.general, self.roles.strong, self.roles.weak]))
+        return list(dict.fromkeys(map(self.corpus_of, TRAINED)))
 
     def validation_only(self, name: str) -> bool:
         """Whether the whole text of a corpus is held out."""
@@ -398,8 +425,11 @@ class Config(Section):
 
     def validations(self) -> list[str]:
         """Names of the validation sets, general first, without repeats."""
-        roles = self.roles
-        return list(dict.fromkeys([roles.general, roles.strong, roles.weak, *roles.out_of_domain]))
+        return list(dict.fromkeys([*self.trained(), *self.roles.out_of_domain]))
+
+    def fitted(self) -> dict[Role, str]:
+        """The two validation sets of a fit by role: D_pt and D_cpt."""
+        return {role: self.corpus_of(role) for role in FITTED}
 
 
 def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
@@ -413,9 +443,9 @@ def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
 
 def parse(raw: dict[str, Any], name: str) -> Config:
     """Check a merged configuration. A mistake raises `UserError` with the key's path."""
-    corpora = raw.get("corpora")
-    if isinstance(corpora, dict):  # a scale drops a corpus of the default by setting it to null
-        raw = {**raw, "corpora": {k: v for k, v in corpora.items() if v is not None}}
+    for key in ("corpora", "models"):  # a scale drops a corpus or a model of the default by setting it to null
+        if isinstance(raw.get(key), dict):
+            raw = {**raw, key: {name: spec for name, spec in raw[key].items() if spec is not None}}
     try:
         return Config.model_validate(raw)
     except ValidationError as error:
@@ -441,8 +471,7 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise UserError(f"{path} does not exist") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        line = " ".join(str(error).split())
-        raise UserError(f"{path} is not valid YAML: {line}") from None
+        raise UserError(f"{path} is not valid YAML: {one_line(error)}") from None
     if not isinstance(loaded, dict):
         raise UserError(f"{path}: expected a mapping of keys at the top level")
     return loaded

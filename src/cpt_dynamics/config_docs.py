@@ -1,4 +1,4 @@
-"""The JSON schemas and config/README.md, both written from the pydantic models of the configuration.
+"""The JSON schemas and config/README.md, both written from the pydantic models of the configuration and from `Fit`.
 
 python -m cpt_dynamics.config_docs           # say which of the files is out of date
 python -m cpt_dynamics.config_docs --write   # write them
@@ -11,20 +11,22 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 
 from cpt_dynamics.config import Config
 from cpt_dynamics.experiments.runs import Entries
 from cpt_dynamics.files import atomic
+from cpt_dynamics.fitting import Fit
 
 Schema = dict[str, Any]
+DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
 INTRODUCTION = """\
 # Configuration
 
 `config/config.yaml` holds the default scale, and `config/experiments.yaml` the runs and the figures that are
 made from them. A file given with `--configfile` is laid over the default: mappings merge key by key, lists
-and values are replaced, and a corpus set to `null` is dropped.
+and values are replaced, and a corpus or model set to `null` is dropped.
 
 ```
 snakemake --cores all                                              # the default
@@ -65,11 +67,41 @@ BOUNDS = {
 def schema(model: type[BaseModel], title: str) -> Schema:
     """JSON schema (draft 2020-12) of a model, with keys as they are spelt in YAML."""
     generated = model.model_json_schema(by_alias=True)
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **generated, "title": title}
+    return {"$schema": DRAFT, **generated, "title": title}
+
+
+def fit_schema() -> Schema:
+    """JSON schema of what `Fit.to_json` gives; the file of `fit --out` holds that and more."""
+    fields = TypeAdapter(Fit).json_schema()["properties"]
+    number = {"type": ["number", "null"]}  # null where JSON has no word for it: infinite bounds, errors of no rows
+    fields["metrics"]["additionalProperties"]["additionalProperties"] = number
+    pair = {"type": "array", "items": number, "minItems": 2, "maxItems": 2}
+    of_law = {
+        "law": {"type": "string", "description": "name of the law"},
+        "source": {"type": "string", "description": "paper and equation of the law"},
+        "bounds": {
+            "type": "object",
+            "additionalProperties": pair,
+            "description": "lower and upper bound of each parameter; null where there is none",
+        },
+        "held": {
+            "type": "object",
+            "additionalProperties": {"type": "number"},
+            "description": "values of fixed parameters",
+        },
+    }
+    properties = {**of_law, **{name: field for name, field in fields.items() if name != "law"}}
+    return {
+        "$schema": DRAFT,
+        "title": "a fitted law",
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+    }
 
 
 def overlay(full: Schema) -> Schema:
-    """The schema of a file that is laid over the default: no key is required, and a corpus may be `null`."""
+    """The schema of a file that is laid over the default: no key is required, and a corpus or model may be `null`."""
 
     def relax(node: Any) -> Any:
         if isinstance(node, list):
@@ -83,8 +115,9 @@ def overlay(full: Schema) -> Schema:
         return kept
 
     result: Schema = relax(full)
-    for corpus in _values(result["properties"]["corpora"]):
-        corpus["anyOf"].append({"type": "null"})
+    for key in ("corpora", "models"):
+        for spec in _values(result["properties"][key]):
+            spec["anyOf"].append({"type": "null"})
     return {**result, "title": "a scale: keys laid over config/config.yaml"}
 
 
@@ -180,7 +213,7 @@ def files() -> dict[Path, str]:
     )
     readme = "\n".join([INTRODUCTION, *keys])
     folder = Path("workflow/schemas")
-    schemas = {"config": config, "scale": overlay(config), "experiments": experiments}
+    schemas = {"config": config, "scale": overlay(config), "experiments": experiments, "fit": fit_schema()}
     texts = {
         folder / f"{name}.schema.json": json.dumps(value, indent=2, ensure_ascii=False) + "\n"
         for name, value in schemas.items()

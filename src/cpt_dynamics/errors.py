@@ -2,6 +2,16 @@
 
 import signal
 
+# Package -> the extra of pyproject.toml that installs it.
+EXTRAS = {
+    "pyarrow": "train",  # where corpora are read; see `files` for curve tables
+    "seaborn": "figures",
+    "statsmodels": "figures",
+    **dict.fromkeys(["accelerate", "datasets", "huggingface_hub", "safetensors"], "train"),
+    **dict.fromkeys(["tokenizers", "torch", "tqdm", "transformers", "zstandard"], "train"),
+    "snakemake": "workflow",
+}
+
 
 class UserError(Exception):
     """Bad input that one line can explain.
@@ -9,6 +19,18 @@ class UserError(Exception):
     The message names the file or key at fault and the remedy. The command line prints it as
     ``error: <message>`` without a traceback and exits with status 2.
     """
+
+
+def lacking(error: ModuleNotFoundError) -> str | None:
+    """One line on a package of an extra that is not installed; None if it is none of them."""
+    package = (error.name or "").partition(".")[0]
+    extra = EXTRAS.get(package)
+    return f"{package} is not installed: pip install 'cpt-dynamics[{extra}]'" if extra else None
+
+
+def one_line(error: BaseException, limit: int | None = None) -> str:
+    """The words of an error, which may be several lines, on one of `limit` characters; its name if it has no words."""
+    return " ".join(str(error).split())[:limit] or type(error).__name__
 
 
 def leave(number: int, _: object) -> None:

@@ -14,8 +14,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from cpt_dynamics.errors import UserError
 
@@ -32,18 +30,26 @@ def atomic(path: str | Path) -> Iterator[Path]:
     holder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     temporary = holder / path.name
     try:
-        yield temporary
-        _sync(temporary)
-        if temporary.is_dir() and path.is_dir():
-            shutil.rmtree(path)
-        os.replace(temporary, path)
-        sync_folder(path.parent)
-    except Exception as error:
-        if is_full_disk(error):
-            raise UserError(f"no space left for {path}: free some disk space and run again") from error
-        raise
+        with room_for(path):
+            yield temporary
+            _sync(temporary)
+            if temporary.is_dir() and path.is_dir():
+                shutil.rmtree(path)
+            os.replace(temporary, path)
+            sync_folder(path.parent)
     finally:
         shutil.rmtree(holder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def room_for(what: object, remedy: str = "free some disk space and run again") -> Iterator[None]:
+    """Raise `UserError` where the disk is too full for what is written."""
+    try:
+        yield
+    except Exception as error:
+        if is_full_disk(error):
+            raise UserError(f"no space left for {what}: {remedy}") from error
+        raise
 
 
 def is_full_disk(error: Exception) -> bool:
@@ -113,8 +119,19 @@ def read_json(path: str | Path) -> Any:
         raise UserError(f"{path} is not valid JSON ({error}): delete it and make it again") from None
 
 
+def _pyarrow(path: str | Path) -> tuple[Any, Any]:
+    """pyarrow and its parquet, which are large and not installed with the core."""
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError:
+        raise UserError(f"{path} is parquet, which needs pyarrow: pip install 'cpt-dynamics[parquet]'") from None
+    return pyarrow, pyarrow.parquet
+
+
 def write_table(path: str | Path, table: pd.DataFrame, schema: str) -> None:
     """Write a parquet table with the name and version of its schema, whole or not at all."""
+    pa, pq = _pyarrow(path)
     arrow = pa.Table.from_pandas(table, preserve_index=False)
     arrow = arrow.replace_schema_metadata({**(arrow.schema.metadata or {}), b"schema": schema.encode()})
     with atomic(path) as temporary:
@@ -123,6 +140,7 @@ def write_table(path: str | Path, table: pd.DataFrame, schema: str) -> None:
 
 def read_table(path: str | Path, schema: str) -> pd.DataFrame:
     """Read a parquet table written with `schema`; anything else raises `UserError`."""
+    pa, pq = _pyarrow(path)
     try:
         arrow = pq.read_table(path)
     except FileNotFoundError:

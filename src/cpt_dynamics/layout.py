@@ -57,11 +57,13 @@ class Layout:
         """Losses of further trainings of a branch, from which others started that came home with them."""
         return sorted((self.root / "instances").glob(f"{branch}.*.parquet"))
 
-    def curves(self, figure: str) -> Path:
-        return self.root / "curves" / f"{figure}.parquet"
+    def curves(self, run: str) -> Path:
+        """Curve table of a run."""
+        return self.root / "curves" / f"{run}.parquet"
 
-    def schedules(self, figure: str) -> Path:
-        return self.root / "curves" / f"{figure}.schedules.parquet"
+    def schedules(self, run: str) -> Path:
+        """The LR of every step of it."""
+        return self.root / "curves" / f"{run}.schedules.parquet"
 
     def fit(self, figure: str) -> Path:
         return self.root / "fits" / f"{figure}.json"

@@ -1,6 +1,7 @@
 """Learning-rate schedules: each is a function from a number of steps to the LR *used by* every step."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 import numpy as np
@@ -38,8 +39,55 @@ class Schedule(Section):
         return self
 
 
+@dataclass(frozen=True)
+class Piece:
+    """Steps of a phase over which the LR has one shape.
+
+    shape : `rise`, `constant`, or one of `DECAYS`
+    start, end : LR before the first of `whole` steps, and at the last of them
+    steps : how many of these are taken; fewer than `whole` where another run leaves the phase
+    """
+
+    shape: str
+    start: float
+    end: float
+    whole: int
+    steps: int
+
+    @property
+    def lr(self) -> Array:
+        """LR of every step, [steps]."""
+        done = np.arange(1, self.steps + 1)
+        if self.shape == "rise":
+            return self.start + (self.end - self.start) * done / self.whole
+        if self.shape == "constant":
+            return np.full(self.steps, self.end)
+        return DECAYS[self.shape](done / self.whole, self.start, self.end)
+
+
+def cut(pieces: Iterable[Piece], steps: int) -> tuple[Piece, ...]:
+    """The first `steps` steps, with neighbours of one constant LR joined: the same for the same LRs."""
+    taken: list[Piece] = []
+    for piece in pieces:
+        used = min(piece.steps, steps)
+        if not used:
+            break
+        steps -= used
+        if piece.start == piece.end:
+            if taken and taken[-1].shape == "constant" and taken[-1].end == piece.end:
+                used += taken.pop().steps
+            piece = Piece("constant", piece.end, piece.end, used, used)
+        taken.append(replace(piece, steps=used))
+    return tuple(taken)
+
+
 def lr(schedule: Schedule, steps: int, peak_lr: float, warmup: int, last: float | None = None) -> Array:
-    """LR of the steps of one phase.
+    """LR of the steps of one phase, [steps] (see `pieces`)."""
+    return np.concatenate([piece.lr for piece in pieces(schedule, steps, peak_lr, warmup, last)])
+
+
+def pieces(schedule: Schedule, steps: int, peak_lr: float, warmup: int, last: float | None = None) -> tuple[Piece, ...]:
+    """The LR of one phase: at most a rise, a constant piece and a decay.
 
     Parameters
     ----------
@@ -48,9 +96,7 @@ def lr(schedule: Schedule, steps: int, peak_lr: float, warmup: int, last: float 
     warmup : steps of the linear rise; used where `schedule.warmup` and the peak is above `last`.
     last : LR of the step before the phase, None at the start of a run.
 
-    Returns
-    -------
-    array of `steps` LRs; the first warm-up step already uses a positive LR, the last decay step uses `end`.
+    The first warm-up step already uses a positive LR, the last decay step uses `end`.
     """
     if steps < 1:
         raise UserError(f"a phase needs at least one step, got {steps}")
@@ -61,10 +107,10 @@ def lr(schedule: Schedule, steps: int, peak_lr: float, warmup: int, last: float 
     rise = warmup if schedule.warmup and top > start else 0
     if rise >= steps:
         raise UserError(f"a warm-up of {rise} steps does not fit into a phase of {steps} steps: shorten it")
-    ramp = start + (top - start) * np.arange(1, rise + 1) / max(rise, 1)
     stable = steps - rise
+    made = [Piece("rise", start, top, rise, rise)]
     if schedule.shape == "constant":
-        return np.concatenate([ramp, np.full(stable, top)])
+        return _there([*made, Piece("constant", top, top, stable, stable)])
     end = schedule.end * peak_lr
     if end > top:
         raise UserError(f"schedule.end ({schedule.end}) is above the LR that the phase decays from")
@@ -72,8 +118,12 @@ def lr(schedule: Schedule, steps: int, peak_lr: float, warmup: int, last: float 
     if not 1 <= tail <= stable:
         raise UserError(f"a decay of {tail} steps does not fit into the {stable} steps after the warm-up")
     kind = schedule.decay if schedule.shape == "wsd" else schedule.shape
-    decay = DECAYS[kind](np.arange(1, tail + 1) / tail, top, end)
-    return np.concatenate([ramp, np.full(stable - tail, top), decay])
+    level = stable - tail
+    return _there([*made, Piece("constant", top, top, level, level), Piece(kind, top, end, tail, tail)])
+
+
+def _there(pieces: Iterable[Piece]) -> tuple[Piece, ...]:
+    return tuple(piece for piece in pieces if piece.steps)
 
 
 def _exponential(u: Array, top: float, end: float) -> Array:

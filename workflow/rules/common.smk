@@ -1,5 +1,6 @@
 # What all rules share: the checked configuration, the plan of the branches, paths, code as input.
 import os
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ from cpt_dynamics import config as configuration
 from cpt_dynamics import experiments, figures
 from cpt_dynamics.closure import import_closure
 from cpt_dynamics.corpora import local
-from cpt_dynamics.curves import recommended as of_recommended
+from cpt_dynamics.curves import trials
 from cpt_dynamics.curves.released import Release
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments.models import model_files
@@ -33,7 +34,7 @@ LAYOUT = Layout(CONFIG)
 EXPERIMENTS = checked(experiments.load, CONFIG)
 PLAN = experiments.plan(EXPERIMENTS.runs.values(), CONFIG)
 FIGURES = EXPERIMENTS.shown
-TRAINED = [figure for figure, entry in EXPERIMENTS.figures.items() if entry.curves == "runs"]
+RUNS = EXPERIMENTS.chosen(None)
 HAS_TEX = bool(shutil.which("latexmk") or shutil.which("tectonic"))
 RELEASED = CONFIG.curves == "released"
 HAS_GPU = bool(CONFIG.device.name != "cpu" and (shutil.which("nvidia-smi") or CONFIG.device.name == "cuda"))
@@ -49,7 +50,7 @@ if not CONFIGFILE.exists() or CONFIGFILE.read_text() != MERGED:
 
 if RELEASED:  # a mistake is said before anything runs
     RELEASE = checked(Release.open, LAYOUT.release)
-    checked(RELEASE.check, [EXPERIMENTS.runs[name] for name in EXPERIMENTS.chosen(None)], CONFIG)
+    checked(RELEASE.check, [EXPERIMENTS.runs[name] for name in RUNS], CONFIG)
 
 
 def settings(*sections):
@@ -103,8 +104,12 @@ def released(*names):
 
 
 def branches(wildcards):
-    needed = PLAN.needed(EXPERIMENTS.runs_of(wildcards.figure))
+    needed = PLAN.needed([wildcards.run])
     return [LAYOUT.branch(branch.id).with_suffix(suffix) for branch in needed for suffix in (".parquet", ".json")]
+
+
+def run_tables(runs):
+    return [path(run) for run in runs for path in (LAYOUT.curves, LAYOUT.schedules)]
 
 
 def curves_of(wildcards):
@@ -114,16 +119,16 @@ def curves_of(wildcards):
         return ["data/published/panels.yaml"]
     if kind == "public":
         return [Path(CONFIG.public_curves) / "source.json", "data/published/multi_power.yaml"]
-    return [LAYOUT.curves(wildcards.figure), LAYOUT.schedules(wildcards.figure)]
+    return run_tables(EXPERIMENTS.runs_of(wildcards.figure))
 
 
-def recommended_curves(wildcards):
+def trial_curves(wildcards):
     """What the analysis of the recommendations reads besides the curves of its figure."""
-    if wildcards.figure != of_recommended.FIGURE:
+    if wildcards.figure != trials.FIGURE:
         return []
-    paths = (of_recommended.curves_path, of_recommended.schedules_path)
-    curves = [path(CONFIG, knob) for knob in of_recommended.KNOBS for path in paths]
-    return [of_recommended.plan_path(CONFIG), *curves]
+    paths = (trials.curves_path, trials.schedules_path)
+    curves = [path(CONFIG, knob) for knob in trials.KNOBS for path in paths]
+    return [trials.plan_path(CONFIG), *curves]
 
 
 def needed_fits(wildcards):
@@ -135,3 +140,4 @@ wildcard_constraints:
     name="|".join(CONFIG.corpora),
     branch="|".join(PLAN.branches),
     figure="|".join(EXPERIMENTS.figures),
+    run="|".join(map(re.escape, RUNS)),

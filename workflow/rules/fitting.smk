@@ -1,15 +1,14 @@
-# Curves of each figure's runs, and what is fitted to them.
+# Curves of each run, and what is fitted to those of a figure.
 
 if RELEASED:
 
-    # One job for all figures: to check and to read the files takes longer than to write one.
+    # One job for all runs: to check and to read the files takes longer than to write one.
     rule curves:
         input:
             released=released("curves.parquet", "schedules.parquet", "plan.json"),
             code=code("cli.curves"),
         output:
-            curves=[LAYOUT.curves(figure) for figure in TRAINED],
-            schedules=[LAYOUT.schedules(figure) for figure in TRAINED],
+            run_tables(RUNS),
         log:
             LAYOUT.root / "logs/curves.log",
         localrule: True
@@ -17,12 +16,12 @@ if RELEASED:
             "../../environment.yml"
         params:
             config=CONFIGFILE,
-            figures=TRAINED,
-            runs=canonical({figure: EXPERIMENTS.runs_of(figure) for figure in TRAINED}),
+            runs=RUNS,
+            origins=canonical({run: PLAN.origins[run] for run in RUNS}),
         message:
-            "taking the curves of all figures from {input.released[0]}"
+            "taking the curves of all runs from {input.released[0]}"
         shell:
-            "cpt-dynamics curves {params.figures} --configfile {params.config:q} > {log:q} 2>&1"
+            "cpt-dynamics curves {params.runs} --configfile {params.config:q} > {log:q} 2>&1"
 
 else:
 
@@ -31,29 +30,27 @@ else:
             branches=branches,
             code=code("cli.curves"),
         output:
-            curves=LAYOUT.root / "curves/{figure}.parquet",
-            schedules=LAYOUT.root / "curves/{figure}.schedules.parquet",
+            curves=LAYOUT.root / "curves/{run}.parquet",
+            schedules=LAYOUT.root / "curves/{run}.schedules.parquet",
         log:
-            LAYOUT.root / "logs/curves/{figure}.log",
-        wildcard_constraints:
-            figure="|".join(TRAINED),
+            LAYOUT.root / "logs/curves/{run}.log",
         localrule: True
         conda:
             "../../environment.yml"
         params:
             config=CONFIGFILE,
-            runs=lambda wildcards: canonical(EXPERIMENTS.runs_of(wildcards.figure)),
+            origins=lambda wildcards: canonical(PLAN.origins[wildcards.run]),
         message:
-            "putting the curves of {wildcards.figure} together"
+            "putting the curve of {wildcards.run} together"
         shell:
-            "cpt-dynamics curves {wildcards.figure} --configfile {params.config:q} > {log:q} 2>&1"
+            "cpt-dynamics curves {wildcards.run} --configfile {params.config:q} > {log:q} 2>&1"
 
 
 rule analyse:
     input:
         curves=curves_of,
         fits=needed_fits,
-        recommended=recommended_curves,
+        recommended=trial_curves,
         published="data/published/coefficients.yaml",
         code=lambda wildcards: code("cli.analyse", *of_figures("analyse", wildcards.figure)),
     output:

@@ -1,44 +1,43 @@
 # What the fitted laws recommend, trained: the values are known only after the fits, so their runs are not in the plan.
-RECOMMENDS = of_recommended.FIGURE in EXPERIMENTS.figures
+RECOMMENDS = trials.FIGURE in EXPERIMENTS.figures
 
 
 if RECOMMENDS:
 
-    rule recommend:
+    rule trial_plan:
         input:
-            curves=LAYOUT.curves(of_recommended.FIGURE),
-            schedules=LAYOUT.schedules(of_recommended.FIGURE),
-            code=code("cli.recommendations"),
+            curves=run_tables(EXPERIMENTS.runs_of(trials.FIGURE)),
+            code=code("cli.trial_plan"),
         output:
-            of_recommended.plan_path(CONFIG),
+            trials.plan_path(CONFIG),
         log:
-            LAYOUT.root / "logs/recommend.log",
+            LAYOUT.root / "logs/trial_plan.log",
         conda:
             "../../environment.yml"
         params:
             config=CONFIGFILE,
-            entry=canonical(EXPERIMENTS.figures[of_recommended.FIGURE].model_dump()),
+            entry=canonical(EXPERIMENTS.figures[trials.FIGURE].model_dump()),
             law=settings("law", "roles", "lengths"),
         message:
             "recommending values from fitted laws"
         shell:
-            "cpt-dynamics recommendations --configfile {params.config:q} > {log:q} 2>&1"
+            "cpt-dynamics trial-plan --configfile {params.config:q} > {log:q} 2>&1"
 
 
 if RECOMMENDS and RELEASED:
 
-    rule recommended:
+    rule trial_runs:
         input:
-            plan=of_recommended.plan_path(CONFIG),
+            plan=trials.plan_path(CONFIG),
             released=released("curves.parquet", "schedules.parquet", "plan.json", "recommended.json"),
-            code=code("cli.recommended"),
+            code=code("cli.trial_runs"),
         output:
-            curves=of_recommended.folder(CONFIG) / "{knob}.parquet",
-            schedules=of_recommended.folder(CONFIG) / "{knob}.schedules.parquet",
+            curves=trials.folder(CONFIG) / "{knob}.parquet",
+            schedules=trials.folder(CONFIG) / "{knob}.schedules.parquet",
         log:
-            LAYOUT.root / "logs/recommended/{knob}.log",
+            LAYOUT.root / "logs/trial_runs/{knob}.log",
         wildcard_constraints:
-            knob="|".join(of_recommended.KNOBS),
+            knob="|".join(trials.KNOBS),
         localrule: True
         conda:
             "../../environment.yml"
@@ -47,30 +46,30 @@ if RECOMMENDS and RELEASED:
         message:
             "taking what is recommended for {wildcards.knob} from {input.released[0]}"
         shell:
-            "cpt-dynamics recommended --knob {wildcards.knob} --configfile {params.config:q} > {log:q} 2>&1"
+            "cpt-dynamics trial-runs --knob {wildcards.knob} --configfile {params.config:q} > {log:q} 2>&1"
 
 
 if RECOMMENDS and not RELEASED:
 
-    rule recommended:
+    rule trial_runs:
         input:
-            plan=of_recommended.plan_path(CONFIG),
+            plan=trials.plan_path(CONFIG),
             # The runs start from checkpoints of these, or are the same.
             branches=[
                 LAYOUT.branch(branch.id).with_suffix(suffix)
-                for branch in PLAN.needed(EXPERIMENTS.runs_of(of_recommended.FIGURE))
+                for branch in PLAN.needed(EXPERIMENTS.runs_of(trials.FIGURE))
                 for suffix in (".parquet", ".json")
             ],
             tokens=rules.data.input,
             tokenizer=LAYOUT.tokenizer,
-            code=code("cli.recommended"),
+            code=code("cli.trial_runs"),
         output:
-            curves=of_recommended.folder(CONFIG) / "{knob}.parquet",
-            schedules=of_recommended.folder(CONFIG) / "{knob}.schedules.parquet",
+            curves=trials.folder(CONFIG) / "{knob}.parquet",
+            schedules=trials.folder(CONFIG) / "{knob}.schedules.parquet",
         log:
-            LAYOUT.root / "logs/recommended/{knob}.log",
+            LAYOUT.root / "logs/trial_runs/{knob}.log",
         wildcard_constraints:
-            knob="|".join(of_recommended.KNOBS),
+            knob="|".join(trials.KNOBS),
         retries: RETRIES
         conda:
             "../../environment.yml"
@@ -79,11 +78,11 @@ if RECOMMENDS and not RELEASED:
             gpu=GPUS,
             mem_mb=MEMORY_MB,
             nodes=1,
-            runtime=lambda wildcards, attempt: requested(recommended_minutes(), attempt),
+            runtime=lambda wildcards, attempt: requested(trial_minutes(), attempt),
         params:
             config=CONFIGFILE,
             launch=LAUNCH,
         message:
             "training what is recommended for {wildcards.knob}"
         shell:
-            "{params.launch} recommended --knob {wildcards.knob} --configfile {params.config:q} > {log:q} 2>&1"
+            "{params.launch} trial-runs --knob {wildcards.knob} --configfile {params.config:q} > {log:q} 2>&1"

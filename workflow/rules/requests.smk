@@ -27,9 +27,9 @@ def requested(minutes, attempt):
     return attempt * max(SHORTEST, math.ceil(CONFIG.estimates.time_factor * minutes))
 
 
-def recommended_minutes():
+def trial_minutes():
     """The most that the runs of a knob take: one for each weight, none longer than the longest branch of the figure."""
-    needed = PLAN.needed(EXPERIMENTS.runs_of(of_recommended.FIGURE))
+    needed = PLAN.needed(EXPERIMENTS.runs_of(trials.FIGURE))
     return len(WEIGHTS) * max(estimated(branch.id).minutes for branch in needed)
 
 

@@ -78,8 +78,44 @@ class Claim(Section):
         return self
 
 
+class Planned(Section):
+    """A contrast of a scale whose runs are not trained yet: what will be measured, and what will decide.
+
+    Of the interval of the effect: supported where it lies wholly on the expected side of the margin, contradicted where
+    wholly on the other, inconclusive where it spans the margin.
+    """
+
+    scale: Name = Field(description="the scale whose runs decide")
+    text: str = Field(min_length=1, description="the claim as a sentence")
+    contrast: str = Field(min_length=1, description="what is compared with what, by names of runs")
+    effect: str = Field(min_length=1, description="the number that is estimated, and on which losses")
+    unit: Literal["run", "seed"] = Field(description="what is independent: the interval is over these")
+    expects: Literal["below", "above", "within"] = Field(
+        description="the side of the margin that supports the claim; `within`: between minus the margin and the margin"
+    )
+    margin: FiniteFloat = Field(description="the bound, with its sign, in the unit of `margin_in`")
+    margin_in: Literal["nats", "relative", "ratio", "share", "seed noise", "R2"] = Field(
+        description="unit of effect and margin; relative: of the loss, or of the shift where the effect is a shift;"
+        " ratio: of an error to another; share: of a whole; seed noise: standard deviations of a final loss over seeds"
+    )
+    level: float | None = Field(
+        gt=0, lt=1, description="the interval covers 1 minus this; null: too few units, the number alone decides"
+    )
+    rivals: list[str] = Field(min_length=1, description="explanations or predictors that are shown beside it")
+    says: str = Field(min_length=1, description="why the margin is what it is")
+
+    @model_validator(mode="after")
+    def _margin(self) -> "Planned":
+        if self.expects == "within" and self.margin <= 0:
+            raise ValueError("nothing lies within a margin that is not positive")
+        return self
+
+
 class Claims(Section):
     claims: dict[Name, Claim] = Field(min_length=1, description="name -> claim, in the order in which they are shown")
+    planned: dict[Name, Planned] = Field(
+        {}, description="name -> contrast whose bounds are fixed before its runs are trained"
+    )
 
     @property
     def figures(self) -> list[str]:

@@ -11,22 +11,21 @@ from cpt_dynamics.config import Config
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments import Plan
 from cpt_dynamics.files import sha256
-from cpt_dynamics.training import bundle
+from cpt_dynamics.slots import bundle, finished, results
+from cpt_dynamics.training.results import result_of
+from cpt_dynamics.training.work import Why
 
 
 def add_bundle(parser: argparse.ArgumentParser) -> None:
     add_config(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="tar file to write")
-    parser.add_argument(
-        "--results", action="store_true", help="pack the branches that are done here, to be unbundled at home"
-    )
+    home = "pack the branches that are done here, to be unbundled at home"
+    parser.add_argument("--results", action="store_true", help=home)
     parser.add_argument("--figure", action="append", metavar="FIGURE", help="only the runs of this figure (repeatable)")
-    parser.add_argument(
-        "--wheels", type=Path, metavar="FOLDER", help="pack the packages of this folder, too (see `pip download`)"
-    )
-    parser.add_argument(
-        "--checkpoints", action="store_true", help="pack the checkpoints of finished branches that others start from"
-    )
+    wheels = "pack the packages of this folder, too (see `pip download`)"
+    parser.add_argument("--wheels", type=Path, metavar="FOLDER", help=wheels)
+    checkpoints = "pack the checkpoints of finished branches that others start from"
+    parser.add_argument("--checkpoints", action="store_true", help=checkpoints)
 
 
 def run_bundle(options: argparse.Namespace) -> None:
@@ -36,7 +35,7 @@ def run_bundle(options: argparse.Namespace) -> None:
     if options.results:
         if options.figure or options.wheels or options.checkpoints:
             raise UserError("--results packs what is done here: --figure, --wheels and --checkpoints go without it")
-        names = bundle.pack_results(options.out, plan, config)
+        names = results.pack_results(options.out, plan, config)
         print(f"{options.out}: {len(names)} of {len(plan.branches)} branches of the scale {config.scale}")
     else:
         branches = plan.needed(all_runs.chosen(options.figure))
@@ -45,7 +44,7 @@ def run_bundle(options: argparse.Namespace) -> None:
     print(f"{options.out.stat().st_size / 1e6:,.1f} MB, sha256 {sha256(options.out)}")
 
 
-def _say_work(out: Path, work: dict[str, bundle.Why], plan: Plan, config: Config, checkpoints: bool) -> None:
+def _say_work(out: Path, work: dict[str, Why], plan: Plan, config: Config, checkpoints: bool) -> None:
     branches = [plan.branches[name] for name in work]
     print(f"{out}: {len(work)} branches to train, {sum(branch.steps for branch in branches):,} steps")
     again = [name for name, why in work.items() if why == "again"]
@@ -67,14 +66,14 @@ def add_unbundle(parser: argparse.ArgumentParser) -> None:
 def run_unbundle(options: argparse.Namespace) -> None:
     config = load_config(options)
     plan = experiments.plan(experiments.load(config).runs.values(), config)
-    say_taken(bundle.take_results(options.bundle, plan, config), plan, config, options.configfile)
+    say_taken(results.take_results(options.bundle, plan, config), plan, config, options.configfile)
 
 
-def say_taken(taken: bundle.Taken, plan: Plan, config: Config, configfile: list[str]) -> None:
+def say_taken(taken: results.Taken, plan: Plan, config: Config, configfile: list[str]) -> None:
     """Let Snakemake know of branches that were taken as done, and say how many are."""
     names, new, _ = taken
-    _forget([path for name in names for path in bundle.result_of(name, config)], configfile)
-    done = sum(bundle.finished(branch, config) for branch in plan.branches.values())
+    _forget([path for name in names for path in result_of(name, config)], configfile)
+    done = len(finished(plan.branches.values(), config))
     before = f", {len(names) - len(new)} were here before" if len(names) > len(new) else ""
     print(f"{len(new)} branches taken as done{before}; {done} of {len(plan.branches)} are done")
 

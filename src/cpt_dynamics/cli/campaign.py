@@ -3,73 +3,62 @@
 import argparse
 import contextlib
 import fcntl
-import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
+from cpt_dynamics import slots
 from cpt_dynamics.cli import text
 from cpt_dynamics.cli.bundle import say_taken
-from cpt_dynamics.cli.options import add_config, load_config
-from cpt_dynamics.cli.recommended import with_recommended
+from cpt_dynamics.cli.options import add_config, check_positive, load_config
 from cpt_dynamics.config import Config
-from cpt_dynamics.curves import recommended
+from cpt_dynamics.curves import trials
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments import Plan
 from cpt_dynamics.experiments.estimates import scaled
-from cpt_dynamics.experiments.stages import Stage, grouped, with_ancestors
-from cpt_dynamics.training import bundle, campaign, parts
+from cpt_dynamics.files import room_for
+from cpt_dynamics.layout import Layout
+from cpt_dynamics.slots import bundle, campaign, parts
+from cpt_dynamics.slots.stages import Stage, grouped, with_ancestors
 
-MINUTES = 9.0
 MIB = 2**20
 
 
 def add_campaign(parser: argparse.ArgumentParser) -> None:
     what = parser.add_subparsers(dest="what", required=True, metavar="WHAT")
     listed = what.add_parser("plan", help="list the stages and the time that each is expected to take; writes nothing")
-    packed = what.add_parser(
-        "pack", help="write what the other machine needs, in parts that travel one after the other"
-    )
-    receive = what.add_parser(
-        "receive", help="on the other machine: take parts that came, and unpack them when all did"
-    )
+    packed = what.add_parser("pack", help="write what the other machine needs, in parts that travel one by one")
+    receive = what.add_parser("receive", help="on the other machine: take parts that came, unpack them when all did")
     run = what.add_parser("run", help="on the other machine: train what stages miss, and pack their results")
     merge = what.add_parser("merge", help="take results that came home as done work, and enter them into the ledger")
     status = what.add_parser("status", help="say what is done, and which stage comes next")
+    calls = {listed: _plan, packed: _pack, receive: _receive, run: _run, merge: _merge, status: _status}
+    for part, call in calls.items():
+        part.set_defaults(call=call)
     for part in (listed, packed, merge, status):
         add_config(part)
+    groups = "what is trained first (default: %(default)s; without that file, figure after figure)"
     for part in (listed, packed, status):
+        part.add_argument("--groups", type=Path, default=Path("config/campaign.yaml"), metavar="FILE", help=groups)
         part.add_argument(
-            "--groups",
-            type=Path,
-            default=Path("config/campaign.yaml"),
-            metavar="FILE",
-            help="what is trained first (default: %(default)s; without that file, figure after figure)",
+            "--anew", action="store_true", help="cut what is not done again, from the speeds known by now"
         )
-        part.add_argument(
-            "--anew", action="store_true", help="cut again what is not done, from the speeds measured by now"
-        )
+    minutes = "length of a slot, with the start (default: %(default)g)"
     for part in (listed, packed, run, status):
-        part.add_argument(
-            "--minutes", type=float, default=MINUTES, help="length of a slot, with the start (default: %(default)g)"
-        )
+        part.add_argument("--minutes", type=float, default=9.0, help=minutes)
+    size = "largest size of a part (default: %(default)g)"
     packed.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="folder for the parts")
-    packed.add_argument(
-        "--limit-mib", type=float, default=48.0, metavar="MIB", help="largest size of a part (default: %(default)g)"
-    )
-    packed.add_argument(
-        "--wheels", type=Path, metavar="FOLDER", help="packages that the other machine lacks (see `pip download`)"
-    )
+    packed.add_argument("--limit-mib", type=float, default=48.0, metavar="MIB", help=size)
+    wheels = "packages that the other machine lacks (see `pip download`)"
+    packed.add_argument("--wheels", type=Path, metavar="FOLDER", help=wheels)
     receive.add_argument("folder", type=Path, metavar="FOLDER", help="folder with the parts that came")
     receive.add_argument("--to", type=Path, required=True, metavar="WORK", help="folder that lasts between slots")
-    run.add_argument(
-        "stages", nargs="*", metavar="STAGE", help="number of a stage, or `next`: those that are left, as time allows"
-    )
+    number = "number of a stage, or `next`: those that are left, as time allows"
+    run.add_argument("stages", nargs="*", metavar="STAGE", help=number)
     run.add_argument("--work", type=Path, required=True, metavar="WORK", help="folder that `receive` filled")
-    run.add_argument(
-        "--parts", type=Path, metavar="FOLDER", help="receive what came into this folder before; no more if parts miss"
-    )
+    before = "receive what came into this folder before; no more if parts miss"
+    run.add_argument("--parts", type=Path, metavar="FOLDER", help=before)
     run.add_argument("--out", type=Path, required=True, metavar="OUT", help="folder for the results")
     run.add_argument("--processes", type=int, metavar="N", help="branches trained at once (default: one a GPU)")
     run.add_argument("--done", type=Path, metavar="FILE", help="ledger of what is home already")
@@ -77,107 +66,77 @@ def add_campaign(parser: argparse.ArgumentParser) -> None:
 
 
 def run_campaign(options: argparse.Namespace) -> int:
-    kinds: dict[str, Callable[[argparse.Namespace], int]] = {
-        "plan": _plan,
-        "pack": _pack,
-        "receive": _receive,
-        "run": _run,
-        "merge": _merge,
-        "status": _status,
-    }
-    return kinds[options.what](options)
+    return int(options.call(options))
 
 
 # --- at home -----------------------------------------------------------------------------------------------------
 
 
 def _stages(options: argparse.Namespace) -> tuple[list[Stage], Plan, Config]:
+    check_positive(options, "minutes")
     config = load_config(options)
-    if options.minutes <= 0:
-        raise UserError(f"--minutes is {options.minutes:g}: give more than 0")
-    everything, plan = with_recommended(config)
+    everything, plan = trials.with_trials(config)
     groups = grouped(everything, plan, options.groups)
-    return campaign.stages(groups, plan, config, options.minutes, options.anew), plan, config
+    return slots.plan(groups, plan, config, options.minutes, options.anew), plan, config
 
 
 def _plan(options: argparse.Namespace) -> int:
     stages, plan, config = _stages(options)
-    done, times = campaign.finished(plan, config), campaign.times(plan, config)
-    rows = []
+    done, times = slots.finished(plan.branches.values(), config), campaign.times(plan, config)
+    rows, left = [], []
     for stage in stages:
         needed = with_ancestors(stage.branches, plan)
-        left = [name for name in stage.branches if name not in done]
-        rows.append(
-            (
-                str(stage.number),
-                f"{len(stage.branches)} / {len(needed) - len(stage.branches)}",
-                f"{_steps(needed, plan):,}",
-                scaled(_tokens(needed, plan)),
-                f"{times.of(needed, plan) / 60:.1f}",
-                "done" if not left else f"{len(left)} missing" if len(left) < len(stage.branches) else "missing",
-                ", ".join(stage.groups),
-            )
-        )
-    head = ("stage", "new / again", "steps", "tokens", "minutes", "", "groups ")
-    print("\n".join(text.table(head, rows)))
-    missing = [stage for stage in stages if not done.issuperset(stage.branches)]
-    again = [name for stage in missing for name in with_ancestors(stage.branches, plan)]
-    minutes = sum(times.of(with_ancestors(stage.branches, plan), plan) for stage in missing) / 60
+        new, missing = len(stage.branches), len(set(stage.branches) - done)
+        minutes = times.of(needed, plan) / 60
+        state = "done" if not missing else "missing" if missing == new else f"{missing} missing"
+        again, groups = len(needed) - new, ", ".join(stage.groups)
+        rows.append((str(stage.number), f"{new} / {again}", *_size(needed, plan), f"{minutes:.1f}", state, groups))
+        if missing:
+            left.append((str(stage.number), needed, minutes))
+    print("\n".join(text.table(("stage", "new / again", "steps", "tokens", "minutes", "", "groups "), rows)))
+    steps, tokens = _size([name for _, needed, _ in left for name in needed], plan)
     print(
-        f"\n{len(stages)} stages, {len(missing)} of them not done: {_steps(again, plan):,} steps, "
-        f"{scaled(_tokens(again, plan))} tokens, {minutes:,.0f} minutes on one device"
+        f"\n{len(stages)} stages, {len(left)} of them not done: {steps} steps, {tokens} tokens,"
+        f" {sum(minutes for *_, minutes in left):,.0f} minutes on one device"
     )
-    for line in _assumptions(stages, plan, config, options.minutes):
-        print(line)
+    measured = campaign.speeds(plan, config)
+    for model, speed in measured.items():
+        print(f"measured: {model}, {speed:,.0f} tokens/s")
+    models = dict.fromkeys(branch.run.model for branch in plan.branches.values())
+    if guessed := [model for model in models if model not in measured]:
+        print(f"estimated at {config.estimates.teraflops:g} Tflop/s, not measured: {', '.join(guessed)}")
+    if long := [number for number, _, minutes in left if minutes > options.minutes]:
+        print(
+            f"longer than {options.minutes:g} minutes: {', '.join(long)}; such a stage goes on in the next slot from"
+            " its checkpoints, if the working folder is still there"
+        )
     return 0
 
 
-def _steps(branches: Iterable[str], plan: Plan) -> int:
-    return sum(plan.branches[name].steps for name in branches)
-
-
-def _tokens(branches: Iterable[str], plan: Plan) -> int:
-    chosen = [plan.branches[name] for name in branches]
-    return sum(branch.run.tokens(branch.last) - branch.run.tokens(branch.first) for branch in chosen)
-
-
-def _assumptions(stages: list[Stage], plan: Plan, config: Config, minutes: float) -> list[str]:
-    """Where the times are from, and which stages are longer than a slot."""
-    measured, times = campaign.speeds(plan, config), campaign.times(plan, config)
-    models = dict.fromkeys(branch.run.model for branch in plan.branches.values())
-    lines = [f"measured: {model}, {speed:,.0f} tokens/s" for model, speed in measured.items()]
-    if guessed := [model for model in models if model not in measured]:
-        lines.append(f"estimated at {config.estimates.teraflops:g} Tflop/s, not measured: {', '.join(guessed)}")
-    done = campaign.finished(plan, config)
-    long = [
-        str(stage.number)
-        for stage in stages
-        if not done.issuperset(stage.branches) and times.of(with_ancestors(stage.branches, plan), plan) > 60 * minutes
-    ]
-    if long:
-        lines.append(
-            f"longer than {minutes:g} minutes: {', '.join(long)}; such a stage goes on in the next slot from its"
-            " checkpoints, if the working folder is still there"
-        )
-    return lines
+def _size(names: list[str], plan: Plan) -> tuple[str, str]:
+    """Steps and tokens of branches, for people."""
+    branches = [plan.branches[name] for name in names]
+    return f"{sum(branch.steps for branch in branches):,}", scaled(sum(branch.tokens for branch in branches))
 
 
 def _pack(options: argparse.Namespace) -> int:
+    check_positive(options, "limit_mib")
     stages, plan, config = _stages(options)
-    if options.limit_mib <= 0:
-        raise UserError(f"--limit-mib is {options.limit_mib:g}: give more than 0")
     options.out.mkdir(parents=True, exist_ok=True)
-    more = [path for path in [recommended.plan_path(config)] if path.exists()]
-    with tempfile.TemporaryDirectory(dir=options.out.resolve().parent) as folder:
-        made = Path(folder) / "work.tar"
-        work = campaign.pack(made, stages, plan, config, options.wheels, more)
-        index = parts.write(made, options.out, config.scale, int(options.limit_mib * MIB))
+    # The plan is made from what is recommended, too.
+    files = [campaign.write_stages(stages, plan, config), trials.plan_path(config)]
+    there, root = Path("results") / config.scale, Layout(config).root
+    more = {str(there / path.relative_to(root)): path for path in files if path.exists()}
+    branches = [plan.branches[name] for stage in stages for name in stage.branches]
+    gathering = bundle.gathered(options.out.resolve().parent, branches, plan, config, options.wheels, more=more)
+    with room_for(options.out), gathering as (contents, members):
+        index = parts.write(options.out, int(options.limit_mib * MIB), contents, members)
     for part in [*index.wheels, *index.parts]:
         print(f"{options.out / part.name}: {part.size / MIB:.1f} MiB")
-    again = sum(why == "again" for why in work.values())
+    again = sum(why == "again" for why in contents.work.values())
     print(
         f"{parts.INDEX} and {parts.SLOT.name} of {options.out} go with them:"
-        f" {len(work)} branches in {len(stages)} stages"
+        f" {len(contents.work)} branches in {len(stages)} stages"
         + (f", {again} of them done here and trained again there, since others start from them" if again else "")
     )
     return 0
@@ -185,12 +144,8 @@ def _pack(options: argparse.Namespace) -> int:
 
 def _merge(options: argparse.Namespace) -> int:
     config = load_config(options)
-    _, plan = with_recommended(config)
-    taken = bundle.Taken([], [], {})
-    for file in sorted(options.files, key=lambda path: path.name):
-        names, new, known = bundle.take_results(file, plan, config, keep_others=True)
-        rows = campaign.enter({name: known.get(name, {}) for name in names}, plan, config)
-        taken = bundle.Taken([*taken.names, *names], [*taken.new, *new], {**taken.records, **rows})
+    _, plan = trials.with_trials(config)
+    taken = slots.assemble(options.files, plan, config)
     say_taken(taken, plan, config, options.configfile)
     for name, row in taken.records.items():
         if row["parent"] not in (plan.branches[name].parent, None):
@@ -201,16 +156,12 @@ def _merge(options: argparse.Namespace) -> int:
 
 def _status(options: argparse.Namespace) -> int:
     stages, plan, config = _stages(options)
-    done = campaign.finished(plan, config)
-    known = campaign.ledger(config)
+    done, ledger = slots.finished(plan.branches.values(), config), campaign.ledger(config)
     for group in dict.fromkeys(group for stage in stages for group in stage.groups):
-        of_group = [stage for stage in stages if group in stage.groups]
-        ready = sum(done.issuperset(stage.branches) for stage in of_group)
-        print(f"{group}: {ready} of {len(of_group)} stages done")
-    seconds = sum(row["seconds"] for row in known.values())
-    print(
-        f"{len(done)} of {len(plan.branches)} branches done, {len(known)} in the ledger ({seconds / 60:,.1f} minutes)"
-    )
+        ready = [done.issuperset(stage.branches) for stage in stages if group in stage.groups]
+        print(f"{group}: {sum(ready)} of {len(ready)} stages done")
+    minutes = sum(row["seconds"] for row in ledger.values()) / 60
+    print(f"{len(done)} of {len(plan.branches)} branches done, {len(ledger)} in the ledger ({minutes:,.1f} minutes)")
     following = next((stage for stage in stages if not done.issuperset(stage.branches)), None)
     print(f"next: stage {following.number} ({', '.join(following.groups)})" if following else "all stages are done")
     return 0
@@ -249,8 +200,7 @@ def _take(folder: Path, work: Path) -> bool:
 
 def _run(options: argparse.Namespace) -> int:
     until = time.monotonic() + 60 * options.minutes
-    if options.minutes <= 0 or (options.processes is not None and options.processes < 1):
-        raise UserError("--minutes and --processes must be more than 0")
+    check_positive(options, "minutes", "processes")
     out = options.out.resolve()
     home = campaign.read_ledger(options.done) if options.done else {}
     with _alone(options.work):
@@ -258,29 +208,25 @@ def _run(options: argparse.Namespace) -> int:
             return 0
         with contextlib.chdir(parts.unpacked(options.work)):
             config = load_config(argparse.Namespace(configfile=[]))
-            _, plan = with_recommended(config)
+            _, plan = trials.with_trials(config)
             asked = campaign.asked(plan, config, home)
-            left = campaign.waiting(asked - campaign.finished(plan, config), plan, config)
+            left = campaign.waiting(asked - slots.finished(plan.branches.values(), config), plan, config)
             if not options.stages:
                 print(f"stages that are left: {', '.join(map(str, left)) or 'none'}")
                 return 0
             if options.stages == ["next"]:
                 # What is trained here is packed again where the ledger says that it is not home.
                 numbers = campaign.waiting(asked, plan, config) if options.done else left
+            elif all(stage.isdecimal() for stage in options.stages):
+                numbers = [int(stage) for stage in options.stages]
             else:
-                numbers = [_number(stage) for stage in options.stages]
+                raise UserError(f"{' '.join(options.stages)!r} are no stages: give numbers, or `next` alone")
             if not numbers:
                 print("all stages are done")
             train = partial(
-                campaign.run, out=out, until=until, processes=options.processes, asked=asked, plan=plan, config=config
+                slots.train, out=out, until=until, processes=options.processes, asked=asked, plan=plan, config=config
             )
             return _run_stages(numbers, left, out, train)
-
-
-def _number(stage: str) -> int:
-    if not stage.isdecimal():
-        raise UserError(f"{stage!r} is no stage: give numbers, or `next` alone")
-    return int(stage)
 
 
 def _run_stages(numbers: list[int], untrained: list[int], out: Path, train: Callable[..., campaign.Outcome]) -> int:

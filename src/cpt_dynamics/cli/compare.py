@@ -3,24 +3,19 @@
 import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pandas as pd
 
 from cpt_dynamics import files
-from cpt_dynamics.cli import logs
-from cpt_dynamics.cli.fit import add_results, check_results, written
+from cpt_dynamics.cli import log_options as logs
 from cpt_dynamics.cli.text import bullets, error_cells, number, table, together
 from cpt_dynamics.curves import public
-from cpt_dynamics.curves.table import PHASES
 from cpt_dynamics.errors import UserError
-from cpt_dynamics.figures.kit import selection
-from cpt_dynamics.figures.kit.result import to_json
-from cpt_dynamics.figures.public_curves import analyse as public_curves
-from cpt_dynamics.figures.public_curves import laws as public_laws
 from cpt_dynamics.files import plain
-from cpt_dynamics.fitting import comparison
-from cpt_dynamics.laws import Law, Shift, get
+from cpt_dynamics.fitting.logged import check_law, from_step, of_runs, once
+from cpt_dynamics.fitting.uncertainty import without_seed
+from cpt_dynamics.laws import Law, get
 
 KINDS = {"all": "all rows", "unseen": "unseen rows"}
 HEAD = ("law", "tested on", "R2", "MAE", "RMSE", "PredE", "WorstE", "objective")
@@ -31,22 +26,8 @@ LEGEND = (
 AUTHORS = "as published"
 
 
-def add_compare(parser: argparse.ArgumentParser) -> None:
-    logs.add_logs(parser, nargs="*")
-    group = parser.add_argument_group("comparison")
-    group.add_argument("--laws", metavar="NAME,...", help="laws (default: cpt or annealing, and it without S2)")
-    group.add_argument("--shift", choices=get_args(Shift), default="free", help="sign of B, in laws that have one")
-    group.add_argument("--fit-runs", action="append", metavar="RUN,...", help="runs to fit")
-    group.add_argument("--test-runs", action="append", metavar="RUN,...", help="runs to test on (default: the others)")
-    group.add_argument("--phase", choices=PHASES, help="test rows of this phase alone")
-    group.add_argument("--public", metavar="FOLDER", help="the 27 public curves (csv_25 ...), by their own protocol")
-    group.add_argument("--published", metavar="FILE", help=f"what is published about them ({public.PUBLISHED})")
-    logs.add_features(parser)
-    add_results(parser, "FILE.json", "write the comparison as JSON")
-
-
 def run_compare(options: argparse.Namespace) -> None:
-    check_results(options, options.logs)
+    logs.check_results(options, options.logs)
     if options.public and options.logs:
         raise UserError("--public has its own curves: give it alone, or LOG... without it")
     if not options.public and not options.logs:
@@ -55,7 +36,7 @@ def run_compare(options: argparse.Namespace) -> None:
     if options.out:
         with logs.writing(options.out):
             files.write_json(options.out, result)
-    logs.give(options, result, [*lines, *written(options, "comparison")], figure)
+    logs.give(options, result, [*lines, *logs.written(options, "comparison")], figure)
 
 
 # --- anyone's logs ------------------------------------------------------------------------------------------
@@ -63,11 +44,12 @@ def run_compare(options: argparse.Namespace) -> None:
 
 def _of_logs(options: argparse.Namespace) -> tuple[dict[str, Any], list[str], Any]:
     """The comparison, how it is printed, and its figure if one is asked for."""
-    data, settings = logs.read(options), logs.settings_of(options)
-    rows, early = logs.from_step(logs.features(data.curves, data.schedules, options, settings), options.first_step)
+    data = logs.read(options)
+    settings = logs.settings_of(options, data.curves)
+    rows, early = from_step(settings.features(data.curves, data.schedules), options.first_step)
     laws = _laws(options, rows)
     for law in laws.values():
-        logs.check_law(law, rows)
+        check_law(law, rows)
     splits = _splits(options, list(dict.fromkeys(rows["run"])))
     parts = [_compared(laws, rows, *split, options.phase) for split in splits]
     if not any(count["all"] for part in parts for count in part["rows"].values()):
@@ -121,11 +103,11 @@ def _splits(options: argparse.Namespace, runs: Sequence[str]) -> list[tuple[list
         if not fitted or not tested:
             raise UserError(f"no run is left to {'test on' if fitted else 'fit'}: name fewer of {', '.join(runs)}")
         return [(fitted, tested)]
-    groups = list(dict.fromkeys(selection.group(run) for run in runs))
+    groups = list(dict.fromkeys(without_seed(run) for run in runs))
     if len(groups) < 2:
         raise UserError(f"a comparison needs a run to fit and another one to test on, and there is only {runs[0]}")
     return [
-        ([run for run in runs if selection.group(run) != left], [run for run in runs if selection.group(run) == left])
+        ([run for run in runs if without_seed(run) != left], [run for run in runs if without_seed(run) == left])
         for left in groups
     ]
 
@@ -133,9 +115,11 @@ def _splits(options: argparse.Namespace, runs: Sequence[str]) -> list[tuple[list
 def _compared(
     laws: Mapping[str, Law], rows: pd.DataFrame, fitted: list[str], tested: list[str], phase: str | None
 ) -> dict[str, Any]:
-    """`analysis.comparison.compare` of one split, the rows of the fitted runs without repeats."""
-    train, _ = logs.once(logs.of_runs(rows, fitted))
-    both = pd.concat([train, logs.of_runs(rows, tested)])
+    """`fitting.comparison.compare` of one split, the rows of the fitted runs without repeats."""
+    from cpt_dynamics.fitting import comparison  # takes long to import, so only where it is used
+
+    train, _ = once(of_runs(rows, fitted))
+    both = pd.concat([train, of_runs(rows, tested)])
     both.attrs = rows.attrs
     found = comparison.compare(laws, both, dict.fromkeys(train["run"]), tested, phase)
     return {**found, "fitted_runs": fitted}
@@ -149,7 +133,9 @@ def _means(parts: Sequence[Mapping[str, Mapping[str, Mapping[str, float]]]]) -> 
 
 def _mean(errors: Sequence[Mapping[str, float]]) -> dict[str, float]:
     """Unweighted means over the runs that have an error; runs without rows have none."""
-    columns = {name: [one[name] for one in errors if one.get(name) is not None] for name in comparison.AVERAGED}
+    from cpt_dynamics.fitting.comparison import AVERAGED  # takes long to import, so only where it is used
+
+    columns = {name: [one[name] for one in errors if one.get(name) is not None] for name in AVERAGED}
     return {name: sum(values) / len(values) for name, values in columns.items() if values}
 
 
@@ -175,9 +161,8 @@ def _lines(result: Mapping[str, Any], runs: Sequence[str]) -> list[str]:
     lines += ["", *table(HEAD if len(splits) == 1 else HEAD[:-1], cells, left=2)]
     if any(row[0].endswith(" *") for row in cells):
         lines.append("* a fit did not converge")
-    for head, notes in (("hints", result["hints"]), ("how the logs were read", together(result["notes"], runs))):
-        lines += ["", f"{head}:", *bullets(notes)] if notes else []
-    return [*lines, ""]
+    notes = together(result["notes"], runs)
+    return [*lines, *logs.sections({"hints": result["hints"], "how the logs were read": notes}), ""]
 
 
 def _cells(law: str, errors: Mapping[str, Mapping[str, float]], objective: str) -> list[list[str]]:
@@ -191,6 +176,11 @@ def _cells(law: str, errors: Mapping[str, Mapping[str, float]], objective: str) 
 
 def _public(options: argparse.Namespace) -> tuple[dict[str, Any], list[str], Any]:
     """The published protocol on the public curves: its analysis, tables by size, and the figure."""
+    # these take long to import, so only where they are used
+    from cpt_dynamics.figures.kit.result import to_json
+    from cpt_dynamics.figures.public_curves import analyse as public_curves
+    from cpt_dynamics.figures.public_curves.laws import AUTHORS as AUTHORS_LAW
+
     folder, published = Path(options.public), options.published or public.PUBLISHED
     if not folder.is_dir():
         raise UserError(f"{folder} is no folder: `cpt-dynamics public-curves --to {folder}` fetches the public curves")
@@ -210,7 +200,7 @@ def _public(options: argparse.Namespace) -> tuple[dict[str, Any], list[str], Any
         cells = []
         for law, found in entry["comparison"]["laws"].items():
             cells += _cells(law, found["mean"], number(found["objective"]))
-        cells.append([public_laws.AUTHORS, AUTHORS, *error_cells(entry["published"]["metrics"]), ""])
+        cells.append([AUTHORS_LAW, AUTHORS, *error_cells(entry["published"]["metrics"]), ""])
         lines += ["", f"{size}:", *table(HEAD, cells, left=2)]
         lines.append(f"objective of the annealing law smallest with {entry['annealing'].partition(' ')[2]}")
     if not options.plot:

@@ -1,4 +1,4 @@
-"""curves: the curve tables and the schedules of figures' runs."""
+"""curves: the curve table and the schedule of every run."""
 
 import argparse
 
@@ -12,23 +12,24 @@ from cpt_dynamics.layout import Layout
 
 def add_curves(parser: argparse.ArgumentParser) -> None:
     add_config(parser)
-    parser.add_argument("figure", nargs="+", help="figures of experiments.yaml")
+    parser.add_argument("name", nargs="+", help="runs, or figures whose runs are meant, of experiments.yaml")
 
 
 def run_curves(options: argparse.Namespace) -> None:
     config = load_config(options)
     all_runs = experiments.load(config)
+    names = dict.fromkeys(run for name in options.name for run in all_runs.named(name))
+    if not names:
+        raise UserError(f"{', '.join(options.name)}: made without runs, so there are no curves")
+    runs = [all_runs.runs[name] for name in names]
     layout = Layout(config)
     plan = experiments.plan(all_runs.runs.values(), config)
-    release = Release.open(layout.release) if config.curves == "released" else None
-    for figure in options.figure:
-        runs = [all_runs.runs[name] for name in all_runs.runs_of(figure)]
-        if not runs:
-            raise UserError(f"{figure} is made without runs, so it has no curves")
-        if release:
-            table, schedules = release.curves(runs, config)
-        else:
-            table, schedules = assemble(runs, plan, layout)
-        curves.write_schedules(layout.schedules(figure), schedules)
-        curves.write(layout.curves(figure), table)
-        print(f"{figure}: {len(table):,} losses of {table['run'].nunique()} runs in {layout.curves(figure)}")
+    if config.curves == "released":
+        rows, lrs = Release.open(layout.release).curves(runs, plan, config)
+    else:
+        rows, lrs = assemble(runs, plan, layout)
+    schedules = dict(iter(lrs.groupby("run")))
+    for name, table in rows.groupby("run"):
+        curves.write_schedules(layout.schedules(str(name)), schedules[name])
+        curves.write(layout.curves(str(name)), table)
+    print(f"{len(rows):,} losses of {len(runs)} runs in {layout.curves(runs[0].name).parent}")

@@ -4,6 +4,7 @@ import argparse
 
 from cpt_dynamics import config
 from cpt_dynamics.config import Config
+from cpt_dynamics.errors import UserError
 
 
 def add_config(parser: argparse.ArgumentParser) -> None:
@@ -18,3 +19,11 @@ def add_config(parser: argparse.ArgumentParser) -> None:
 
 def load_config(options: argparse.Namespace) -> Config:
     return config.load(options.configfile)
+
+
+def check_positive(options: argparse.Namespace, *names: str) -> None:
+    """Raise `UserError` for an option that is given and not more than 0."""
+    for name in names:
+        value = getattr(options, name)
+        if value is not None and value <= 0:
+            raise UserError(f"--{name.replace('_', '-')} is {value:g}: give more than 0")

@@ -3,23 +3,23 @@
 import argparse
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from cpt_dynamics import files, fitting
-from cpt_dynamics.cli import logs
-from cpt_dynamics.cli.fit import add_results, check_results, drawn_steps, is_number, predicted, read_fit, written
-from cpt_dynamics.cli.logs import Data
+from cpt_dynamics.cli import log_options as logs
 from cpt_dynamics.cli.text import bullets, error_table, number, percent, table, together
-from cpt_dynamics.curves.expressions import parse
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.files import plain
 from cpt_dynamics.fitting import Fit
-from cpt_dynamics.fitting.warnings import extrapolation, untrained
+from cpt_dynamics.fitting.logged import FeatureSettings, drawn_steps, from_step, is_number, predicted, read_fit
+from cpt_dynamics.fitting.predictions import extrapolation, untrained
 from cpt_dynamics.laws.base import HISTORY
+from cpt_dynamics.logs import parse
+from cpt_dynamics.logs.measured import Data
 
 SCHEDULE = "schedule"  # name of the run that a schedule expression is
 LINES = 20  # about how many rows of a run are printed
@@ -46,19 +46,12 @@ class Prediction:
     drawn: pd.DataFrame
     rows: pd.DataFrame
     printed: Mapping[str, set[int]]
+    settings: FeatureSettings
     bands: Bands | None
 
 
-def add_predict(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("fit", metavar="FIT.json", help="what `cpt-dynamics fit --out` wrote")
-    logs.add_logs(parser, nargs="*")
-    parser.add_argument("--every", type=int, metavar="N", help="predict every N steps (default: about 20 rows)")
-    logs.add_columns(parser)
-    add_results(parser, "FILE.csv", "write the prediction as a table")
-
-
 def run_predict(options: argparse.Namespace) -> None:
-    check_results(options, [options.fit, *options.logs])
+    logs.check_results(options, [options.fit, *options.logs])
     if options.every is not None and options.every < 1:
         raise UserError(f"--every is {options.every}: it must be at least 1")
     found, content = read_fit(options.fit)
@@ -69,7 +62,7 @@ def run_predict(options: argparse.Namespace) -> None:
         "validation": content.get("validation"),
         "runs": {run: _summary(prediction, run) for run in prediction.data.runs},
         "bands": None if prediction.bands is None else asdict(prediction.bands),
-        "warnings": _warnings(prediction, options),
+        "warnings": _warnings(prediction),
         "notes": prediction.data.notes,
         "rows": prediction.rows[list(COLUMNS)].to_dict("records"),
     }
@@ -77,16 +70,17 @@ def run_predict(options: argparse.Namespace) -> None:
     if options.out:
         with logs.writing(options.out), files.atomic(options.out) as temporary:
             prediction.rows[list(COLUMNS)].to_csv(temporary, index=False, float_format="%.8g", lineterminator="\n")
-    logs.give(options, result, [*_text(prediction, plain(result)), *written(options, "prediction")], figure)
+    logs.give(options, result, [*_text(prediction, plain(result)), *logs.written(options, "prediction")], figure)
 
 
 def _predict(found: Fit, content: Mapping[str, Any], options: argparse.Namespace) -> Prediction:
     data = _data(options, content)
     first = options.first_step if options.first_step > 1 else _first_step(content)
+    settings = replace(FeatureSettings.of(found), **logs.by_run(options, data.schedules))
     printed = {run: _printed_steps(data, run, options.every) for run in data.runs}
     logged = {run: set(data.curves.loc[data.curves["run"] == run, "step"]) for run in data.runs}
     steps = {run: printed[run] | logged[run] | drawn_steps(data, run, first) for run in data.runs}
-    drawn, _ = logs.from_step(predicted(found, data, steps, options), first)
+    drawn, _ = from_step(predicted(found, data, steps, settings), first)
     for run in data.runs:
         if run not in set(drawn["run"]):
             raise UserError(f"law {found.law.name!r} has no finite loss at any step of run {run!r}: is its LR zero?")
@@ -96,7 +90,7 @@ def _predict(found: Fit, content: Mapping[str, Any], options: argparse.Namespace
     rows = drawn[np.array(told)].reset_index(drop=True)
     for table_ in (drawn, rows):
         table_.attrs = {str(key): value for key, value in found.settings.items()}
-    return Prediction(found, data, drawn, rows, printed, _bands(content))
+    return Prediction(found, data, drawn, rows, printed, settings, _bands(content))
 
 
 def _data(options: argparse.Namespace, content: Mapping[str, Any]) -> Data:
@@ -132,18 +126,12 @@ def _bands(content: Mapping[str, Any]) -> Bands | None:
 
 def _printed_steps(data: Data, run: str, every: int | None) -> set[int]:
     """Every N steps (not stated: logged ones about as far apart), the last step of pre-training and the end."""
-    before, last = _lengths(data, run)
+    before, last = data.lengths(run)
     logged = data.curves.loc[data.curves["run"] == run, "step"].to_numpy()
     steps = set(range(every or _round(last / LINES), last + 1, every or _round(last / LINES)))
     if every is None and len(logged):
         steps = {int(logged[np.argmin(np.abs(logged - step))]) for step in steps}
     return steps | {last} | ({before} if 0 < before < last else set())
-
-
-def _lengths(data: Data, run: str) -> tuple[int, int]:
-    """Steps of pre-training, and all steps."""
-    phases = data.schedules.loc[data.schedules["run"] == run, "phase"]
-    return int((phases == "pretraining").sum()), len(phases)
 
 
 def _round(value: float) -> int:
@@ -155,7 +143,7 @@ def _round(value: float) -> int:
 def _summary(prediction: Prediction, run: str) -> dict[str, Any]:
     """Losses at the end, at the transfer and at their highest after it, and the errors where losses are logged."""
     rows = prediction.drawn[prediction.drawn["run"] == run]
-    before, last = _lengths(prediction.data, run)
+    before, last = prediction.data.lengths(run)
     after = rows[rows["phase"] == "continual"]
     end, bands = rows.iloc[-1], prediction.bands
     result: dict[str, Any] = {"steps": last, "pretraining_steps": before, "end": _point(end), "errors": None}
@@ -180,16 +168,16 @@ def _point(row: "pd.Series[Any]") -> dict[str, Any]:
     return {"step": int(row["step"]), "lr": float(row["lr"]), "predicted": float(row["predicted"])}
 
 
-def _warnings(prediction: Prediction, options: argparse.Namespace) -> list[str]:
+def _warnings(prediction: Prediction) -> list[str]:
     """`fitting.prediction_warnings`: falls at an LR of zero at all steps, ranges where the prediction is told."""
     found, data = prediction.found, prediction.data
     dense = prediction.drawn
     if HISTORY not in found.law.inputs:
         steps = {
-            run: set(np.unique(np.linspace(1, _lengths(data, run)[1], CHECKED).round().astype(int)).tolist())
+            run: set(np.unique(np.linspace(1, data.lengths(run)[1], CHECKED).round().astype(int)).tolist())
             for run in data.runs
         }
-        dense = predicted(found, data, steps, options)
+        dense = predicted(found, data, steps, prediction.settings)
     return [*untrained(found, dense), *extrapolation(found, prediction.rows)]
 
 
@@ -230,12 +218,8 @@ def _text(prediction: Prediction, result: Mapping[str, Any]) -> list[str]:
         ]
     else:
         lines += ["", "no band around the prediction: fit with --intervals to have one"]
-    for head, notes in (
-        ("warnings", result["warnings"]),
-        ("how the logs were read", together(result["notes"], list(prediction.data.files))),
-    ):
-        lines += ["", f"{head}:", *bullets(notes)] if notes else []
-    return [*lines, ""]
+    notes = together(result["notes"], list(prediction.data.files))
+    return [*lines, *logs.sections({"warnings": result["warnings"], "how the logs were read": notes}), ""]
 
 
 def _run_lines(run: str, summary: Mapping[str, Any], bands: Bands | None) -> list[str]:

@@ -3,41 +3,19 @@
 import argparse
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
-import numpy as np
-
-from cpt_dynamics.cli import logs, scenario
-from cpt_dynamics.cli.scenario import Fits
+from cpt_dynamics.cli import log_options as logs
+from cpt_dynamics.cli import plan_options as options_of
 from cpt_dynamics.cli.text import bullets, table
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.files import plain
-from cpt_dynamics.laws import Array
-from cpt_dynamics.planning import (
-    KNOBS,
-    ROLES,
-    Joint,
-    Pair,
-    Scan,
-    Scenario,
-    critical_mixture_ratio,
-    critical_point,
-    default_values,
-    grid,
-    scan,
-    turning_length,
-)
-from cpt_dynamics.planning.optimum import NATURAL_LIMITS, TOLERANCE, Measure
-from cpt_dynamics.planning.schedule import Shape
+from cpt_dynamics.planning import ROLES
+from cpt_dynamics.planning.fits import FittedPair
+from cpt_dynamics.planning.optimum import NATURAL_LIMITS, Measure
+from cpt_dynamics.planning.search import Search, best_plan
 
 NAMES = {"potential": "loss potential", "peak_lr": "peak LR", "replay": "replay ratio", "steps": "steps"}
-COARSE = {1: 40, 2: 12, 3: 8, 4: 6}  # values of each knob that are tried first, by the number of knobs
-FINE, ZOOMS = 5, 3  # values of each knob that are then tried between the neighbours of the best one, and how often
-PEAKS = (0.02, 1.0)  # of the peak of PT: the peak LRs that are searched if no range is given
-IN_RANGE = 40  # values of such a range, or of one that is given
-HALVINGS = 8  # of the step between two values, to where the goal leaves the tolerance
-LONGEST = 5  # times its length: how far a CPT is stretched to look for the turning length
 GOALS = {
     "change": "goal: w1*(change of the D_pt loss) + (1 - w1)*(change of the D_cpt loss) over CPT (Eq. 5 of arXiv"
     " 2505.07796), as low as possible; losses in nats/token",
@@ -51,70 +29,14 @@ OF_CHECKPOINTS = {
 }
 
 
-@dataclass(frozen=True)
-class Search:
-    """What is searched for the best plan.
-
-    axes: values by knob, each [k], ascending. listed: knobs that can take no other values than these.
-    """
-
-    scenario: Scenario
-    axes: Mapping[str, Array]
-    listed: frozenset[str]
-    measure: Measure
-    tolerance: float
-
-
-def add_recommend(parser: argparse.ArgumentParser) -> None:
-    scenario.add_fits(parser)
-    parser.add_argument(
-        "--weight",
-        dest="weights",
-        action="append",
-        type=float,
-        required=True,
-        metavar="W1",
-        help="weight of the D_pt loss in the goal, from 0 to 1; once more for another plan",
-    )
-    group = scenario.add_training(parser)
-    group.add_argument("--steps", nargs="+", type=int, required=True, metavar="N", help="of CPT; several: a plan each")
-    group.add_argument("--peak", metavar="LR", help="peak LR of CPT; `last`: start from the checkpoint's LR")
-    group.add_argument("--shape", choices=get_args(Shape), default="cosine", help="of CPT's LR (default: cosine)")
-    group.add_argument("--decay-share", type=float, default=0.2, metavar="S", help="share of CPT that wsd decays over")
-    group.add_argument("--end", type=float, default=0.0, metavar="LR", help="last LR of CPT (default: 0)")
-    group = parser.add_argument_group("what is chosen")
-    group.add_argument(
-        "--choose",
-        nargs="+",
-        choices=KNOBS,
-        metavar="KNOB",
-        help=f"of {', '.join(KNOBS)} (default: peak_lr and, where both laws read it, replay, unless given)",
-    )
-    group.add_argument(
-        "--range",
-        action="append",
-        metavar="KNOB=LOW:HIGH",
-        help="where a knob is searched (peak_lr: up to the peak of PT)",
-    )
-    group.add_argument(
-        "--measure",
-        choices=get_args(Measure),
-        help="weigh the changes of both losses (Eq. 5), or the final losses (default: change; with potential: final)",
-    )
-    group.add_argument(
-        "--tolerance", type=float, default=TOLERANCE, metavar="NATS", help="what counts as no worse (default: 0.001)"
-    )
-    group.add_argument("--cap", type=float, metavar="NATS", help="most D_cpt text that lets the D_pt loss rise by this")
-    scenario.add_results(parser)
-
-
 def run_recommend(options: argparse.Namespace) -> None:
-    scenario.check_plot(options)
-    fits = scenario.read_fits(options)
+    logs.check_results(options, [options.general, options.domain])
+    fits = FittedPair.read(options.general, options.domain)
     _check(options, fits)
     knobs = _knobs(options, fits)
-    searches = [_search(options, fits, knobs, steps) for steps in _lengths(options, knobs)]
-    plans = [_plan(fits, search, weight, options.cap) for search in searches for weight in options.weights]
+    lengths = [min(options.steps)] if "steps" in knobs else list(dict.fromkeys(options.steps))
+    searches = [_search(options, fits, knobs, steps) for steps in lengths]
+    plans = [best_plan(fits, search, weight, options.cap) for search in searches for weight in options.weights]
     measure = searches[0].measure
     result: dict[str, Any] = plain(
         {
@@ -140,7 +62,7 @@ def run_recommend(options: argparse.Namespace) -> None:
 # --- options ------------------------------------------------------------------------------------------------
 
 
-def _check(options: argparse.Namespace, fits: Fits) -> None:
+def _check(options: argparse.Namespace, fits: FittedPair) -> None:
     for weight in options.weights:
         if not 0 <= weight <= 1:
             raise UserError(f"--weight {weight:g}: the weight of the D_pt loss lies between 0 and 1")
@@ -152,7 +74,7 @@ def _check(options: argparse.Namespace, fits: Fits) -> None:
         raise UserError("--cap needs laws of the replay ratio: fit cpt_replay_* to runs with several ratios")
 
 
-def _knobs(options: argparse.Namespace, fits: Fits) -> list[str]:
+def _knobs(options: argparse.Namespace, fits: FittedPair) -> list[str]:
     """The knobs to choose: what is neither given nor left out by the laws."""
     given = {"peak_lr": options.peak, "replay": options.replay}
     if options.choose is None:
@@ -172,47 +94,18 @@ def _knobs(options: argparse.Namespace, fits: Fits) -> list[str]:
     return list(dict.fromkeys(options.choose))
 
 
-def _lengths(options: argparse.Namespace, knobs: Sequence[str]) -> list[int]:
-    """The length of CPT of each search: the shortest one alone where the best one is chosen."""
-    return [min(options.steps)] if "steps" in knobs else list(dict.fromkeys(options.steps))
-
-
-def _search(options: argparse.Namespace, fits: Fits, knobs: Sequence[str], steps: int) -> Search:
-    base = scenario.scenario_of(
+def _search(options: argparse.Namespace, fits: FittedPair, knobs: Sequence[str], steps: int) -> Search:
+    base = options_of.scenario_of(
         options, fits, steps, options.shape, _peak(options.peak), options.end, options.decay_share
     )
-    ranges = _ranges(options, knobs)
-    listed = frozenset({"steps"} if len(set(options.steps)) > 1 else ())
-    axes = {}
-    for knob in knobs:
-        if knob == "steps" and listed:
-            axes[knob] = np.unique(np.array(options.steps, dtype=np.float64))
-        elif knob in ranges:
-            axes[knob] = np.unique(_whole(knob, np.linspace(*ranges[knob], IN_RANGE)))
-        else:
-            axes[knob] = _default(base, knob)
     measure: Measure = options.measure or ("final" if "potential" in knobs else "change")
-    return Search(base, axes, listed, measure, options.tolerance)
-
-
-def _default(base: Scenario, knob: str) -> Array:
-    """Values of a knob that are searched if none are given: as in planning, but peak LRs up to that of PT only."""
-    if knob != "peak_lr":
-        return default_values(base, knob)
-    values = np.geomspace(*PEAKS, IN_RANGE) * base.peak_lr
-    kept = [value for value in values if not base.with_knob(knob, value).misfit]
-    if not kept:
-        raise UserError(f"no peak LR up to that of PT has a schedule: {base.with_knob(knob, values[-1]).misfit}")
-    return np.array(kept)
+    return Search.of(base, knobs, _ranges(options, knobs), options.steps, measure, options.tolerance)
 
 
 def _peak(text: str | None) -> float | Literal["last"] | None:
     if text is None or text == "last":
         return "last" if text else None
-    try:
-        lr = float(text)
-    except ValueError:
-        lr = math.nan
+    lr = logs.to_number(text)
     if not (math.isfinite(lr) and lr > 0):
         raise UserError(f"--peak {text}: give an LR above 0, or last")
     return lr
@@ -235,147 +128,16 @@ def _ranges(options: argparse.Namespace, knobs: Sequence[str]) -> dict[str, tupl
     return found
 
 
-# --- the search ---------------------------------------------------------------------------------------------
-
-
-def _plan(fits: Fits, search: Search, weight: float, cap: float | None) -> dict[str, Any]:
-    """The best values for one weight, and what they bring."""
-    best = _best(fits.pair, search, weight)
-    members = [_best(member, search, weight).values for member in fits.ensemble.values()]
-    runs = ", ".join(fits.ensemble)
-    reason = f"in refits: the range over {len(members)} refits, each without one run ({runs}); no confidence interval"
-    return {
-        "weight": weight,
-        "steps": best.scenario.continual_steps,
-        "knobs": {
-            knob: _knob(fits.pair, search, best, knob, [values[knob] for values in members]) for knob in search.axes
-        },
-        "before": best.before,
-        "after": best.after,
-        "changes": best.changes,
-        "goal": best.objective,
-        "interval_reason": reason if members else fits.reason,
-        "turning": _turning(fits.pair, best.scenario),
-        "critical_point": _critical_point(fits, best),
-        "cap": None if cap is None else _cap(fits, best.scenario, cap),
-        "warnings": scenario.plan_warnings(fits, best.scenario),
-    }
-
-
-def _best(pair: Pair, search: Search, weight: float) -> Joint:
-    """The best combination of a coarse grid and of finer ones around it."""
-    count = COARSE[len(search.axes)]
-    axes = {knob: values if knob in search.listed else _thinned(values, count) for knob, values in search.axes.items()}
-    best = grid(pair, search.scenario, axes, weight, search.tolerance, search.measure)
-    for _ in range(ZOOMS):
-        axes = {
-            knob: np.array([best.values[knob]]) if knob in search.listed else _around(knob, values, best.values[knob])
-            for knob, values in axes.items()
-        }
-        best = grid(pair, search.scenario, axes, weight, search.tolerance, search.measure)
-    return best
-
-
-def _thinned(values: Array, count: int) -> Array:
-    """About `count` of the values, evenly spaced, with both ends."""
-    return values[np.unique(np.linspace(0, len(values) - 1, count).round().astype(int))]
-
-
-def _around(knob: str, values: Array, best: float) -> Array:
-    """`FINE` values from the neighbour below the best one to that above it, and the best one."""
-    at = int(np.argmin(np.abs(values - best)))
-    between = np.linspace(values[max(at - 1, 0)], values[min(at + 1, len(values) - 1)], FINE)
-    return np.unique(np.append(_whole(knob, between), best))
-
-
-def _whole(knob: str, values: Array) -> Array:
-    return values.round() if knob == "steps" else values
-
-
-def _knob(pair: Pair, search: Search, best: Joint, knob: str, members: Sequence[float]) -> dict[str, Any]:
-    """The best value of a knob, how flat the goal is around it, and the curves on which it lies, the others held."""
-    axis, value = search.axes[knob], best.values[knob]
-    tried = np.unique(np.append(axis, value))
-    line = scan(pair, best.scenario, knob, [v for v in tried if not best.scenario.with_knob(knob, v).misfit])
-    goals = line.objective(best.weight, search.measure)
-    ends = {float(axis[0]): "lower", float(axis[-1]): "upper"} if len(axis) > 1 else {}
-    return {
-        "value": value,
-        "flat": _flat(pair, search, best, line),
-        "searched": (axis[0], axis[-1]),
-        "edge": ends.get(value),
-        "natural": value in NATURAL_LIMITS.get(knob, ()),
-        "interval": (min(members), max(members)) if members else None,
-        "curve": {"values": line.values, **line.after, "goal": goals},
-    }
-
-
-def _flat(pair: Pair, search: Search, best: Joint, line: Scan) -> tuple[float, float]:
-    """`Scan.flat`, its ends moved to where the goal leaves the tolerance between two values of the scan."""
-    found = line.flat(best.weight, search.tolerance, search.measure)
-    most = line.objective(best.weight, search.measure).min() + search.tolerance
-    ends = []
-    for inside, step in zip(found, (-1, 1), strict=True):
-        at = int(np.searchsorted(line.values, inside)) + step
-        if 0 <= at < len(line.values) and line.knob not in search.listed:
-            outside = float(line.values[at])
-            for _ in range(HALVINGS):
-                middle = float(_whole(line.knob, np.array((inside + outside) / 2)))
-                goal = scan(pair, best.scenario, line.knob, [middle]).objective(best.weight, search.measure)[0]
-                inside, outside = (middle, outside) if goal <= most else (inside, middle)
-        ends.append(inside)
-    return ends[0], ends[1]
-
-
-def _turning(pair: Pair, planned: Scenario) -> dict[str, Any]:
-    """The turning length of the D_pt loss for the plan's schedule, stretched."""
-    try:
-        found = turning_length(pair, planned, LONGEST * planned.continual_steps)
-    except UserError as error:
-        return {"steps": None, "infinite": False, "reason": f"no turning length: {error}"}
-    reason = f"turning length of this schedule, shortened or stretched: {found.reason}"
-    return {"steps": found.steps, "infinite": found.infinite, "reason": reason}
-
-
-def _critical_point(fits: Fits, best: Joint) -> dict[str, Any]:
-    """What the D_pt loss converges to in endless CPT, beside where it starts."""
-    try:
-        loss = critical_point(fits.general, best.scenario.replay, best.scenario.params)
-    except UserError as error:
-        return {"loss": None, "reason": f"no critical point: {error}"}
-    side = "above" if best.before["general"] > loss else "below"
-    return {
-        "loss": loss,
-        "reason": f"critical point {loss:.3f}: what the D_pt loss would come to in endless CPT at a constant LR; the"
-        f" checkpoint, at {best.before['general']:.3f}, is {side} it",
-    }
-
-
-def _cap(fits: Fits, planned: Scenario, cap: float) -> dict[str, Any]:
-    """The critical mixture ratio for the plan's schedule and length, at the end of CPT."""
-    members = list(fits.ensemble.values())
-    found = critical_mixture_ratio(fits.pair, planned, cap, "end", ensemble=members)
-    return {
-        "cap": cap,
-        "share": found.ratio,
-        "reason": found.reason,
-        "changes": found.changes,
-        "gaps": found.gaps,
-        "interval": found.interval,
-        "interval_reason": found.interval_reason if members else fits.reason,
-    }
-
-
 # --- what is said -------------------------------------------------------------------------------------------
 
 
-def _training(searches: Sequence[Search], fits: Fits) -> list[str]:
+def _training(searches: Sequence[Search], fits: FittedPair) -> list[str]:
     """What all plans have in common besides the laws."""
     first = searches[0]
     held = "replay" not in first.axes and fits.reading("replay")
     replay = [f"replay ratio: {_shown('replay', first.scenario.replay)}"] if held else []
     checkpoints = [OF_CHECKPOINTS[first.measure]] if "potential" in first.axes else []
-    return [*scenario.described([search.scenario for search in searches], set(first.axes)), *replay, *checkpoints]
+    return [*options_of.described([search.scenario for search in searches], set(first.axes)), *replay, *checkpoints]
 
 
 def _text(result: Mapping[str, Any]) -> list[str]:

@@ -6,9 +6,8 @@ from pathlib import Path
 
 from cpt_dynamics import __version__, experiments
 from cpt_dynamics.cli.options import add_config, load_config
-from cpt_dynamics.cli.recommended import extended, planned
 from cpt_dynamics.config import Config
-from cpt_dynamics.curves import recommended, releasing
+from cpt_dynamics.curves import releasing, trials
 from cpt_dynamics.curves.released import CONTENTS, RESULTS, Release
 from cpt_dynamics.curves.releasing import Part
 from cpt_dynamics.errors import UserError
@@ -57,29 +56,23 @@ def _write_curves(folder: Path, config: Config) -> None:
     all_runs = experiments.load(config)
     parts = [Part(experiments.plan(all_runs.runs.values(), config), [all_runs.runs[n] for n in all_runs.chosen(None)])]
     plan = None
-    if recommended.FIGURE in all_runs.figures:
-        plan = recommended.plan_path(config)
-        parts += [_recommended(knob, config) for knob in recommended.KNOBS]
+    if trials.FIGURE in all_runs.figures:
+        plan = trials.plan_path(config)
+        tried = [trials.trials(knob, all_runs, config) for knob in trials.KNOBS]
+        parts += [Part(one.plan, one.runs, one.knob) for one in tried]
     releasing.write(folder, parts, config, plan)
-
-
-def _recommended(knob: str, config: Config) -> Part:
-    """The runs that were recommended for a knob, as `recommended` trains them."""
-    wanted = planned(config, knob)
-    everything = extended(config, wanted)
-    plan = experiments.plan(everything.runs.values(), config)
-    return Part(plan, [everything.runs[name] for name in wanted], knob)
 
 
 def results(release: Release, config: Config) -> dict[str, object]:
     """What the fits of a scale gave; `UserError` unless all are there and made from the curves of the release."""
     material = Material(config)
     all_runs = material.experiments
+    plan = experiments.plan(all_runs.runs.values(), config)
     for figure in figures(all_runs):
         path = material.layout.fit(figure)
         if not path.is_file():
             raise UserError(f"{path} does not exist: make it (`snakemake fits`)")
-        curves, schedules = release.curves([all_runs.runs[name] for name in all_runs.runs_of(figure)], config)
+        curves, schedules = release.curves([all_runs.runs[name] for name in all_runs.runs_of(figure)], plan, config)
         if material.results[figure].made_from != origin(figure, curves, schedules, config, all_runs):
             raise UserError(
                 f"{path} was made from other curves or settings than {release.folder}: make it again"

@@ -2,24 +2,23 @@
 
 import argparse
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from cpt_dynamics import files
-from cpt_dynamics.cli import logs, scenario
-from cpt_dynamics.cli.scenario import SETS, Fits
+from cpt_dynamics.cli import log_options as logs
+from cpt_dynamics.cli import plan_options as options_of
 from cpt_dynamics.cli.text import bullets, table
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.files import plain
 from cpt_dynamics.laws import Array
-from cpt_dynamics.planning import ROLES, BestSchedule, Scenario, features_of, optimise
+from cpt_dynamics.planning import ROLES, BestSchedule, Scenario, optimise
+from cpt_dynamics.planning.fits import SETS, FittedPair
+from cpt_dynamics.planning.schedule import compared_curves
 
 FLOOR = 0.1  # of the peak of PT, the lowest LR if none is given
-NEAR = 1e-6  # of the peak: an LR so close to the floor, where a search ends, is the floor
 LINES = 7  # steps that are printed
-POINTS = 200  # of a drawn curve
 GOAL = (
     "goal: w1*(change of the D_pt loss) + (1 - w1)*(change of the D_cpt loss) over CPT with w1 = {:g} (Eq. 5 of arXiv"
     " 2505.07796), as low as possible; losses in nats/token"
@@ -30,33 +29,17 @@ FAULT = (
 )
 
 
-def add_schedule(parser: argparse.ArgumentParser) -> None:
-    scenario.add_fits(parser)
-    parser.add_argument(
-        "--weight", type=float, required=True, metavar="W1", help="weight of the D_pt loss in the goal, from 0 to 1"
-    )
-    group = scenario.add_training(parser)
-    group.add_argument("--steps", type=int, required=True, metavar="N", help="of CPT")
-    group.add_argument("--floor", type=float, metavar="LR", help="lowest LR (default: a tenth of the peak of PT)")
-    group.add_argument("--peak-cap", type=float, metavar="LR", help="highest LR (default: the peak of PT)")
-    group.add_argument("--knots", type=int, default=64, metavar="K", help="pieces of the schedule (default: 64)")
-    results = scenario.add_results(parser)
-    results.add_argument("--out", metavar="FILE.csv", help="write the LR of every step of CPT (columns step, lr)")
-
-
 def run_schedule(options: argparse.Namespace) -> None:
-    scenario.check_plot(options)
-    logs.check_output(options.out, "--out", [options.general, options.domain])
-    fits = scenario.read_fits(options)
+    logs.check_results(options, [options.general, options.domain])
+    fits = FittedPair.read(options.general, options.domain)
     if not 0 <= options.weight <= 1:
         raise UserError(f"--weight {options.weight:g}: the weight of the D_pt loss lies between 0 and 1")
-    base = scenario.scenario_of(options, fits, options.steps)
+    base = options_of.scenario_of(options, fits, options.steps)
     floor = FLOOR * base.peak_lr if options.floor is None else options.floor
     cap = base.peak_lr if options.peak_cap is None else options.peak_cap
     if not 0 <= floor < cap:
         raise UserError(f"--floor {floor:g}: give an LR from 0 and below --peak-cap, {cap:g}")
-    found = optimise(fits.pair, base, options.weight, floor=floor, peak_cap=cap, knots=options.knots)
-    found = replace(found, lr=np.where(found.lr - floor <= NEAR * found.peak, floor, found.lr))
+    found = optimise(fits, base, options.weight, floor=floor, peak_cap=cap, knots=options.knots)
     result: dict[str, Any] = plain(_result(fits, base, found, options))
     figure = None
     if options.plot:
@@ -64,17 +47,16 @@ def run_schedule(options: argparse.Namespace) -> None:
             recommendation_plot as recommendations,  # takes half a second, so only where it is used
         )
 
-        figure = recommendations.draw_schedule(_curves(fits, base, found), found.compared)
+        figure = recommendations.draw_schedule(compared_curves(fits, base, found), found.compared)
     if options.out:
         with logs.writing(options.out), files.atomic(options.out) as temporary:
             rows = "".join(f"{step},{lr:.8g}\n" for step, lr in enumerate(found.lr, start=1))
             temporary.write_text("step,lr\n" + rows)
-    out = [f"schedule: {options.out}"] if options.out else []
-    logs.give(options, result, [*fits.described(), *_text(result), *out], figure)
+    logs.give(options, result, [*fits.described(), *_text(result), *logs.written(options, "schedule")], figure)
 
 
-def _result(fits: Fits, base: Scenario, found: BestSchedule, options: argparse.Namespace) -> dict[str, Any]:
-    lr = _whole(base, found.lr)
+def _result(fits: FittedPair, base: Scenario, found: BestSchedule, options: argparse.Namespace) -> dict[str, Any]:
+    lr = np.concatenate([base.lr[: base.pretraining_steps], found.lr])
     reads_s2 = any("s2cpt" in law.law.inputs for law in fits.roles().values())
     before = {role: base.ends(law)[0] for role, law in fits.roles().items()}
     replay = f", {100 * base.replay:.3g} % replay" if fits.reading("replay") else ""
@@ -99,40 +81,11 @@ def _result(fits: Fits, base: Scenario, found: BestSchedule, options: argparse.N
         "warnings": [
             *found.warnings,
             *([FAULT] if reads_s2 else []),
-            *scenario.plan_warnings(fits, base, lr),
+            *fits.warnings_of(base, lr),
         ],
         "fit_warnings": fits.warnings(),
         "lr": found.lr,
     }
-
-
-def _whole(base: Scenario, lr: Array) -> Array:
-    """The LR of PT and of a CPT, [steps of both]."""
-    return np.concatenate([base.lr[: base.pretraining_steps], lr])
-
-
-def _curves(fits: Fits, base: Scenario, found: BestSchedule) -> dict[str, dict[str, Array]]:
-    """Step of CPT, LR, and predicted losses by role for the optimised schedule and the usual ones, each [points]."""
-    rates = {"optimised": found.lr}
-    for shape in found.compared["schedule"].iloc[1:]:
-        update = {"shape": shape, "peak": found.peak / base.peak_lr, "end": found.floor / base.peak_lr}
-        usual = replace(base, continual=base.continual.model_copy(update=update))
-        rates[str(shape)] = usual.lr[base.pretraining_steps :]
-    steps = np.unique(np.linspace(1, len(found.lr), POINTS).round().astype(int))
-    result = {}
-    for name, lr in rates.items():
-        result[name] = {"step": steps, "lr": lr[steps - 1]}
-        for role, law in fits.roles().items():
-            table = features_of(
-                _whole(base, lr),
-                base.pretraining_steps,
-                law.settings,
-                base.pretraining_steps + steps,
-                base.replay,
-                base.params,
-            )
-            result[name][role] = law.predict(table)
-    return result
 
 
 def _telling(lr: Array) -> list[int]:

@@ -71,6 +71,14 @@ def has(sha256: str) -> bool:
     return blob(sha256).is_file()
 
 
+def intact(sha256: str) -> Path:
+    """The file with this digest, which is read again; one that was damaged since, or copied in part, is `UserError`."""
+    path = blob(sha256)
+    if files.sha256(path) != sha256:
+        raise UserError(f"{path} is damaged: `cpt-dynamics corpora verify` deletes it, then fetch it again")
+    return path
+
+
 def adopt(path: str | Path, sha256: str | None = None, name: str | None = None) -> Path:
     """Move a finished file into the cache and return its place there.
 
@@ -105,22 +113,11 @@ def partial(key: str) -> Iterator[Path]:
     A block must not open the same key again.
     """
     folder = root() / "partial" / files.digest(key)
-    with _full_disk_is_said(), _locked(folder.with_suffix(".lock"), key):
+    room = files.room_for(f"the cache {root()}", f"free some, or set {VARIABLE} to a folder on a larger disk")
+    with room, _locked(folder.with_suffix(".lock"), key):
         folder.mkdir(exist_ok=True)
         yield folder
         shutil.rmtree(folder)
-
-
-@contextlib.contextmanager
-def _full_disk_is_said() -> Iterator[None]:
-    try:
-        yield
-    except Exception as error:
-        if files.is_full_disk(error):
-            raise UserError(
-                f"no space left for the cache {root()}: free some, or set {VARIABLE} to a folder on a larger disk"
-            ) from error
-        raise
 
 
 @contextlib.contextmanager

@@ -5,7 +5,7 @@ import logging
 import math
 import struct
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -13,18 +13,17 @@ from typing import IO, Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
+from pyarrow import compute
 
 from cpt_dynamics import files
 from cpt_dynamics.config import Corpus, Http, HuggingFace, Installed, Local, Rule, Split
-from cpt_dynamics.corpora import http, installed, local
+from cpt_dynamics.corpora import http, installed, local, parquet
+from cpt_dynamics.corpora.parquet import HASHED, SCHEMA
 from cpt_dynamics.errors import UserError
 
 log = logging.getLogger(__name__)
 
 HEAD = struct.Struct("<qq")  # place and size of a text in a temporary file
-SCHEMA = pa.schema([("id", pa.string()), ("text", pa.string())])
-GROUP = 1 << 24  # bytes of text in a row group
 PART = 1 << 26  # bytes of text held in memory while a split is written ...
 RECENT = 1 << 16  # hashes held in a set before they are sorted into an array
 PARTS = 256  # ... unless that would open more files than this at once
@@ -69,7 +68,7 @@ def write(name: str, spec: Corpus, folder: str | Path) -> dict[str, Any]:
             yield key.hexdigest()[:16], text
 
     with files.atomic(folder / "documents.parquet") as temporary:
-        _write_parquet(temporary, distinct())
+        parquet.write(temporary, distinct())
         if not counts["documents"]:
             raise UserError(f"corpus {name}: no document was found in its source")
     expected = spec.sha256 if isinstance(spec, Installed) else None
@@ -148,7 +147,7 @@ def check(folder: str | Path) -> dict[str, Any]:
     """Check a pair that a rule of the user's own made; returns `source.json`. A fault raises `UserError`."""
     folder = Path(folder)
     path = folder / "documents.parquet"
-    table = _open(path)
+    table = parquet.opened(path)
     for field in SCHEMA:
         if field.name not in table.schema_arrow.names:
             raise UserError(f"{path} has no column {field.name!r}, it has {table.schema_arrow.names}")
@@ -157,7 +156,7 @@ def check(folder: str | Path) -> dict[str, Any]:
             raise UserError(f"{path}: column {field.name!r} is {kind}, string is expected")
     if table.metadata.num_rows == 0:
         raise UserError(f"{path} has no document")
-    for batch in local.batches(table, SCHEMA.names):
+    for batch in parquet.batches(table, SCHEMA.names):
         for column in SCHEMA.names:
             if batch.column(column).null_count:
                 raise UserError(f"{path}: column {column!r} has nulls, a string in every row is expected")
@@ -264,33 +263,37 @@ def split(
     }
     for part, rows in (("train", division.train), ("validation", division.validation)):
         with files.atomic(out / f"{part}.parquet") as temporary:
-            _write_parquet(temporary, _select(path, rows, sizes, temporary.parent))
+            parquet.write(temporary, _select(path, rows, hashes, sizes, temporary.parent))
         counts[part] = {"documents": len(rows), "bytes": int(sizes[rows].sum())}
     files.write_json(out / "split.json", counts)
     return counts
 
 
-def texts(path: str | Path) -> Iterator[str]:
-    """The texts of a parquet file of documents, in order."""
-    table = _open(Path(path))
-    if "text" not in table.schema_arrow.names:
-        raise UserError(f"{path} has no column 'text', it has {table.schema_arrow.names}: build the corpus again")
-    for batch in local.batches(table, ["text"]):
-        yield from batch.column(0).to_pylist()
+def _id(text: str) -> str:
+    """The first 64 bits of the sha256 of a text, as 16 hexadecimal digits."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _hashes(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """First 64 bits of the sha256, and bytes, of every text in a parquet file."""
+    """First 64 bits of the sha256, and bytes, of every text in a parquet file.
+
+    In files that the kit has written they are the column `id`; in those of a rule they may be anything.
+    """
     hashes, sizes = array("Q"), array("q")
-    for text in texts(path):
-        raw = text.encode()
-        hashes.append(int.from_bytes(hashlib.sha256(raw).digest()[:8]))
-        sizes.append(len(raw))
+    table = parquet.opened(path, "text")
+    hashed = HASHED.items() <= (table.schema_arrow.metadata or {}).items()
+    for batch in parquet.batches(table, ["text", *(["id"] if hashed else [])]):
+        texts = batch.column("text")
+        sizes.extend(compute.binary_length(texts).to_pylist())
+        ids = batch.column("id").to_pylist() if hashed else map(_id, texts.to_pylist())
+        hashes.extend(int(key, 16) for key in ids)
     return np.array(hashes, np.uint64), np.array(sizes, np.int64)
 
 
-def _select(path: Path, rows: np.ndarray, sizes: np.ndarray, folder: Path) -> Iterator[tuple[str, str]]:
-    """Rows of a parquet file in the order given.
+def _select(
+    path: Path, rows: np.ndarray, hashes: np.ndarray, sizes: np.ndarray, folder: Path
+) -> Iterator[tuple[str, str]]:
+    """Rows of a parquet file in the order given: (id, text).
 
     The texts are first distributed over files in `folder`, each with a stretch of that order and small enough to be
     sorted in memory: so the corpus is read once whatever its size.
@@ -303,14 +306,14 @@ def _select(path: Path, rows: np.ndarray, sizes: np.ndarray, folder: Path) -> It
     place[rows] = np.arange(len(rows))
     with ExitStack() as stack:
         parts = [stack.enter_context(TemporaryFile(dir=folder)) for _ in range(part_of.max(initial=-1) + 1)]
-        for at, text in zip(place, texts(path), strict=True):
+        for at, text in zip(place, parquet.texts(path), strict=True):
             if at >= 0:
                 raw = text.encode()
                 parts[part_of[at]].write(HEAD.pack(at, len(raw)) + raw)
         for part in parts:
             part.seek(0)
-            for _, raw in sorted(_held(part)):
-                yield hashlib.sha256(raw).hexdigest()[:16], raw.decode()
+            for at, raw in sorted(_held(part)):
+                yield f"{hashes[rows[at]]:016x}", raw.decode()
             part.close()
 
 
@@ -319,29 +322,3 @@ def _held(part: IO[bytes]) -> Iterator[tuple[int, bytes]]:
     while head := part.read(HEAD.size):
         at, size = HEAD.unpack(head)
         yield at, part.read(size)
-
-
-def _write_parquet(path: Path, rows: Iterable[tuple[str, str]]) -> None:
-    with pq.ParquetWriter(path, SCHEMA, compression="zstd") as writer:
-        ids: list[str] = []
-        held: list[str] = []
-        size = 0
-        for key, text in rows:
-            ids.append(key)
-            held.append(text)
-            size += len(text)
-            if size >= GROUP:
-                writer.write_table(pa.table([ids, held], schema=SCHEMA))
-                ids, held, size = [], [], 0
-        if ids:
-            writer.write_table(pa.table([ids, held], schema=SCHEMA))
-
-
-def _open(path: Path) -> pq.ParquetFile:
-    try:
-        return pq.ParquetFile(path)
-    except FileNotFoundError:
-        raise UserError(f"{path} does not exist: build the corpus first") from None
-    except (pa.ArrowInvalid, OSError) as error:
-        line = " ".join(str(error).split())
-        raise UserError(f"{path} is not a readable parquet file ({line}): delete it and build it again") from None

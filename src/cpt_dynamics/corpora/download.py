@@ -21,7 +21,7 @@ from urllib3.exceptions import (
 from urllib3.util import Retry
 
 from cpt_dynamics import __version__, files
-from cpt_dynamics.errors import UserError
+from cpt_dynamics.errors import UserError, one_line
 
 Say = Callable[[str], None]
 
@@ -121,7 +121,7 @@ def _transfer(url: str, path: Path, say: Say, given: Mapping[str, str], timeout:
     except (requests.ConnectionError, requests.Timeout, ChunkedEncodingError, HTTPError) as error:
         raise _interruption(error, url, timeout) from None
     except RequestException as error:
-        raise _failure(url, " ".join(str(error).split()), "correct the address") from None
+        raise _failure(url, one_line(error), "correct the address") from None
 
 
 def _accept(answer: requests.Response, url: str, path: Path) -> int | None:
@@ -174,8 +174,8 @@ def _receive(answer: requests.Response, url: str, path: Path, total: int | None,
 
 def _interruption(error: Exception, url: str, timeout: float) -> Exception:
     """What to raise for an error of the connection."""
-    chain = list(_chain(error))
-    for link in chain:
+    links = list(chain(error))
+    for link in links:
         if isinstance(link, ssl.SSLCertVerificationError):
             remedy = "check the address, or name a file of your network's certificates in REQUESTS_CA_BUNDLE"
             return _failure(url, f"its certificate is not accepted: {link.verify_message}", remedy)
@@ -183,12 +183,12 @@ def _interruption(error: Exception, url: str, timeout: float) -> Exception:
             return _UnknownHost("its host is unknown, or there is no network")
         if isinstance(link, requests.Timeout | TimeoutError) and not isinstance(link, NewConnectionError):
             return _Interrupted(f"it timed out after {timeout:g} s")
-    reasons = [link.strerror for link in chain if isinstance(link, OSError) and link.strerror]
+    reasons = [link.strerror for link in links if isinstance(link, OSError) and link.strerror]
     cause = reasons[-1].lower() if reasons else "the connection was dropped"
     return _Interrupted(f"the proxy of the environment: {cause}" if isinstance(error, ProxyError) else cause)
 
 
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
+def chain(error: BaseException | None) -> Iterator[BaseException]:
     """An error, what caused it, and so on."""
     while error is not None:
         yield error

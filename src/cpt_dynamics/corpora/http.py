@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from cpt_dynamics import files
 from cpt_dynamics.config import Http, Remote
 from cpt_dynamics.corpora import archives, cache
 from cpt_dynamics.corpora.download import Say, download, tell
@@ -55,9 +54,9 @@ def read(spec: Http, record: dict[str, Any]) -> Iterator[str]:
     `archives.texts` refuses raises `UserError`, and so does a file that was damaged since, or copied in part.
     """
     record.update({"from": [remote.url for remote in spec.files], "files": [], "warnings": []})
-    for remote, path in zip(spec.files, fetch(spec), strict=True):
-        if files.sha256(path) != remote.sha256:
-            raise UserError(f"{path} is damaged: `cpt-dynamics corpora verify` deletes it, then fetch it again")
+    fetch(spec)
+    for remote in spec.files:
+        path = cache.intact(remote.sha256)
         yield from archives.texts(
             path, kind(remote.url), remote.url, spec.members, spec.maximum_gigabytes * 1e9, spec.text
         )

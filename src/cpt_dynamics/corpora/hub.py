@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import math
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,19 +11,20 @@ from typing import Any, NoReturn, TypeVar
 import huggingface_hub
 from huggingface_hub import constants
 from huggingface_hub.errors import (
+    EntryNotFoundError,
     GatedRepoError,
     HfHubHTTPError,
     LocalEntryNotFoundError,
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
-from huggingface_hub.hf_api import RepoFile
 from huggingface_hub.utils import build_hf_headers, parse_ratelimit_headers  # type: ignore[attr-defined]
 from huggingface_hub.utils.sha import git_hash
 
 from cpt_dynamics import files
 from cpt_dynamics.corpora import download
-from cpt_dynamics.errors import UserError
+from cpt_dynamics.corpora.download import chain
+from cpt_dynamics.errors import UserError, one_line
 
 log = logging.getLogger(__name__)
 
@@ -82,17 +84,18 @@ def fetch(repository: str, path: str, revision: str, target: Path, say: download
     Returns `path`, `bytes` and `sha256` of the file.
     """
     with explained(repository, "dataset"):
-        stated = _stated(repository, path, revision)
         url = huggingface_hub.hf_hub_url(repository, path, repo_type="dataset", revision=revision)
-        answered = patiently(lambda: huggingface_hub.get_hf_file_metadata(url)).commit_hash
-    check_commit(repository, answered, revision)
+        stated = patiently(lambda: huggingface_hub.get_hf_file_metadata(url, timeout=TIMEOUT))
+    check_commit(repository, stated.commit_hash, revision)
+    digest = stated.etag or "none"
     for _ in range(2):
-        download.download(url, target, say, headers=build_hf_headers(), largest=stated.size)
-        if _intact(target, stated):
-            return {"path": path, "bytes": stated.size, "sha256": files.sha256(target)}
+        download.download(url, target, say, headers=build_hf_headers(), largest=stated.size or math.inf)
+        found = files.sha256(target)
+        # The digest of a small file, of 10 MB at most, is that of git.
+        if digest == (found if len(digest) == len(found) else git_hash(target.read_bytes())):
+            return {"path": path, "bytes": target.stat().st_size, "sha256": found}
         say(f"{path} of {repository} came with a wrong digest: it was deleted")
         target.unlink()
-    digest = f"sha256 {stated.lfs.sha256}" if stated.lfs else f"git digest {stated.blob_id}"
     raise UserError(
         f"{path} of the data set {repository} came twice with another digest than the Hub states ({digest}): it was"
         " deleted; look at proxies and at HF_ENDPOINT, then run again"
@@ -108,24 +111,6 @@ def check_commit(repository: str, answered: str | None, revision: str) -> None:
         )
 
 
-def _stated(repository: str, path: str, revision: str) -> RepoFile:
-    """What the Hub states of a file at a commit."""
-    api = huggingface_hub.HfApi()
-    found = patiently(lambda: api.get_paths_info(repository, [path], revision=revision, repo_type="dataset"))
-    for entry in found:
-        if isinstance(entry, RepoFile):
-            return entry
-    raise UserError(f"the data set {repository} has no file {path!r} at commit {revision}: correct `files`")
-
-
-def _intact(path: Path, stated: RepoFile) -> bool:
-    if path.stat().st_size != stated.size:
-        return False
-    if stated.lfs:
-        return files.sha256(path) == stated.lfs.sha256
-    return git_hash(path.read_bytes()) == stated.blob_id  # files outside LFS have 10 MB at most
-
-
 def patiently(ask: Callable[[], T]) -> T:
     """The answer of `ask`, which is called again after limits of rate, server errors and lost connections."""
     for wait in WAITS:
@@ -136,7 +121,7 @@ def patiently(ask: Callable[[], T]) -> T:
             if cause is None:
                 raise
             wait = min(max(wait, _asked_wait(cause)), LONGEST_WAIT)
-            log.warning("%s: trying again in %.0f s", _line(cause), wait)
+            log.warning("%s: trying again in %.0f s", one_line(cause, 200), wait)
             time.sleep(wait)
     return ask()
 
@@ -155,7 +140,7 @@ def explained(repository: str, kind: str) -> Iterator[None]:
 def _explain(error: Exception, repository: str, kind: str) -> NoReturn:
     what = f"the {'data set' if kind == 'dataset' else kind} {repository}"
     address = page(repository, kind)
-    for cause in _chain(error):
+    for cause in chain(error):
         status = cause.response.status_code if isinstance(cause, HfHubHTTPError) else None
         if isinstance(cause, GatedRepoError) and status == 401:
             raise UserError(
@@ -171,6 +156,8 @@ def _explain(error: Exception, repository: str, kind: str) -> NoReturn:
                 f"{what} has no such revision (any more, if its history was rewritten): see {address}/commits/main, or"
                 " pin what there is now with `cpt-dynamics corpora pin --again`"
             ) from error
+        if isinstance(cause, EntryNotFoundError):
+            raise UserError(f"{what} lacks a file ({one_line(cause, 200)}): correct `files`") from error
         if isinstance(cause, RepositoryNotFoundError):
             raise UserError(
                 f"{what} is unknown to {constants.ENDPOINT}, or private: correct its name, or set HF_TOKEN to a token"
@@ -184,13 +171,15 @@ def _explain(error: Exception, repository: str, kind: str) -> NoReturn:
                 " later, with HF_TOKEN set, which raises the limit"
             ) from error
     if passing := _temporary(error):
-        raise Unreachable(f"{what} cannot be reached ({_line(passing)}): check the network and run again") from error
+        raise Unreachable(
+            f"{what} cannot be reached ({one_line(passing, 200)}): check the network and run again"
+        ) from error
     raise error
 
 
 def _temporary(error: BaseException) -> BaseException | None:
     """What of an error and its causes may not happen again the next time."""
-    for cause in _chain(error):
+    for cause in chain(error):
         if isinstance(cause, HfHubHTTPError):
             return cause if cause.response.status_code in TEMPORARY else None
         # transport errors: huggingface_hub has changed its client and does not name their classes
@@ -198,12 +187,6 @@ def _temporary(error: BaseException) -> BaseException | None:
         if transport or isinstance(cause, ConnectionError | LocalEntryNotFoundError):
             return cause
     return None
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
 
 
 def _asked_wait(error: BaseException) -> float:
@@ -214,7 +197,3 @@ def _asked_wait(error: BaseException) -> float:
         return limits.reset_in_seconds if limits.remaining == 0 else 0
     asked = error.response.headers.get("Retry-After", "")
     return float(asked) if asked.isdigit() else 0
-
-
-def _line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__

@@ -19,9 +19,9 @@ import pyarrow.parquet as pq
 
 from cpt_dynamics import files
 from cpt_dynamics.config import HuggingFace
-from cpt_dynamics.corpora import cache, documents, hub, tokenizer
+from cpt_dynamics.corpora import cache, hub, parquet, tokenizer
 from cpt_dynamics.corpora.download import Say, tell
-from cpt_dynamics.errors import UserError
+from cpt_dynamics.errors import UserError, one_line
 
 PART = 1 << 25  # bytes of text after which the work is kept
 BATCH = 512  # documents whose tokens are counted at a time
@@ -55,20 +55,26 @@ def fetch(spec: HuggingFace, say: Say = tell) -> Path:
     and in the middle of a shard's download, and gives the same file as one that is not. What cannot be had, such as a
     data set without a pinned revision, raises `UserError`. `say` receives lines of progress.
     """
+    return cache.blob(_fetched(spec, say)["sha256"])
+
+
+def _fetched(spec: HuggingFace, say: Say = tell) -> dict[str, Any]:
+    """What the cache remembers of a data set, once it has it."""
     what = f"the data set {spec.repository}"
     if spec.revision is None:
         raise UserError(f"{what} has no revision: pin it first with `cpt-dynamics corpora pin`")
-    request = _request(spec)
     if kept := cached(spec):
-        return cache.blob(kept["sha256"])
+        return kept
     if cache.offline():
         raise cache.absent(what)
+    request = _request(spec)
     with cache.partial(f"{spec.repository} at {spec.revision}, request {files.digest(request)[:16]}") as folder:
         record = cached(spec)  # another process may have been faster
         if record is None:
-            record = {"from": _from(spec), "revision": spec.revision, **_card(spec), **_documents(spec, folder, say)}
+            source = spec.model_dump(include={"repository", "configuration", "split"})
+            record = {"from": source, "revision": spec.revision, **_card(spec), **_documents(spec, folder, say)}
             cache.remember(request, record)
-    return cache.blob(record["sha256"])
+    return record
 
 
 def read(spec: HuggingFace, record: dict[str, Any]) -> Iterator[str]:
@@ -77,14 +83,12 @@ def read(spec: HuggingFace, record: dict[str, Any]) -> Iterator[str]:
     `record` receives `from` (repository, configuration, split), `revision`, `licence`, `card`, `files` (path, bytes and
     sha256 of every shard that was read) and `warnings`.
     """
-    path = fetch(spec)
-    kept = cached(spec)
-    if kept is None or files.sha256(path) != kept["sha256"]:
-        raise UserError(f"{path} is damaged: `cpt-dynamics corpora verify` deletes it, then fetch it again")
+    kept = _fetched(spec)
+    path = cache.intact(kept["sha256"])
     ended = [] if kept["full"] else [f"the data set ended before its budget, with {kept['bytes'] / 1e6:.1f} MB of text"]
     record.update({key: kept[key] for key in ("from", "revision", "card", "files")})
     record.update({"licence": spec.licence or kept["licence"], "warnings": ended})
-    yield from documents.texts(path)
+    yield from parquet.texts(path)
 
 
 def cached(spec: HuggingFace) -> dict[str, Any] | None:
@@ -94,10 +98,6 @@ def cached(spec: HuggingFace) -> dict[str, Any] | None:
 
 def _request(spec: HuggingFace) -> dict[str, Any]:
     return spec.model_dump(exclude={"licence", "description"})
-
-
-def _from(spec: HuggingFace) -> dict[str, Any]:
-    return spec.model_dump(include={"repository", "configuration", "split"})
 
 
 def _card(spec: HuggingFace) -> dict[str, Any]:
@@ -209,15 +209,10 @@ def _builder(spec: HuggingFace, store: str) -> Any:
     from datasets.exceptions import DataFilesNotFoundError
 
     what = f"the data set {spec.repository}"
-
-    def load() -> Any:
-        return datasets.load_dataset_builder(
-            spec.repository, spec.configuration, revision=spec.revision, cache_dir=store
-        )
-
+    named: dict[str, Any] = {"name": spec.configuration, "revision": spec.revision, "cache_dir": store}
     try:
         with hub.explained(spec.repository, "dataset"):
-            return hub.patiently(load)
+            return hub.patiently(lambda: datasets.load_dataset_builder(spec.repository, **named))
     except RuntimeError as error:
         if "scripts are no longer supported" not in str(error):
             raise
@@ -228,7 +223,7 @@ def _builder(spec: HuggingFace, store: str) -> Any:
         with hub.explained(spec.repository, "dataset"):
             names = datasets.get_dataset_config_names(spec.repository, revision=spec.revision)
         if spec.configuration in names:
-            raise UserError(f"{what} cannot be opened ({_line(error)}): name its files with `files`") from None
+            raise UserError(f"{what} cannot be opened ({one_line(error, 200)}): name its files with `files`") from None
         wrong = f"has no configuration {spec.configuration!r}" if spec.configuration else "needs a configuration"
         raise UserError(f"{what} {wrong}, it has {', '.join(names)}") from None
 
@@ -323,7 +318,8 @@ def _parts(
                 texts, size = [], 0
     except (ValueError, TypeError, EOFError, OSError) as error:
         raise UserError(
-            f"{where} cannot be read ({_line(error)}): its bytes are those of the Hub, so name other files with `files`"
+            f"{where} cannot be read ({one_line(error, 200)}): its bytes are those of the Hub, so name other files with"
+            " `files`"
         ) from error
     yield texts, None
 
@@ -347,7 +343,3 @@ def _join(folder: Path, parts: int) -> Path:
         for number in range(parts):
             writer.write_table(pq.ParquetFile(_part(folder, number)).read())
     return path
-
-
-def _line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200]

@@ -16,10 +16,10 @@ import pyarrow.parquet as pq
 
 from cpt_dynamics import files
 from cpt_dynamics.config import Local
-from cpt_dynamics.errors import UserError
+from cpt_dynamics.corpora.parquet import batches
+from cpt_dynamics.errors import UserError, one_line
 
 CHUNK = 1 << 17
-BATCH = 256  # rows of a parquet file read at a time
 PIECE = 1 << 10  # of a .zst file, read at a time: it may hold 32 MiB of the same byte
 LONGEST_WINDOW = 2**31  # what `zstd --long=31` writes; the library's own limit is 128 MiB
 
@@ -174,17 +174,7 @@ def _parquet(path: Path, column: str) -> Iterator[str]:
             with pq.ParquetFile(plain) as table:
                 yield from _column(table, column, path)
         except (pa.ArrowInvalid, OSError) as error:
-            line = " ".join(str(error).split())
-            raise UserError(f"{path} is not a readable parquet file ({line}): fetch it again") from None
-
-
-def batches(table: pq.ParquetFile, columns: list[str]) -> Iterator[pa.RecordBatch]:
-    """Batches of rows of a parquet file, in order.
-
-    The library keeps what it has read until its reader ends, so each row group gets a reader of its own.
-    """
-    for group in range(table.num_row_groups):
-        yield from table.iter_batches(BATCH, row_groups=[group], columns=columns)
+            raise UserError(f"{path} is not a readable parquet file ({one_line(error)}): fetch it again") from None
 
 
 def _column(table: pq.ParquetFile, column: str, path: Path) -> Iterator[str]:

@@ -7,8 +7,8 @@ import tokenizers
 from tokenizers import decoders, models, pre_tokenizers, trainers
 
 from cpt_dynamics import config, files
-from cpt_dynamics.corpora import documents
-from cpt_dynamics.errors import UserError
+from cpt_dynamics.corpora import parquet
+from cpt_dynamics.errors import UserError, one_line
 
 END = "<|endoftext|>"
 # names of the token between documents, by frequency of use among published tokenizers
@@ -74,8 +74,9 @@ def pretrained(name: str, key: str = "tokenizer.pretrained") -> tokenizers.Token
         try:
             path = Path(huggingface_hub.hf_hub_download(repository, "tokenizer.json", revision=revision or None))
         except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-            line = " ".join(str(error).split())[:200]
-            raise UserError(f"{key}: {name} is no folder here and cannot be fetched from the Hub ({line})") from None
+            raise UserError(
+                f"{key}: {name} is no folder here and cannot be fetched from the Hub ({one_line(error, 200)})"
+            ) from None
     tokenizer = load(path)
     separator(tokenizer, path)
     return tokenizer
@@ -105,7 +106,7 @@ def separator(tokenizer: tokenizers.Tokenizer, path: str | Path) -> int:
 
 
 def _sample(path: str | Path, size: float) -> Iterator[str]:
-    for text in documents.texts(path):
+    for text in parquet.texts(path):
         if size <= 0:
             return
         size -= len(text.encode())

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from cpt_dynamics import files
-from cpt_dynamics.corpora import documents
+from cpt_dynamics.corpora import parquet
 from cpt_dynamics.corpora import tokenizer as tokenizers_
 from cpt_dynamics.errors import UserError
 
@@ -57,7 +57,7 @@ def write(documents_file: str | Path, tokenizer: str | Path, out: str | Path) ->
     count = number = size = covered = 0
     digest = hashlib.sha256()
     with files.atomic(out) as temporary, temporary.open("wb") as handle:
-        for texts in _batches(documents.texts(documents_file)):
+        for texts in _batches(parquet.texts(documents_file)):
             parts: list[int] = []
             for encoding in encoder.encode_batch_fast(texts, add_special_tokens=False):
                 parts.append(end)

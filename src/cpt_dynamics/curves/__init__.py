@@ -1,6 +1,8 @@
 """Loss curves: the table that every fit and figure reads."""
 
-from cpt_dynamics.curves.logs import Log, merge_logs, read_log, read_logs, schedules_path
+from typing import Any
+
+from cpt_dynamics.curves.measurements import unique_measurements
 from cpt_dynamics.curves.table import (
     AREA_COLUMNS,
     CURVE_COLUMNS,
@@ -12,7 +14,9 @@ from cpt_dynamics.curves.table import (
     check_schedules,
     features,
     read,
+    read_runs,
     read_schedules,
+    schedules_path,
     write,
     write_schedules,
 )
@@ -23,17 +27,27 @@ __all__ = [
     "CURVE_COLUMNS",
     "SCHEDULES_SCHEMA",
     "SCHEDULE_COLUMNS",
-    "Log",
     "check_curves",
     "check_pair",
     "check_schedules",
     "features",
-    "merge_logs",
     "read",
-    "read_log",
-    "read_logs",
+    "read_runs",
     "read_schedules",
     "schedules_path",
+    "unique_measurements",
     "write",
     "write_schedules",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """The readers of logs, which stood here, for one release."""
+    if name in ("Log", "merge_logs", "read_log", "read_logs"):
+        import warnings
+
+        from cpt_dynamics import logs
+
+        warnings.warn(f"cpt_dynamics.curves.{name} is now cpt_dynamics.logs.{name}", DeprecationWarning, stacklevel=2)
+        return getattr(logs, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
+from cpt_dynamics.curves.table import BRANCH
 from cpt_dynamics.experiments import Plan, Run
 from cpt_dynamics.files import read_json, read_table
 from cpt_dynamics.layout import BRANCH_SCHEMA, Layout
@@ -16,13 +17,19 @@ def assemble(runs: Iterable[Run], plan: Plan, layout: Layout) -> tuple[pd.DataFr
 
     A step that a run shares with others has the losses measured there; phases are named as this run names them.
     """
-    curves, schedules = [], []
-    for run in runs:
-        curves.append(_curve(run, plan, layout))
-        steps = np.arange(1, run.steps + 1)
-        phases = np.concatenate([[phase.phase] * phase.steps for phase in run.phases])
-        schedules.append(pd.DataFrame({"run": run.name, "step": steps, "phase": phases, "lr": run.lr}))
-    return pd.concat(curves, ignore_index=True), pd.concat(schedules, ignore_index=True)
+    runs = list(runs)
+    curves = [with_branch(_curve(run, plan, layout), run.name, plan) for run in runs]
+    return pd.concat(curves, ignore_index=True), pd.concat([_schedule(run) for run in runs], ignore_index=True)
+
+
+def with_branch(curves: pd.DataFrame, run: str, plan: Plan) -> pd.DataFrame:
+    """The rows of a run with the column `branch`."""
+    return curves.assign(**{BRANCH: plan.origin(run, curves["step"])})
+
+
+def _schedule(run: Run) -> pd.DataFrame:
+    phases = np.repeat([phase.phase for phase in run.phases], [phase.steps for phase in run.phases])
+    return pd.DataFrame({"run": run.name, "step": np.arange(1, run.steps + 1), "phase": phases, "lr": run.lr})
 
 
 def _curve(run: Run, plan: Plan, layout: Layout) -> pd.DataFrame:
@@ -34,14 +41,12 @@ def _curve(run: Run, plan: Plan, layout: Layout) -> pd.DataFrame:
         before = last
     # Where a branch leaves its parent both were evaluated, in the same state.
     curve = pd.concat(parts).drop_duplicates(["step", "validation"]).sort_values(["validation", "step"])
-    parameters = read_json(layout.branch(chain[-1][0]).with_suffix(".json"))["parameters"]
-    pretraining = sum(phase.steps for phase in run.phases if phase.phase == "pretraining")
-    continual = curve["step"] > pretraining
+    continual = curve["step"] > run.transfer_step
     return curve.assign(
         run=run.name,
         seed=run.seed,
         model=run.model,
-        params=parameters,
+        params=read_json(layout.branch(chain[-1][0]).with_suffix(".json"))["parameters"],
         phase=np.where(continual, "continual", "pretraining"),
-        phase_step=np.where(continual, curve["step"] - pretraining, curve["step"]),
+        phase_step=np.where(continual, curve["step"] - run.transfer_step, curve["step"]),
     )

@@ -15,6 +15,4 @@ def of_figure(figure: str, experiments: Experiments, config: Config) -> tuple[pd
         return public.combined(public.read_multi_power(config.public_curves))
     if kind == "none":
         return pd.DataFrame(columns=list(table.CURVE_COLUMNS)), pd.DataFrame(columns=list(table.SCHEDULE_COLUMNS))
-    layout = Layout(config)
-    schedules = table.read_schedules(layout.schedules(figure))
-    return table.read(layout.curves(figure), schedules), schedules
+    return table.read_runs(Layout(config).root / "curves", experiments.runs_of(figure))

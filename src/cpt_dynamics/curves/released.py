@@ -14,8 +14,9 @@ import pandas as pd
 
 from cpt_dynamics.config import Config
 from cpt_dynamics.curves import table
+from cpt_dynamics.curves.assemble import with_branch
 from cpt_dynamics.errors import UserError
-from cpt_dynamics.experiments import Run
+from cpt_dynamics.experiments import Plan, Run
 from cpt_dynamics.experiments.branches import branch_digest
 from cpt_dynamics.files import digest, read_json, sha256
 
@@ -84,7 +85,7 @@ class Release:
         if other:
             raise self._other(other)
 
-    def curves(self, runs: Iterable[Run], config: Config) -> tuple[pd.DataFrame, pd.DataFrame]:
+    def curves(self, runs: Iterable[Run], plan: Plan, config: Config) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Curve table and schedules of runs, as `assemble` gives them where they were trained.
 
         Runs that are not released, or with other settings or another LR than those of `config`, raise `UserError`.
@@ -96,7 +97,9 @@ class Release:
         lr = {str(name): rows.to_numpy() for name, rows in schedules.groupby("run")["lr"]}
         if other := [run.name for run in runs if not _same(run.lr, lr[run.name])]:
             raise self._other(other)
-        return _of_runs(self._curves, names), schedules
+        curves = dict(iter(self._curves.groupby("run")))
+        rows = [with_branch(curves[name], name, plan) for name in sorted(names)]
+        return pd.concat(rows, ignore_index=True), schedules
 
     def manifests(self, runs: Iterable[Run], config: Config) -> dict[str, dict[str, Any]]:
         """Manifest of every branch that these runs are made of, parents first."""

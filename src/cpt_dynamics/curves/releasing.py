@@ -117,7 +117,7 @@ def write(folder: Path, parts: Sequence[Part], config: Config, recommended: Path
     curves, schedules = (pd.concat(tables, ignore_index=True) for tables in zip(*assembled, strict=True))
     with files.atomic(folder) as made:
         made.mkdir()
-        table.write(made / "curves.parquet", curves)
+        table.write(made / "curves.parquet", curves[list(table.CURVE_COLUMNS)])
         table.write_schedules(made / "schedules.parquet", schedules)
         write_json(made / "plan.json", _plan(parts, others, config))
         write_json(made / "manifests.json", manifests)

@@ -1,5 +1,6 @@
 """The curve table, one row per (run, step, validation set), and the schedules that belong to it."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ CURVE_COLUMNS = {
     "loss": "number",  # nats/token
     "bits_per_byte": "number",  # NaN where the bytes are unknown
 }
+BRANCH = "branch"  # text, optional: the first branch of the plan that does the steps of a run up to the row's
 SCHEDULE_COLUMNS = {"run": "text", "step": "integer", "phase": "text", "lr": "number"}
 
 
@@ -49,9 +51,29 @@ def read_schedules(path: str | Path) -> pd.DataFrame:
     return table
 
 
+def read_runs(folder: str | Path, runs: Iterable[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Curve table and schedules of runs that `folder` has as `<run>.parquet` and `<run>.schedules.parquet`, sorted."""
+    names = sorted(set(runs))
+    curves, schedules = (
+        pd.concat([files.read_table(Path(folder) / f"{name}{suffix}", schema) for name in names], ignore_index=True)
+        for suffix, schema in ((".parquet", CURVES_SCHEMA), (".schedules.parquet", SCHEDULES_SCHEMA))
+    )
+    check_schedules(schedules, str(folder))
+    check_curves(curves, str(folder))
+    check_pair(curves, schedules, str(folder))
+    return curves, schedules
+
+
+def schedules_path(curves: str | Path) -> Path:
+    """Where the schedules of a curve table lie: beside it, as `<stem>.schedules.parquet`."""
+    path = Path(curves)
+    return path.with_name(f"{path.stem}.schedules.parquet")
+
+
 def write(path: str | Path, curves: pd.DataFrame) -> None:
     """Check a curve table and write it, sorted by run, validation set and step."""
-    table = _chosen(curves, CURVE_COLUMNS, str(path)).sort_values(["run", "validation", "step"])
+    columns = {**CURVE_COLUMNS, BRANCH: "text"} if BRANCH in curves else CURVE_COLUMNS
+    table = _chosen(curves, columns, str(path)).sort_values(["run", "validation", "step"])
     check_curves(table, str(path))
     files.write_table(path, table, CURVES_SCHEMA)
 

@@ -7,10 +7,13 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from cpt_dynamics.config import Config
 from cpt_dynamics.experiments.runs import Run
 from cpt_dynamics.files import digest
+
+Chain = tuple[tuple[str, int], ...]  # (branch, last step taken from it), in the order of the steps
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,10 @@ class Branch:
     def steps(self) -> int:
         return self.last - self.first
 
+    @property
+    def tokens(self) -> int:
+        return self.run.tokens(self.last) - self.run.tokens(self.first)
+
 
 def saved_steps(branch: Branch, config: Config) -> set[int]:
     """Steps of a branch after which a checkpoint is written: a grid, where others leave, and its end."""
@@ -44,8 +51,15 @@ class Plan:
     """All branches by id, parents before children, and the stretches that make up each run."""
 
     branches: dict[str, Branch]
-    chains: dict[str, tuple[tuple[str, int], ...]]
-    """run -> (branch, last step taken from it), from the start of the run to its end."""
+    chains: dict[str, Chain]
+    """By run, from its start to its end."""
+    origins: dict[str, Chain]
+    """The same with the first branch that does these steps, where a common start is too short to be shared."""
+
+    def origin(self, run: str, steps: ArrayLike) -> NDArray[np.str_]:
+        """The first branch that does each of these steps of a run: equal where two runs do the same up to there."""
+        names, lasts = zip(*self.origins[run], strict=True)
+        return np.array(names)[np.searchsorted(lasts, steps)]
 
     def needed(self, runs: Iterable[str]) -> list[Branch]:
         """The branches that make up these runs, parents first."""
@@ -71,15 +85,17 @@ def plan(runs: Iterable[Run], config: Config) -> Plan:
     """
     runs = list(runs)
     made: dict[str, dict[str, Any]] = {}
-    chains: dict[str, tuple[tuple[str, int], ...]] = {}
+    chains: dict[str, Chain] = {}
+    origins: dict[str, Chain] = {}
     for number, run in enumerate(runs):
         shared, owner = 0, None
         for other in runs[:number]:
             common = common_steps(run, other)
             if common > shared:
                 shared, owner = common, other
+        chain: Chain = ()
+        origin = _upto(origins[owner.name], shared) if owner else ()
         if owner is None or (shared < min(config.checkpoint_every, run.steps)):
-            chain: tuple[tuple[str, int], ...] = ()
             shared = 0
         else:
             chain = _upto(chains[owner.name], shared)
@@ -96,25 +112,27 @@ def plan(runs: Iterable[Run], config: Config) -> Plan:
                 "parent": chain[-1][0] if chain else None,
                 "forks": set(),
             }
-            chain = (*chain, (name, run.steps))
-        chains[run.name] = chain
+            chain, origin = (*chain, (name, run.steps)), (*origin, (name, run.steps))
+        chains[run.name], origins[run.name] = chain, origin
     branches = {name: Branch(**{**b, "forks": tuple(sorted(b["forks"]))}) for name, b in made.items()}
-    return Plan(branches, chains)
+    return Plan(branches, chains, origins)
 
 
 def joined(plans: Iterable[Plan]) -> Plan:
     """The branches and runs of several plans; a branch that some of them have in common is left where any leaves it."""
     branches: dict[str, Branch] = {}
-    chains: dict[str, tuple[tuple[str, int], ...]] = {}
+    chains: dict[str, Chain] = {}
+    origins: dict[str, Chain] = {}
     for one in plans:
         for name, branch in one.branches.items():
             forks = {*branch.forks, *(branches[name].forks if name in branches else ())}
             branches[name] = replace(branch, forks=tuple(sorted(forks)))
         chains |= one.chains
-    return Plan(branches, chains)
+        origins |= one.origins
+    return Plan(branches, chains, origins)
 
 
-def _upto(chain: tuple[tuple[str, int], ...], step: int) -> tuple[tuple[str, int], ...]:
+def _upto(chain: Chain, step: int) -> Chain:
     """The part of a chain that covers the first `step` steps."""
     taken: list[tuple[str, int]] = []
     for branch, last in chain:

@@ -89,7 +89,7 @@ def estimate(branch: Branch, config: Config) -> Estimate:
         steps = min(branch.last, first + phase.steps - 1) - max(branch.first, first - 1)
         length = phase.batch.length
         flops += 3 * size.flops(length) * max(steps, 0) * phase.batch.sequences * length
-    flops += size.flops(config.batch.length) * evaluated_tokens(run, config) * evaluations(branch, config)
+    flops += size.flops(config.batch.length) * evaluated_tokens(branch, config)
     hours = flops / (config.estimates.teraflops * 1e12) / 3600
     kept, each = len(saved_steps(branch, config)), CHECKPOINT_BYTES * size.all_parameters
     return Estimate(
@@ -181,19 +181,20 @@ def text_budget(name: str, config: Config) -> float | None:
     return min(limits)
 
 
-def evaluations(branch: Branch, config: Config) -> int:
+def evaluations(branch: Branch, config: Config, out_of_domain: bool = False) -> int:
     """How many times a branch is evaluated; one that leaves another begins with an evaluation."""
-    measured = steps_to_evaluate(branch.run, config)
+    measured = steps_to_evaluate(branch.run, config, out_of_domain)
     return sum(branch.first < step <= branch.last for step in measured) + (branch.first > 0)
 
 
-def evaluated_tokens(run: Run, config: Config) -> int:
-    """Tokens of one evaluation: whole batches of every validation set."""
+def evaluated_tokens(branch: Branch, config: Config) -> int:
+    """Tokens of all evaluations of a branch: whole batches of every validation set."""
     batch, spec = config.batch.sequences * config.batch.length, config.evaluation
     total = 0
-    for name in dict.fromkeys([*config.validations(), *run.corpora]):
-        wanted = spec.out_of_domain_tokens if config.validation_only(name) else spec.tokens
-        total += max(1, wanted // batch) * batch
+    for name in dict.fromkeys([*config.validations(), *branch.run.corpora]):
+        others = config.validation_only(name)
+        wanted = spec.out_of_domain_tokens if others else spec.tokens
+        total += evaluations(branch, config, others) * max(1, wanted // batch) * batch
     return total
 
 

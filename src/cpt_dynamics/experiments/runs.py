@@ -1,9 +1,11 @@
 """Runs: named lists of phases, read from experiments.yaml and expanded for a scale."""
 
 import re
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,7 +15,7 @@ from pydantic import Field, ValidationError, model_validator
 from cpt_dynamics import schedules
 from cpt_dynamics.config import Batch, Config, PretrainedModel, Section, explain, read_yaml
 from cpt_dynamics.errors import UserError
-from cpt_dynamics.schedules import Array, Schedule
+from cpt_dynamics.schedules import Array, Piece, Schedule
 
 PhaseName = Literal["pretraining", "continual"]
 
@@ -74,16 +76,46 @@ class Entries(Section):
     runs: dict[str, RunEntry]
     figures: dict[str, FigureEntry]
 
+    @classmethod
+    def checked(cls, raw: Mapping[str, Any], name: str) -> "Entries":
+        """The entries; mistakes raise `UserError` that names `name` and the key."""
+        try:
+            return cls.model_validate(raw)
+        except ValidationError as error:
+            raise UserError("; ".join(explain(e, name) for e in error.errors()[:3])) from None
+
 
 @dataclass(frozen=True)
 class Phase:
-    """A phase of a run, with every number resolved for the scale."""
+    """A phase of a run, with every number resolved for the scale.
+
+    schedule : as stated, for `planned` steps; of these `steps` are taken
+    peak : what `schedule.peak` is, a number where that is `last`, in units of the peak LR of pre-training
+    pieces : the shapes that make up the LR of the steps
+    """
 
     phase: PhaseName
     mixture: tuple[tuple[str, float], ...]
     steps: int
     batch: Batch
     lr: Array = field(repr=False)
+    schedule: Schedule
+    peak: float
+    planned: int
+    pieces: tuple[Piece, ...] = field(repr=False)
+
+    @property
+    def cut(self) -> bool:
+        """Whether the run leaves the phase before its end (`at`)."""
+        return self.steps < self.planned
+
+    @property
+    def own_schedule(self) -> Schedule | None:
+        """The schedule that gives these LRs in as many steps as there are; None where `at` cuts a rise or a decay."""
+        if not self.cut:
+            return self.schedule
+        level = self.pieces[-1].shape == "constant"
+        return self.schedule.model_copy(update={"shape": "constant"}) if level else None
 
     @property
     def data(self) -> tuple[Any, ...]:
@@ -93,12 +125,20 @@ class Phase:
 
 @dataclass(frozen=True)
 class Run:
-    """One training run from scratch; branches decide how much of it is trained anew."""
+    """One training run from scratch; branches decide how much of it is trained anew.
+
+    base : its name in experiments.yaml, which all its sizes and seeds share
+    group : its name without the seed, which its seeds share
+    repeat : 1 for the first seed, 2, 3 ... for others
+    """
 
     name: str
     model: str
     seed: int
     phases: tuple[Phase, ...]
+    base: str
+    group: str
+    repeat: int = 1
 
     @cached_property
     def lr(self) -> Array:
@@ -108,6 +148,41 @@ class Run:
     @property
     def steps(self) -> int:
         return sum(phase.steps for phase in self.phases)
+
+    @property
+    def continual(self) -> bool:
+        """Whether it ends with CPT."""
+        return self.phases[-1].phase == "continual"
+
+    @property
+    def transfer_step(self) -> int:
+        """Steps of pre-training."""
+        return sum(phase.steps for phase in self.phases if phase.phase == "pretraining")
+
+    def share(self, corpus: str) -> float:
+        """Share of a corpus in the last phase: of that of pre-training, the replay ratio."""
+        return dict(self.phases[-1].mixture).get(corpus, 0.0)
+
+    def pieces(self, steps: int) -> tuple[Piece, ...]:
+        """The shapes of the LR over the first steps: the same for two runs where their LRs are."""
+        return schedules.cut(chain.from_iterable(phase.pieces for phase in self.phases), steps)
+
+    def has_lr_of(self, other: "Run") -> bool:
+        """Whether the run is as long as another one and has its LR in every step of it."""
+        return self.pieces(other.steps) == other.pieces(other.steps)
+
+    def continues(self, other: "Run") -> bool:
+        """Whether the run goes on after the last step of another one, with all before as there, phase by phase."""
+        pairs = list(zip(other.phases, self.phases, strict=False))
+        return (
+            self.steps > other.steps
+            and (self.model, self.seed) == (other.model, other.seed)
+            and len(pairs) == len(other.phases)
+            and all(its.phase == mine.phase and its.data == mine.data for its, mine in pairs)
+            and all(its.steps == mine.steps for its, mine in pairs[:-1])
+            and pairs[-1][0].steps <= pairs[-1][1].steps
+            and self.has_lr_of(other)
+        )
 
     @property
     def stretches(self) -> list[tuple[int, Phase]]:
@@ -136,28 +211,43 @@ class Run:
         return seen
 
 
-def steps_to_evaluate(run: Run, config: Config) -> set[int]:
+def steps_to_evaluate(run: Run, config: Config, out_of_domain: bool = False) -> set[int]:
     """Steps after which losses are measured: powers of two after a phase starts, a grid, and the phase's end.
 
     The grid counts from the start of the phase, so a run and another that leaves it midway are measured at the
-    same steps wherever they agree.
+    same steps wherever they agree. That of the `out_of_domain` sets may be coarser.
     """
     spec = config.evaluation
+    every = spec.out_of_domain_every if out_of_domain and spec.out_of_domain_every else spec.every
     dense = {2**k for k in range(spec.dense.bit_length()) if 2**k <= spec.dense}
     steps: set[int] = set()
     for first, phase in run.stretches:
-        within = {*dense, *range(spec.every, phase.steps, spec.every), phase.steps}
+        within = {*dense, *range(every, phase.steps, every), phase.steps}
         steps |= {first - 1 + step for step in within if step <= phase.steps}
     return steps
 
 
 @dataclass(frozen=True)
+class Twins:
+    """The runs around a CPT run: its hidden pre-training curves on the general and on the domain corpus."""
+
+    run: str
+    hidden: str
+    scratch: str | None
+
+
+@dataclass(frozen=True)
 class Experiments:
-    """All runs of a scale, in the order of the file, and what each figure is made from."""
+    """All runs of a scale, in the order of the file, and what each figure is made from.
+
+    stated : entries of the runs as experiments.yaml has them
+    absent : figures whose curves are not on this machine
+    """
 
     runs: dict[str, Run]
     figures: dict[str, FigureEntry]
-    absent: frozenset[str] = frozenset()  # figures whose curves are not on this machine
+    stated: dict[str, RunEntry] = field(repr=False)
+    absent: frozenset[str] = frozenset()
 
     @property
     def shown(self) -> list[str]:
@@ -171,6 +261,10 @@ class Experiments:
         entry = self.figures[figure]
         return list(dict.fromkeys([*entry.runs, *entry.heldout]))
 
+    def named(self, name: str) -> list[str]:
+        """The run of that name, or the runs of the figure of that name."""
+        return [name] if name in self.runs else self.runs_of(name)
+
     def chosen(self, figures: list[str] | None) -> list[str]:
         """Names of the runs of these figures and of those whose fits they need; of all figures if None."""
         wanted = list(figures or self.figures)
@@ -178,6 +272,41 @@ class Experiments:
             self.runs_of(figure)  # says which figures there are
             wanted += [other for other in self.figures[figure].needs if other not in wanted]
         return list(dict.fromkeys(run for figure in wanted for run in self.runs_of(figure)))
+
+    def twins(self, name: str, among: Iterable[str]) -> Twins:
+        """The hidden curves of a CPT run among the named runs (arXiv 2505.07796, Section 3).
+
+        Both have the model, the seed and at every step the LR of the run, and never leave one corpus: that of its
+        pre-training (`hidden`) or that of its CPT (`scratch`, None if there is none). Of several the longest is taken.
+        """
+        run = self.runs[name]
+        found: dict[Any, str] = {}
+        for other in sorted((self.runs[one] for one in among), key=lambda other: other.steps):
+            mixtures = {phase.mixture for phase in other.phases}
+            same = (other.model, other.seed) == (run.model, run.seed) and len(mixtures) == 1
+            if same and all(phase.phase == "pretraining" for phase in other.phases) and other.has_lr_of(run):
+                found[mixtures.pop()] = other.name
+        general, domain = run.phases[0].mixture, run.phases[-1].mixture
+        if general not in found:
+            raise UserError(
+                f"run {name!r} has no hidden pre-training curve: add a run that stays on its first corpus"
+                f" with the same LR for {run.steps} steps"
+            )
+        return Twins(name, found[general], found.get(domain) if domain != general else None)
+
+    def without_prefixes(self, names: Iterable[str]) -> list[str]:
+        """Those of the named runs that no other one of them continues, whose curve holds theirs."""
+        runs = [self.runs[name] for name in names]
+        return [run.name for run in runs if not any(other.continues(run) for other in runs)]
+
+    def extended(self, entries: Mapping[str, Any], config: Config) -> "Experiments":
+        """These runs with more after them, by name as experiments.yaml would state them.
+
+        So the new ones fork from the checkpoints that there are. Mistakes raise `UserError` with the key.
+        """
+        new = Entries.checked({"runs": entries, "figures": {}}, "the runs to add").runs
+        stated = {**self.stated, **new}
+        return replace(self, runs={**self.runs, **_expanded(new, stated, config)}, stated=stated)
 
 
 def steps_of(value: int | str, config: Config) -> int:
@@ -195,13 +324,7 @@ def steps_of(value: int | str, config: Config) -> int:
 def load(config: Config) -> Experiments:
     """Read and expand the experiments of a configuration; mistakes raise `UserError` with the key."""
     entries = stated(config)
-    runs: dict[str, Run] = {}
-    for name, entry in entries.runs.items():
-        sizes = entry.models or [next(iter(config.models))]
-        for model in sizes:
-            for repeat in range(entry.seeds if model == sizes[0] else 1):
-                run = _expand(name, model, repeat, entries.runs, config)
-                runs[run.name] = run
+    runs = _expanded(entries.runs, entries.runs, config)
     for figure, drawn in entries.figures.items():
         for run_name in [*drawn.runs, *drawn.heldout]:
             if run_name not in runs:
@@ -210,7 +333,7 @@ def load(config: Config) -> Experiments:
                 )
     public = [figure for figure, entry in entries.figures.items() if entry.curves == "public"]
     there = (Path(config.public_curves) / "source.json").exists()
-    return Experiments(runs, entries.figures, frozenset() if there else frozenset(public))
+    return Experiments(runs, entries.figures, entries.runs, frozenset() if there else frozenset(public))
 
 
 def stated(config: Config) -> Entries:
@@ -219,16 +342,25 @@ def stated(config: Config) -> Entries:
     figures: dict[str, FigureEntry] = {}
     for number, path in enumerate(config.experiments):
         raw = read_yaml(path)
-        try:
-            entries = Entries.model_validate({"runs": {}, "figures": {}, **raw} if number else raw)
-        except ValidationError as error:
-            raise UserError("; ".join(explain(e, path) for e in error.errors()[:3])) from None
+        entries = Entries.checked({"runs": {}, "figures": {}, **raw} if number else raw, path)
         runs |= entries.runs
         figures |= entries.figures
     return Entries(runs=runs, figures=figures)
 
 
-def _expand(name: str, model: str, repeat: int, entries: dict[str, RunEntry], config: Config) -> Run:
+def _expanded(new: Mapping[str, RunEntry], entries: Mapping[str, RunEntry], config: Config) -> dict[str, Run]:
+    """Every size and seed of the new runs by its name; `entries` has those that they come after."""
+    runs = {}
+    for name, entry in new.items():
+        sizes = entry.models or [next(iter(config.models))]
+        for model in sizes:
+            for repeat in range(1, 1 + (entry.seeds if model == sizes[0] else 1)):
+                run = _expand(name, model, repeat, entries, config)
+                runs[run.name] = run
+    return runs
+
+
+def _expand(name: str, model: str, repeat: int, entries: Mapping[str, RunEntry], config: Config) -> Run:
     if model not in config.models:
         raise UserError(f"{config.stated_in}: runs.{name}.models names {model!r}, which is not in models")
     spec = config.models[model]
@@ -238,15 +370,12 @@ def _expand(name: str, model: str, repeat: int, entries: dict[str, RunEntry], co
             f" tokenizer.pretrained to {spec.pretrained}"
         )
     phases = _phases(name, entries, config, ())
-    label = name
-    if model != next(iter(config.models)):
-        label += f".{model}"
-    if repeat:
-        label += f".seed{repeat + 1}"
-    return Run(label, model, config.seed + repeat, tuple(phases))
+    group = name if model == next(iter(config.models)) else f"{name}.{model}"
+    label = group if repeat == 1 else f"{group}.seed{repeat}"
+    return Run(label, model, config.seed + repeat - 1, tuple(phases), name, group, repeat)
 
 
-def _phases(name: str, entries: dict[str, RunEntry], config: Config, above: tuple[str, ...]) -> list[Phase]:
+def _phases(name: str, entries: Mapping[str, RunEntry], config: Config, above: tuple[str, ...]) -> list[Phase]:
     where = f"{config.stated_in}: runs.{name}"
     if name in above:
         raise UserError(f"{where}: `after` leads back to itself ({' -> '.join([*above, name])})")
@@ -272,7 +401,9 @@ def _phase(entry: PhaseEntry, before: list[Phase], config: Config) -> Phase:
     steps = steps_of(entry.steps, config)
     last = float(before[-1].lr[-1]) if before else None
     warmup = config.lengths.rewarmup if before or entry.phase == "continual" else config.lengths.warmup
-    lr = schedules.lr(entry.schedule, steps, config.optimizer.peak_lr, warmup, last)
+    unit, stated = config.optimizer.peak_lr, entry.schedule
+    pieces = schedules.pieces(stated, steps, unit, warmup, last)
+    peak = last / unit if stated.peak == "last" and last is not None else float(stated.peak)
     mixture = tuple((config.corpus_of(role), share) for role, share in entry.data.items() if share > 0)
     batch = config.batch
     resized = Batch(
@@ -280,7 +411,8 @@ def _phase(entry: PhaseEntry, before: list[Phase], config: Config) -> Phase:
         length=max(8, round(batch.length * entry.length_factor)),
         rope_base=batch.rope_base * max(1.0, entry.length_factor),
     )
-    return Phase(entry.phase, mixture, steps, resized, lr)
+    lr = np.concatenate([piece.lr for piece in pieces])
+    return Phase(entry.phase, mixture, steps, resized, lr, stated, peak, steps, pieces)
 
 
 def _cut(phases: list[Phase], steps: int, where: str) -> list[Phase]:
@@ -291,5 +423,5 @@ def _cut(phases: list[Phase], steps: int, where: str) -> list[Phase]:
     for phase in phases:
         take = min(phase.steps, steps - sum(p.steps for p in kept))
         if take > 0:
-            kept.append(Phase(phase.phase, phase.mixture, take, phase.batch, phase.lr[:take]))
+            kept.append(replace(phase, steps=take, lr=phase.lr[:take], pieces=schedules.cut(phase.pieces, take)))
     return kept

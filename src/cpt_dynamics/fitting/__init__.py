@@ -1,7 +1,9 @@
 """Fitting laws to loss curves."""
 
-from cpt_dynamics.fitting.fit import Fit, Identifiability, fit, fit_skill, identifiability
+from cpt_dynamics.fitting.fit import Fit, fit, fit_skill
+from cpt_dynamics.fitting.identifiability import Identifiability, identifiability
 from cpt_dynamics.fitting.metrics import measure, skill
+from cpt_dynamics.fitting.predictions import prediction_warnings
 from cpt_dynamics.fitting.profile import Profile, profile
 from cpt_dynamics.fitting.uncertainty import (
     Intervals,
@@ -13,7 +15,6 @@ from cpt_dynamics.fitting.uncertainty import (
     report,
     seed_intervals,
 )
-from cpt_dynamics.fitting.warnings import prediction_warnings
 
 __all__ = [
     "Fit",

@@ -5,17 +5,18 @@ import platform
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
 import cpt_dynamics
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.fitting import paper, varpro, warnings
+from cpt_dynamics.fitting.identifiability import identifiability
 from cpt_dynamics.fitting.metrics import measure, skill
 from cpt_dynamics.fitting.paper import Gradient
 from cpt_dynamics.fitting.problem import Problem
-from cpt_dynamics.laws import LAWS, Array, Features, Law, Parameters, get
+from cpt_dynamics.laws import Array, Features, Law, Parameters, get
 from cpt_dynamics.laws.base import HISTORY
 
 Method = Literal["varpro", "paper"]
@@ -24,39 +25,52 @@ OPTIMAL = 1e-4  # largest `Problem.optimality` of a fit that is called converged
 
 @dataclass(frozen=True)
 class Fit:
-    """A fitted law.
+    """A fitted law."""
 
-    parameters: in the units of the features. objective: sum over rows of Huber(delta) of log(observed) -
-    log(predicted) (of plain differences for laws of a difference). converged: `optimality` (see
-    `Problem.optimality`) is small; never the optimizer's own word. at_bounds: "name=lower" or
-    "name=upper". n_agree of n_starts came within 1 % of the best objective. metrics: see
-    `metrics.measure`, over "all" rows and over "continual" ones (S1cpt > 0). contributions: the largest
-    size of each term over the data (nats). combinations: products that stay determined where single
-    parameters do not. condition: see `Identifiability`, None where infinite. ranges: smallest and largest
-    fitted values of the inputs (see `warnings.input_ranges`). settings: of the areas.
-    """
+    __pydantic_config__: ClassVar = {"use_attribute_docstrings": True}  # of the JSON schema (see `config_docs`)
 
     law: Law
+    """In JSON its name, beside its `source`, `bounds` and fixed parameters (`held`)."""
     parameters: dict[str, float]
+    """In the units of the features."""
     objective: float
+    """Sum over rows of Huber(delta) of log(observed) - log(predicted); for laws of a difference, of plain ones."""
     method: str
+    """How the best parameters were searched: `varpro` or `paper`."""
     delta: float
+    """Of the Huber function: the residual from which on it grows linearly."""
     converged: bool
+    """Whether `optimality` is small; never the optimizer's own word."""
     optimality: float
+    """See `Problem.optimality`."""
     at_bounds: list[str]
+    """Parameters at a bound: "name=lower" or "name=upper"."""
     n_starts: int
+    """Starts of the search."""
     n_agree: int
+    """How many of them came within 1 % of the best objective."""
     n_points: int
+    """Fitted rows."""
     cpu_seconds: float
+    """CPU time of the search."""
     metrics: dict[str, dict[str, float]]
+    """Errors (see `metrics.measure`) over "all" rows and over "continual" ones (S1cpt > 0)."""
     contributions: dict[str, float]
+    """The largest size of each term over the data, by its coefficient (nats/token)."""
     combinations: dict[str, float]
+    """Products that stay determined where single parameters do not."""
     condition: float | None
+    """See `Identifiability`; none where it is infinite."""
     warnings: list[str]
+    """What the data lack and what is doubtful in the search, one line each."""
     ranges: dict[str, list[float]]
+    """Smallest and largest fitted value of each input (see `warnings.input_ranges`)."""
     settings: dict[str, Any]
+    """How the areas were made."""
     data_hash: str
+    """sha256 of the features that the law reads and of the losses."""
     versions: dict[str, str]
+    """Of the software that the fit depends on."""
 
     def predict(self, features: Features) -> Array:
         """The law's value for every row, [n]; `UserError` for areas made otherwise than the fitted ones."""
@@ -89,22 +103,6 @@ class Fit:
             return cls(law=found.bounded(**bounds), **{name: value[name] for name in names})
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise UserError(f"this is not a fit ({type(error).__name__}: {error}): fit again") from None
-
-
-@dataclass(frozen=True)
-class Identifiability:
-    """Which parameters the rows of a fit determine.
-
-    condition: largest over smallest singular value of the Jacobian of the residuals with columns of
-    length 1 (inf where `undetermined` is not empty). directions: for each singular value below the
-    tolerance, how much each parameter takes part (a unit vector); movements along it cannot be told
-    apart. undetermined: parameters without any effect on the predictions.
-    """
-
-    condition: float
-    singular_values: list[float]
-    directions: list[dict[str, float]]
-    undetermined: list[str]
 
 
 def fit(
@@ -189,7 +187,7 @@ def fit_skill(found: Fit, features: Features, loss: Any) -> float:
         raise UserError(f"law {found.law.name!r} has no baseline without annealing: skill is not defined")
     observed = np.asarray(loss, dtype=np.float64)
     bounds = {p.name: (p.lower, p.upper) for p in found.law.parameters}
-    law = LAWS[found.law.baseline]
+    law = get(found.law.baseline)
     names = [p.name for p in law.parameters]
     law = law.fixed(**{name: value for name, value in found.law.held.items() if name in names})
     law = law.bounded(**{p.name: bounds[p.name] for p in law.parameters})
@@ -198,29 +196,6 @@ def fit_skill(found: Fit, features: Features, loss: Any) -> float:
     if not rows.any():
         raise UserError("skill is defined on CPT rows, and there is none: add rows after a transfer")
     return skill(observed[rows], found.predict(features)[rows], baseline.predict(features)[rows])
-
-
-def identifiability(
-    law: Law, parameters: dict[str, float], features: Features, tolerance: float = 1e-3
-) -> Identifiability:
-    """Which parameters, and which directions among them, the rows of `features` determine at `parameters`."""
-    jacobian = law.jacobian(parameters, features)
-    if law.residual == "log":
-        jacobian = jacobian / law.predict(parameters, features)[:, None]
-    names = [p.name for p in law.parameters]
-    lengths = np.linalg.norm(jacobian, axis=0)
-    seen = lengths > 0
-    _, values, rows = np.linalg.svd(jacobian[:, seen] / lengths[seen], full_matrices=False)
-    kept = [name for name, s in zip(names, seen, strict=True) if s]
-    directions = [
-        {name: float(w) for name, w in zip(kept, row, strict=True)}
-        for value, row in zip(values, rows, strict=True)
-        if value < tolerance * values[0]
-    ]
-    undetermined = [name for name, s in zip(names, seen, strict=True) if not s]
-    smallest = 0.0 if undetermined or not len(values) else float(values[-1])
-    condition = float(values[0]) / smallest if smallest > 0 else float("inf")
-    return Identifiability(condition, [float(v) for v in values], directions, undetermined)
 
 
 def data_hash(arrays: dict[str, Array], loss: Array) -> str:

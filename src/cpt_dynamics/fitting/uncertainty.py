@@ -16,8 +16,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cpt_dynamics.errors import UserError
-from cpt_dynamics.fitting.fit import Fit, Identifiability, fit, identifiability
-from cpt_dynamics.fitting.warnings import collinear, involved
+from cpt_dynamics.fitting.fit import Fit, fit
+from cpt_dynamics.fitting.identifiability import Identifiability, collinear, identifiability, involved
 from cpt_dynamics.laws import Array, Law, get
 
 Mask = NDArray[np.bool_]
@@ -151,7 +151,7 @@ def leave_one_curve_out(
             refit = _fit_once(law, features, observed, keys, ~inside, warm)
         except UserError as problem:
             raise UserError(f"without {name!r}: {problem}") from None
-        known = _known(refit, features, ~inside)
+        known = identifiability(law, refit.parameters, _part(features, ~inside))
         rows = _by_step(features, heldout)
         error = _errors(refit, features, observed, rows)
         errors.append(error)
@@ -210,7 +210,7 @@ def intervals(leftout: LeftOut, level: float = 0.9) -> Intervals:
     exceeded by a further curve with that probability, as if the curves were exchangeable (conformal prediction;
     Barber et al., Predictive inference with the jackknife+, Annals of Statistics 49(1), 2021, on what leaving
     one out may lose of it). The highest attainable level is n/(n+1). Schedules are chosen, not drawn: for a
-    schedule unlike all fitted ones the errors may be larger (see `warnings.prediction_warnings`).
+    schedule unlike all fitted ones the errors may be larger (see `predictions.prediction_warnings`).
 
     Parameters: delete-one-curve jackknife, t distribution with n-1 degrees, on a logarithmic scale where the
     parameter's lower bound is positive. Where curves share rows it leaves out too little; `notes` says so.
@@ -262,7 +262,7 @@ def seed_intervals(
     observed = np.asarray(loss, dtype=np.float64)
     if "seed" not in features:
         return _no_seeds(level, "the features have no column 'seed'")
-    labels = np.array([str(run).split(".seed")[0] for run in _labels(features, groups)], dtype=object)
+    labels = np.array([without_seed(run) for run in _labels(features, groups)], dtype=object)
     seeds = features["seed"].to_numpy()
     distinct = sorted(set(seeds.tolist()))
     if len(distinct) < MIN_SEEDS:
@@ -280,6 +280,11 @@ def seed_intervals(
     }
     warnings = list(dict.fromkeys(line for f in fits for line in f.warnings))
     return SeedIntervals(level, distinct, common, _inside(law, parameters), combinations, warnings)
+
+
+def without_seed(run: Any) -> str:
+    """The name of a run up to ".seed": what its repeats with other seeds share."""
+    return str(run).split(".seed")[0]
 
 
 def report(found: Fit, features: Any, tolerance: float = 1e-3) -> list[str]:
@@ -335,10 +340,6 @@ def _once(keys: pd.Series, rows: Mask) -> Mask:
     first = rows.copy()
     first[rows] = ~keys[rows].duplicated().to_numpy()
     return first
-
-
-def _known(refit: Fit, features: pd.DataFrame, rows: Mask) -> Identifiability:
-    return identifiability(refit.law, refit.parameters, _part(features, rows))
 
 
 def _by_step(features: pd.DataFrame, rows: Mask) -> NDArray[np.intp]:

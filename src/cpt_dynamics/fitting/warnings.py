@@ -1,28 +1,23 @@
-"""What the user of a fit, or of a prediction from one, should know: one line each, with the remedy."""
+"""What the user of a fit should know about its data: one line each, with the remedy."""
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cpt_dynamics.fitting.identifiability import Identifiability, collinear
 from cpt_dynamics.laws import Array, Features, Law
 from cpt_dynamics.laws.base import HISTORY
 
-if TYPE_CHECKING:
-    from cpt_dynamics.fitting.fit import Fit, Identifiability
-
-COLLINEAR = 1e-7  # singular value, relative to the largest one, of a direction that a fit warns about
-TAKES_PART = 0.1  # weight in a direction from which on a parameter is named
 EARLY = 0.05  # share of the largest argument of the shift below which some row is needed for E
 # Nine synthetic curves with a noise of 0.002: alpha has a relative standard deviation of 4 % where S1 spans a
 # factor of 5, 10 % at a factor of 3, 26 % at 2.4 and 59 % at 2.
 SPAN = 2.5
-FACTOR = 1.5  # how far beyond the fitted range an input may be before a prediction warns
 SHARES = ("replay",)  # between 0 and 1, and what is left of them counts as much
 
 
-def fit_warnings(law: Law, x: Mapping[str, Array], features: Features, known: "Identifiability") -> list[str]:
+def fit_warnings(law: Law, x: Mapping[str, Array], features: Features, known: Identifiability) -> list[str]:
     """What the data of a fit lack; `x`: the inputs of the law (`Law.arrays`), `known`: at the fitted parameters."""
     return [
         *few_curves(law, features, x),
@@ -35,17 +30,6 @@ def fit_warnings(law: Law, x: Mapping[str, Array], features: Features, known: "I
         *(f"{name} has no effect on the predictions: it is not determined" for name in known.undetermined),
         *(f"the data do not tell {', '.join(names)} apart: use their combination only" for names in collinear(known)),
     ]
-
-
-def collinear(known: "Identifiability") -> list[list[str]]:
-    """The parameters of each direction along which nothing changes (singular value below `COLLINEAR`)."""
-    pairs = zip(known.singular_values[::-1], known.directions[::-1], strict=False)
-    return [involved(direction) for value, direction in pairs if value < COLLINEAR * known.singular_values[0]]
-
-
-def involved(direction: Mapping[str, float]) -> list[str]:
-    """The parameters that take part in a direction of `Identifiability`."""
-    return [name for name, weight in direction.items() if abs(weight) > TAKES_PART]
 
 
 def few_curves(law: Law, features: Features, x: Mapping[str, Array]) -> list[str]:
@@ -160,92 +144,6 @@ def _peaks(features: Features) -> dict[str, Array]:
             for name, inside in zip(found, (after[rows] <= 0, after[rows] > 0), strict=True):
                 found[name] += [float(rates[rows][inside].max())] if inside.any() else []
     return {name: np.array(values) for name, values in found.items() if values}
-
-
-def prediction_warnings(found: "Fit", features: Features) -> list[str]:
-    """What is doubtful in predicting the rows of `features` with a fit.
-
-    Steps at an LR of 0 (see `untrained`), and inputs that leave the fitted ranges (see `extrapolation`).
-    """
-    return [*untrained(found, features), *extrapolation(found, features)]
-
-
-def untrained(found: "Fit", features: Features) -> list[str]:
-    """Falls of the predicted loss while the LR is 0.
-
-    S2 goes on growing after the LR has reached 0, as its momentum fades slowly, and with it the predicted loss
-    falls, though such steps change no weight (a limit of every law with S2). Steps at an LR of 0 show as rows
-    between which S1 stands still; a single one, which ends a decay to 0, is no cause of concern.
-    """
-    if not any(name.startswith("s2") for name in found.law.inputs):
-        return []
-    areas = [area for area in (column(features, "s1pt"), column(features, "s1cpt")) if area is not None]
-    if not areas:
-        return []
-    total, after = np.sum(areas, axis=0), column(features, "s1cpt")
-    steps = column(features, "step")
-    steps = np.arange(1, len(total) + 1) if steps is None else steps
-    predicted, lines = found.predict(features), []
-    for rows in runs(features, len(total)):
-        rows = rows[np.argsort(steps[rows], kind="stable")]
-        n, fall = _idle(steps[rows], total[rows], predicted[rows])
-        if fall <= 0:
-            continue
-        curve = predicted[rows]
-        if after is not None and np.any(after[rows] > 0):
-            curve = curve[after[rows] > 0]
-        whole = float(curve.max() - curve[-1])
-        name = column(features, "run")
-        run = "" if name is None else f"run {name[rows[0]]}: "
-        share = f" ({fall / whole:.0%} of its fall of {whole:.3g} from its highest value)" if whole > 0 else ""
-        lines.append(
-            f"{run}the LR is 0 for {n} steps, in which S2 keeps growing and the prediction falls by {fall:.2g}"
-            f" nats{share} though nothing is trained: end the prediction where the LR reaches 0"
-        )
-    return lines
-
-
-def _idle(steps: NDArray[Any], area: Array, predicted: Array) -> tuple[int, float]:
-    """Steps at an LR of 0 between the rows of one run, and how far the prediction falls in them."""
-    still = np.diff(area) <= 1e-12 * np.max(np.abs(area), initial=0.0)
-    bounds = np.flatnonzero(np.diff(still.astype(int), prepend=0, append=0))
-    n, fall = 0, 0.0
-    for first, last in bounds.reshape(-1, 2).tolist():  # rows of one stretch
-        if steps[last] - steps[first] > 1:
-            n += int(steps[last] - steps[first])
-            fall += float(predicted[first] - predicted[last])
-    return n, fall
-
-
-def extrapolation(found: "Fit", features: Features) -> list[str]:
-    """Inputs that leave the fitted range by more than a factor `FACTOR`."""
-    theirs = input_ranges(features, found.law.arrays(features))
-    lines = []
-    for name in theirs.keys() & found.ranges.keys():
-        ours, its = found.ranges[name], theirs[name]
-        outside = _outside(ours, its)
-        if name in SHARES and not outside:
-            outside = bool(_outside([1 - v for v in ours[::-1]], [1 - v for v in its[::-1]]))
-        if outside:
-            lines.append(
-                f"{name} is {_span(its)} in the prediction and was {_span(ours)} in the fit:"
-                f" more than a factor of {FACTOR:g} outside; add runs that reach there"
-            )
-    return sorted(lines)
-
-
-def _outside(fitted: list[float], predicted: list[float]) -> bool:
-    """Whether a range leaves the fitted one by more than `FACTOR` (in 0 or across it: at all)."""
-    low, high = fitted
-    rounding = 1e-6 * max(abs(low), abs(high))
-    least = (low / FACTOR if low > 0 else low * FACTOR) - rounding
-    most = (high * FACTOR if high > 0 else high / FACTOR) + rounding
-    return predicted[0] < least or predicted[1] > most
-
-
-def _span(values: list[float]) -> str:
-    low, high = (f"{value:.3g}" for value in values)
-    return low if low == high else f"{low} to {high}"
 
 
 def column(features: Features, name: str) -> NDArray[Any] | None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from cpt_dynamics.laws.base import Array, Constant, Law, Parameter, Parameters, Term
+from cpt_dynamics.laws.base import Array, Constant, Law, Parameter, Parameters, Show, Term
 
 INFINITY = float("inf")
 
@@ -20,12 +20,18 @@ class Forward(Term):
         with np.errstate(divide="ignore"):
             return {self.shape[0].name: -np.log(self.total(x)) * self.value(shape, x)}
 
+    def text(self, show: Show) -> str:
+        return f"{self.total_text()}^-{self.shape_text(show)[0]}"
+
 
 class Annealing(Term):
     """The sum of the annealing areas, entering with a minus sign."""
 
     def value(self, shape: Parameters, x: Mapping[str, Array]) -> Array:
         return self.total(x)
+
+    def text(self, show: Show) -> str:
+        return self.total_text()
 
 
 def irreducible() -> Constant:

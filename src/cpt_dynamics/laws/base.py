@@ -1,6 +1,6 @@
 """What a law is: a sum of terms, each a linear coefficient times a column of the features."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
@@ -11,6 +11,8 @@ from cpt_dynamics.errors import UserError
 
 Array = NDArray[np.float64]
 Parameters = Mapping[str, float]
+Show = Callable[[str], str]  # what stands for a parameter in a text: its name, or its value
+AREAS = {"s1pt": "S1pt", "s2pt": "S2pt", "s1cpt": "S1cpt", "s2cpt": "S2cpt"}  # features as formulas write them
 HISTORY = "history"  # the feature that is not a number a row but the run's LR history (`areas.History`)
 
 
@@ -65,12 +67,32 @@ class Term:
             result = result + x[name]
         return result
 
+    def text(self, show: Show) -> str:
+        """The column in a formula, such as `(1 - exp(-E*S1cpt))`; "" for 1. `show`: what stands for a parameter."""
+        return f"{type(self).__name__}({'; '.join([self.sum_text(), *self.shape_text(show)])})"
+
+    def sum_text(self) -> str:
+        """The sum of the inputs in a formula."""
+        return " + ".join(AREAS.get(name, name) for name in self.inputs)
+
+    def total_text(self) -> str:
+        """The same as a factor, in brackets where it is a sum."""
+        return f"({self.sum_text()})" if len(self.inputs) > 1 else self.sum_text()
+
+    def shape_text(self, show: Show) -> list[str]:
+        """What stands for the shape parameters, negative numbers in brackets."""
+        shown = [show(p.name) for p in self.shape]
+        return [f"({text})" if text.startswith("-") else text for text in shown]
+
 
 class Constant(Term):
     """A coefficient by itself."""
 
     def value(self, shape: Parameters, x: Mapping[str, Array]) -> Array:
         return np.ones(len(next(iter(x.values()))))
+
+    def text(self, show: Show) -> str:
+        return ""
 
 
 @dataclass(frozen=True)
@@ -99,6 +121,16 @@ class Law:
                 if parameter.name not in self.held:
                     found.setdefault(parameter.name, parameter)
         return tuple(found.values())
+
+    def formula(self, show: Show = str) -> str:
+        """The law as one line of text, such as `L0 + A*(S1pt + S1cpt)^-alpha`; `show`: what stands for a parameter."""
+        line = ""
+        for term in self.terms:
+            coefficient, column = show(term.coefficient.name), term.text(show)
+            negative = (term.sign < 0) != coefficient.startswith("-")
+            sign = (" - " if negative else " + ") if line else ("-" if negative else "")
+            line += sign + coefficient.lstrip("-") + (f"*{column}" if column else "")
+        return line
 
     @property
     def free(self) -> tuple[Term, ...]:

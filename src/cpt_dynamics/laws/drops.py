@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from cpt_dynamics.areas import Events, History
 from cpt_dynamics.laws.annealing import INFINITY, Forward, forward, irreducible
-from cpt_dynamics.laws.base import HISTORY, Array, Law, Parameter, Parameters, Term
+from cpt_dynamics.laws.base import HISTORY, Array, Law, Parameter, Parameters, Show, Term
 from cpt_dynamics.laws.shift import shift
 
 CHUNK = 65_536  # elements of [rows, changes] worked on at once, so that they stay in the processor's cache
@@ -27,6 +27,7 @@ class Drops(Term):
     """
 
     phases: tuple[int, ...] = PHASES
+    changes = "changes"  # in a formula
 
     def chosen(self, events: Events) -> NDArray[np.bool_]:
         """Which changes count, [events]."""
@@ -74,6 +75,17 @@ class Drops(Term):
                 result[name][rows] += (1 - left) @ (events.drop * slope)
         return result
 
+    def text(self, show: Show) -> str:
+        """The sum over changes k of the LR."""
+        rate, exponent, *rest = self.shape_text(show)
+        where = "" if len(self.phases) > 1 else f" in {('PT', 'CPT')[self.phases[0]]}"
+        weight, speed = self.factors_text(*rest)
+        return f"[sum over {self.changes}{where} of d_k{weight}*(1 - (1 + {rate}{speed}*S_k)^-{exponent})]"
+
+    def factors_text(self, *rest: str) -> tuple[str, str]:
+        """w_k and v_k as factors, from the texts of the further shape parameters."""
+        return "", ""
+
     def _blocks(self, x: Mapping[str, Array]) -> Iterator[tuple[NDArray[np.intp], Array, Events]]:
         """Rows of one history, S_k(t) [rows, changes] (0 before the change), and the changes."""
         histories: Any = x[HISTORY]
@@ -120,9 +132,14 @@ class MultiPower(Drops):
         logs = np.log(np.maximum(events.lr, 1e-12))
         return np.exp(-shape[gamma] * logs), {gamma: -logs}
 
+    def factors_text(self, *rest: str) -> tuple[str, str]:
+        return "", f"*lr_k^-{rest[0]}"
+
 
 class Decays(Drops):
     """Falls of the LR alone."""
+
+    changes = "falls"
 
     def chosen(self, events: Events) -> NDArray[np.bool_]:
         return np.asarray(events.drop > 0)
@@ -137,9 +154,14 @@ class EarlyDecays(Decays):
         weight = np.exp(-shape[s] * logs)
         return weight, {s: -logs * weight}
 
+    def factors_text(self, *rest: str) -> tuple[str, str]:
+        return f"*T_k^-{rest[0]}", ""
+
 
 class Rises(Drops):
     """Rises of the LR alone."""
+
+    changes = "rises"
 
     def chosen(self, events: Events) -> NDArray[np.bool_]:
         return np.asarray(events.drop < 0)

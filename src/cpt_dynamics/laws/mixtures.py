@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.laws.annealing import irreducible
-from cpt_dynamics.laws.base import Array, Constant, Features, Law, Parameter, Parameters
+from cpt_dynamics.laws.base import Array, Constant, Features, Law, Parameter, Parameters, Show
 from cpt_dynamics.laws.replay import Exponential
 from cpt_dynamics.laws.size import MILLION, Power, Product, SlowPower, product
 from cpt_dynamics.laws.unknown import PowerOfSum
@@ -38,6 +38,10 @@ class Learnability(PowerOfSum):
     def parts(self, x: Mapping[str, Array]) -> tuple[Array, Array]:
         return 1 / x["initial_loss"], x["early_decline"]
 
+    def text(self, show: Show) -> str:
+        exponent, weight = self.shape_text(show)
+        return f"(1/initial_loss + {weight}*early_decline)^-{exponent}"
+
 
 class Injected(PowerOfSum):
     """`(1 + B*p)^-alpha`: how the share of injected PT data multiplies the size of the model."""
@@ -49,6 +53,10 @@ class Injected(PowerOfSum):
     def combinations(self, parameters: Parameters) -> dict[str, float]:
         # where B*p is large, all that is left of the two
         return {"A*B^-alpha": parameters["A"] * parameters["B"] ** -parameters["alpha"]}
+
+    def text(self, show: Show) -> str:
+        exponent, strength = self.shape_text(show)
+        return f"(1 + {strength}*{self.sum_text()})^-{exponent}"
 
 
 class FreeExponential(Exponential):

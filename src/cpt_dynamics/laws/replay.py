@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cpt_dynamics.laws.annealing import annealing, forward, irreducible
-from cpt_dynamics.laws.base import Array, Law, Parameter, Parameters, Term
+from cpt_dynamics.laws.base import Array, Law, Parameter, Parameters, Show, Term
 from cpt_dynamics.laws.shift import shift
 from cpt_dynamics.laws.size import Product, product
 
@@ -34,6 +34,10 @@ class Exponential(Term):
 
     def slopes(self, shape: Parameters, x: Mapping[str, Array]) -> dict[str, Array]:
         return {self.shape[0].name: self._share(x) * self.value(shape, x)}
+
+    def text(self, show: Show) -> str:
+        share = f"(1 - {self.sum_text()})" if self.complement else self.total_text()
+        return f"exp({self.shape_text(show)[0]}*{share})"
 
     def _share(self, x: Mapping[str, Array]) -> Array:
         return 1 - self.total(x) if self.complement else self.total(x)
@@ -63,6 +67,10 @@ class Dilution(Term):
             "B without replay": unmixed,
             "B*beta without replay": unmixed * beta,
         }
+
+    def text(self, show: Show) -> str:
+        grown = f"{self.shape_text(show)[0]}*(1 - {self.sum_text()})"
+        return f"(1 - exp(-{grown}))" if self.saturating else f"(exp({grown}) - 1)"
 
 
 def mixed_annealing(complement: bool) -> Product:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from cpt_dynamics.laws.base import Array, Law, Parameter, Parameters, Term
+from cpt_dynamics.laws.base import Array, Law, Parameter, Parameters, Show, Term
 
 INFINITY = float("inf")
 FORMS = ("power", "exponential", "log")
@@ -27,6 +27,10 @@ class PowerShift(Term):
         product = parameters["B"] * parameters["beta"]  # all that is left of the two as beta goes to 0
         return {"B*beta": product, "B*beta*E": product * parameters["E"]}
 
+    def text(self, show: Show) -> str:
+        rate, exponent = self.shape_text(show)
+        return f"(1 - (1 + {rate}*{self.total_text()})^-{exponent})"
+
 
 class ExponentialShift(Term):
     """`1 - exp(-E*S)`."""
@@ -41,6 +45,9 @@ class ExponentialShift(Term):
     def combinations(self, parameters: Parameters) -> dict[str, float]:
         return {"B*E": parameters["B"] * parameters["E"]}
 
+    def text(self, show: Show) -> str:
+        return f"(1 - exp(-{self.shape_text(show)[0]}*{self.total_text()}))"
+
 
 class LogShift(Term):
     """`log(1 + E*S)`, the limit of the power form for small beta; B stands for B*beta."""
@@ -54,6 +61,9 @@ class LogShift(Term):
 
     def combinations(self, parameters: Parameters) -> dict[str, float]:
         return {"B*E": parameters["B"] * parameters["E"]}
+
+    def text(self, show: Show) -> str:
+        return f"ln(1 + {self.shape_text(show)[0]}*{self.total_text()})"
 
 
 def shift(form: str = "power", over: str = "s1cpt") -> Term:

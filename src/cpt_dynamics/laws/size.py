@@ -12,7 +12,7 @@ import numpy as np
 
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.laws.annealing import annealing, forward, irreducible
-from cpt_dynamics.laws.base import Array, Law, Parameter, Parameters, Term
+from cpt_dynamics.laws.base import Array, Law, Parameter, Parameters, Show, Term
 from cpt_dynamics.laws.shift import shift
 
 INFINITY = float("inf")
@@ -39,6 +39,10 @@ class Power(Term):
         value, size = self.value(shape, x), np.abs(self._base(x))
         logarithm = np.log(np.where(size > 0, size, 1.0))  # x^g*log(x) goes to 0 with x
         return {self.shape[0].name: logarithm * (-value if self.falling else value)}
+
+    def text(self, show: Show) -> str:
+        base = self.total_text() if self.unit == 1 else f"({self.sum_text()}/{self.unit:g})"
+        return f"{base}^{'-' if self.falling else ''}{self.shape_text(show)[0]}"
 
     def _base(self, x: Mapping[str, Array]) -> Array:
         base = self.total(x) / self.unit
@@ -76,6 +80,9 @@ class Product(Term):
 
     def combinations(self, parameters: Parameters) -> dict[str, float]:
         return {k: v for factor in self.factors for k, v in factor.combinations(parameters).items()}
+
+    def text(self, show: Show) -> str:
+        return "*".join(factor.text(show) for factor in self.factors)
 
 
 def product(first: Term, *others: Term) -> Product:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from cpt_dynamics.laws.annealing import annealing, forward, irreducible
-from cpt_dynamics.laws.base import Array, Law, Parameter, Parameters, Term
+from cpt_dynamics.laws.base import Array, Law, Parameter, Parameters, Show, Term
 from cpt_dynamics.laws.shift import shift
 
 INFINITY = float("inf")
@@ -31,6 +31,10 @@ class PowerOfSum(Term):
         exponent, weight = (p.name for p in self.shape)
         total, value = self._sum(shape, x), self.value(shape, x)
         return {exponent: -np.log(total) * value, weight: -shape[exponent] * self.parts(x)[1] * value / total}
+
+    def text(self, show: Show) -> str:
+        exponent, weight = self.shape_text(show)
+        return f"({self.sum_text()} + {weight})^-{exponent}"
 
     def _sum(self, shape: Parameters, x: Mapping[str, Array]) -> Array:
         known, weighted = self.parts(x)

@@ -2,7 +2,7 @@
 
 from cpt_dynamics.planning.mixture import CriticalRatio, critical_mixture_ratio
 from cpt_dynamics.planning.ood import OodFit, fit_ood
-from cpt_dynamics.planning.optimum import Joint, Optimum, Scan, default_values, grid, optimum, scan
+from cpt_dynamics.planning.optimum import BestCombination, Optimum, Scan, default_values, grid, optimum, scan
 from cpt_dynamics.planning.scenario import KNOBS, ROLES, Coefficients, Pair, Predictor, Scenario, features_of
 from cpt_dynamics.planning.schedule import BestSchedule, area_gradients, optimise
 from cpt_dynamics.planning.turning import Turning, critical_point, turning_length, turning_lengths
@@ -10,10 +10,10 @@ from cpt_dynamics.planning.turning import Turning, critical_point, turning_lengt
 __all__ = [
     "KNOBS",
     "ROLES",
+    "BestCombination",
     "BestSchedule",
     "Coefficients",
     "CriticalRatio",
-    "Joint",
     "OodFit",
     "Optimum",
     "Pair",

@@ -109,7 +109,7 @@ class Scan:
 
 
 @dataclass(frozen=True)
-class Joint:
+class BestCombination:
     """The best combination of several knobs.
 
     scenario: with the best values set. before, after, changes: losses there by role (nats/token). flat: for each
@@ -186,10 +186,10 @@ def grid(
     weight: float,
     tolerance: float = TOLERANCE,
     measure: Measure = "change",
-) -> Joint:
+) -> BestCombination:
     """The best combination of several knobs (Eq. 5), all combinations of their values tried.
 
-    knobs: values by knob; None takes `default_values`. tolerance: nats/token, see `Joint`. measure: see
+    knobs: values by knob; None takes `default_values`. tolerance: nats/token, see `BestCombination`. measure: see
     `Scan.objective`. `UserError` where no combination has a schedule, and above `LARGEST_GRID` combinations.
     """
     _check(weight, measure)
@@ -212,7 +212,7 @@ def grid(
     chosen = scenario
     for knob, value in values.items():
         chosen = chosen.with_knob(knob, value)
-    return Joint(
+    return BestCombination(
         weight,
         measure,
         chosen,

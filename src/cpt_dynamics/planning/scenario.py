@@ -54,7 +54,7 @@ class Pair:
     general: Predictor
     domain: Predictor
 
-    def roles(self) -> dict[str, Predictor]:
+    def roles(self) -> Mapping[str, Predictor]:
         """The laws by the names that results use for the two losses, `ROLES`."""
         return {"general": self.general, "domain": self.domain}
 

@@ -20,6 +20,8 @@ DROPS = (0.3, 0.6, 0.8, 0.95)  # starts: share of the steps after which the LR f
 STARTS = 2  # for each peak
 LEAST = 1e-9  # share of the fall at a knot, so that their sum stays above 0
 SAME = 1e-6  # nats/token: starts that end this close to the best one agree with it
+NEAR = 1e-6  # of the peak: an LR so close to the floor, where a search ends, is the floor
+POINTS = 200  # of a drawn curve
 ABRUPT = 0.5  # of the whole fall between two neighbouring knots
 Shape = Literal["constant", "cosine", "linear", "wsd"]
 
@@ -84,7 +86,7 @@ def optimise(
     compared = _compared(problem.objective, scenario, lr, peak, floor)
     after = {role: float(compared.iloc[0][role]) for role in before}
     return BestSchedule(
-        lr,
+        np.where(lr - floor <= NEAR * peak, floor, lr),
         peak,
         floor,
         cap,
@@ -96,6 +98,20 @@ def optimise(
         int(np.sum(values <= values.min() + SAME)),
         tuple(_warnings(lr, peak, floor, cap, problem)),
     )
+
+
+def compared_curves(pair: Pair, scenario: Scenario, found: BestSchedule) -> dict[str, dict[str, Array]]:
+    """Step of CPT, LR, and predicted losses by role for the optimised schedule and the usual ones, each [points]."""
+    before, steps = scenario.pretraining_steps, np.unique(np.linspace(1, len(found.lr), POINTS).round().astype(int))
+    result = {}
+    for name in found.compared["schedule"]:
+        lr = found.lr if name == "optimised" else _usual(scenario, name, found.peak, found.floor)
+        result[str(name)] = {"step": steps, "lr": lr[steps - 1]}
+        whole = np.concatenate([scenario.lr[:before], lr])
+        for role, law in pair.roles().items():
+            table = features_of(whole, before, law.settings, before + steps, scenario.replay, scenario.params)
+            result[str(name)][role] = law.predict(table)
+    return result
 
 
 def area_gradients(
@@ -122,7 +138,7 @@ def area_gradients(
 class _Objective:
     """The weighted change of the losses at the end of CPT, as a function of the LR of CPT."""
 
-    laws: dict[str, Predictor]
+    laws: Mapping[str, Predictor]
     weights: dict[str, float]
     scenario: Scenario
     start: float
@@ -282,14 +298,19 @@ def _compared(objective: _Objective, scenario: Scenario, lr: Array, peak: float,
     """Predicted losses and objective of the optimised schedule and of the usual ones."""
     rows = [{"schedule": "optimised", **_losses(objective, scenario, lr)}]
     for shape in get_args(Shape):
-        changed = {"shape": shape, "peak": peak / scenario.peak_lr, "end": floor / scenario.peak_lr, "decay": "linear"}
-        usual = Schedule.model_validate({**scenario.continual.model_dump(), **changed})
         try:
-            used = replace(scenario, continual=usual).lr[scenario.pretraining_steps :]
+            used = _usual(scenario, shape, peak, floor)
         except UserError:  # a decay that overlaps with the re-warm-up
             continue
         rows.append({"schedule": shape, **_losses(objective, scenario, used)})
     return pd.DataFrame(rows)
+
+
+def _usual(scenario: Scenario, shape: str, peak: float, floor: float) -> Array:
+    """The LR of CPT under one of the usual schedules, [steps of CPT]."""
+    changed = {"shape": shape, "peak": peak / scenario.peak_lr, "end": floor / scenario.peak_lr, "decay": "linear"}
+    usual = Schedule.model_validate({**scenario.continual.model_dump(), **changed})
+    return replace(scenario, continual=usual).lr[scenario.pretraining_steps :]
 
 
 def _losses(objective: _Objective, scenario: Scenario, lr: Array) -> dict[str, Any]:

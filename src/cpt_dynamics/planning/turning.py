@@ -1,7 +1,7 @@
 """Critical point and turning length: whether CPT gets a loss back to where it started, and when (Figs. 7 and 13)."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -37,7 +37,7 @@ class Turning:
 class _Lengths:
     """The rise of each loss at the end of CPT over its start, for CPT of any length; each computed once."""
 
-    laws: dict[str, Predictor]
+    laws: Mapping[str, Predictor]
     scenario: Scenario
     known: dict[int, Array] = field(default_factory=dict)
     beyond: dict[tuple[str, int], Array | None] = field(default_factory=dict)

@@ -76,7 +76,7 @@ def _train(branches: Sequence[Branch], plan: Plan, config: Config, skip_done: bo
 
 
 def _inputs(manifest: dict[str, Any]) -> dict[str, Any]:
-    """What a finished branch was made from; manifests of old do not name weights."""
+    """What a finished branch was made from; older ones do not name weights."""
     return {"text": manifest["text"], "weights": manifest.get("weights")}
 
 

@@ -53,7 +53,7 @@ class Store:
 
     def digest(self, key: str) -> str:
         """sha256 of a checkpoint's weights and optimizer state, as it was written."""
-        stated = read_json(self.path(key) / META).get("sha256")  # checkpoints of old do not state it
+        stated = read_json(self.path(key) / META).get("sha256")  # older ones do not state it
         return str(stated or sha256(self.path(key) / STATE))
 
     def load(self, key: str, model: nn.Module, optimizer: torch.optim.Optimizer | None) -> int:

@@ -7,7 +7,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedToken
 
 from cpt_dynamics.config import Config, Model, PretrainedModel
 from cpt_dynamics.corpora import tokenizer
-from cpt_dynamics.errors import UserError
+from cpt_dynamics.errors import UserError, one_line
 from cpt_dynamics.experiments import Plan, Run
 from cpt_dynamics.files import atomic
 from cpt_dynamics.layout import Layout
@@ -48,7 +48,7 @@ def _tokenizer(name: str, spec: Model | PretrainedModel, file: Path) -> PreTrain
             assert isinstance(own, PreTrainedTokenizerBase)
             return own
         except (OSError, ValueError) as error:
-            line = " ".join(str(error).split())[:200]
+            line = one_line(error, 200)
             print(f"exported with {file}, since {where} has no tokenizer that transformers can load ({line})")
     end = tokenizer.load(file)
     return PreTrainedTokenizerFast(tokenizer_file=str(file), eos_token=end.id_to_token(tokenizer.separator(end, file)))

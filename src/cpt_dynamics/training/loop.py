@@ -102,58 +102,66 @@ class Trainer:
         Returns its rows (step, lr, tokens, validation, loss, bits_per_byte) and statistics for its manifest.
         """
         run, config, sets = branch.run, self.config, self.sets_of(branch.run)
-        model = initial(config, run, self.vocabulary)
-        one = Step(model, config, self.numerics, self.numerics.compile)
-        # A curve table has no step 0, so these go into the manifest; they are measured anew by a job that resumes.
-        before = None if branch.first or made_here(model) else one.evaluate(sets).tolist()
-        partial = Rows(self.folder / "checkpoints" / f"{branch.id}.rows.json")
-        start = self._resume(branch, one, partial)
-        if start <= branch.first:  # else what it once started from is in the record
-            partial.started_from = {"step": start, "sha256": self.store.digest(self.key(run, start))} if start else None
-        # The parent may not have been evaluated at the very step where this branch leaves it.
-        measured = {s for s in steps_to_evaluate(run, config) if s > branch.first} | {branch.first}
+        # the parent may not have been evaluated at the very step where this branch leaves it
+        evaluated = {step for step in steps_to_evaluate(run, config) if step > branch.first} | {branch.first}
+        evaluated_on_all = steps_to_evaluate(run, config, out_of_domain=True) | {branch.first}
+        main_sets = [s for s in sets if not config.validation_only(s.name)]
         saved = saved_steps(branch, config)
-        base = run.at(max(start, 1))[0].batch.rope_base
-        started, began, used = datetime.now(UTC), time.perf_counter(), time.process_time()
+
+        # the model as it starts; a curve table has no step 0, so its losses go into the manifest of every job anew
+        model = initial(config, run, self.vocabulary)
+        train_step = Step(model, config, self.numerics, self.numerics.compile)
+        initial_losses = None if branch.first or made_here(model) else train_step.evaluate(sets).tolist()
+
+        # the latest checkpoint on the way to this branch
+        rows = Rows(self.folder / "checkpoints" / f"{branch.id}.rows.json")
+        start = self._resume(branch, train_step, rows)
+        if start <= branch.first:  # else what it once started from is in the record
+            rows.started_from = {"step": start, "sha256": self.store.digest(self.key(run, start))} if start else None
+        rope_base = run.at(max(start, 1))[0].batch.rope_base
+
+        start_date, start_time, start_cpu = datetime.now(UTC), time.perf_counter(), time.process_time()
         if 0 < start == branch.first:
-            partial.add(run, start, one.evaluate(sets), sets)
-        bar = tqdm(
-            range(start + 1, branch.last + 1),
-            desc=branch.id,
-            mininterval=5,
-            unit="step",
-            disable=not distributed.first(),
-        )
+            rows.add(run, start, train_step.evaluate(sets), sets)
+        steps = range(start + 1, branch.last + 1)
+        bar = tqdm(steps, desc=branch.id, mininterval=5, unit="step", disable=not distributed.first())
         for step in bar:
             phase, _ = run.at(step)
-            if phase.batch.rope_base != base:
-                base = phase.batch.rope_base
-                set_rope(model, base)
-            one(self._batch(run, step), float(run.lr[step - 1]), step)
+            if phase.batch.rope_base != rope_base:
+                rope_base = phase.batch.rope_base
+                set_rope(model, rope_base)
+            train_step(self._batch(run, step), float(run.lr[step - 1]), step)
+
+            # once in a while: is the loss finite?
             if step % CHECK_EVERY == 0 or step in saved:
-                self._check(one, step, branch)
-                bar.set_postfix(loss=f"{float(one.losses[step % CHECK_EVERY]):.3f}", refresh=False)
-                bar.set_description(f"{branch.id} {_rate(run, start, step, began)} tokens/s", refresh=False)
-            if step in measured:
-                partial.add(run, step, one.evaluate(sets), sets)
+                self._check(train_step, step, branch)
+                bar.set_postfix(loss=f"{float(train_step.losses[step % CHECK_EVERY]):.3f}", refresh=False)
+                bar.set_description(f"{branch.id} {_rate(run, start, step, start_time)} tokens/s", refresh=False)
+            # once in a while: evaluate
+            if step in evaluated:
+                chosen = sets if step in evaluated_on_all else main_sets
+                rows.add(run, step, train_step.evaluate(chosen), chosen)
+            # once in a while: save
             if step in saved:
-                partial.write(step)
-                self.store.save(self.key(run, step), step, model, one.optimizer)
-        rows, started_from = partial.table(), partial.started_from
-        partial.remove()
+                rows.write(step)
+                self.store.save(self.key(run, step), step, model, train_step.optimizer)
+
+        table, started_from = rows.table(), rows.started_from
+        rows.remove()
         tokens = run.tokens(branch.last) - run.tokens(start)
-        wall = time.perf_counter() - began
-        return rows, {
+        wall = time.perf_counter() - start_time
+        names = (validation.name for validation in sets)
+        return table, {
             "parameters": non_embedding_parameters(model),
-            **({"initial_losses": dict(zip((s.name for s in sets), before, strict=True))} if before else {}),
+            **({"initial_losses": dict(zip(names, initial_losses, strict=True))} if initial_losses else {}),
             "started_from_step": start,
             "started_from": started_from,
             "checkpoints": self._written(branch),
             "steps_trained": branch.last - start,
-            "started": started.isoformat(timespec="seconds"),
+            "started": start_date.isoformat(timespec="seconds"),
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
             "wall_seconds": round(wall, 3),
-            "cpu_seconds": round(time.process_time() - used, 3),
+            "cpu_seconds": round(time.process_time() - start_cpu, 3),
             "tokens_per_second": round(tokens / wall, 1) if wall > 0 else None,
         }
 
@@ -168,14 +176,14 @@ class Trainer:
         phase, _ = run.at(step)
         return distributed.share(self.text.batch(dict(phase.mixture), step, phase.batch, run.seed))
 
-    def _resume(self, branch: Branch, one: Step, partial: "Rows") -> int:
+    def _resume(self, branch: Branch, train_step: Step, rows: "Rows") -> int:
         """Load the latest checkpoint on the branch's path up to which its rows are known; return its step."""
         run = branch.run
-        step = distributed.agreed(self._latest(branch, partial.read()))
+        step = distributed.agreed(self._latest(branch, rows.read()))
         if step:
-            self.store.load(self.key(run, step), one.model, one.optimizer)
-            set_rope(one.model, run.at(step)[0].batch.rope_base)
-        partial.keep(step if step > branch.first else 0)  # the losses after `branch.first` are measured anew
+            self.store.load(self.key(run, step), train_step.model, train_step.optimizer)
+            set_rope(train_step.model, run.at(step)[0].batch.rope_base)
+        rows.keep(step if step > branch.first else 0)  # the losses after `branch.first` are measured anew
         return step
 
     def _latest(self, branch: Branch, recorded: int) -> int:
@@ -184,8 +192,8 @@ class Trainer:
         useful = (s for s in sorted(steps, reverse=True) if 0 < s <= max(branch.first, min(recorded, branch.last)))
         return next((s for s in useful if self.store.has(self.key(branch.run, s))), 0)
 
-    def _check(self, one: Step, step: int, branch: Branch) -> None:
-        bad = one.not_finite(step)
+    def _check(self, train_step: Step, step: int, branch: Branch) -> None:
+        bad = train_step.not_finite(step)
         if bad is None:
             return
         keys = {s: self.key(branch.run, s) for s in sorted(saved_steps(branch, self.config)) if s < bad}
@@ -212,17 +220,10 @@ class Rows:
     def _settle(self) -> None:
         """Wait for the losses that were noted."""
         for run, step, losses, sets in self._measured:
-            for one, loss in zip(sets, losses.tolist(), strict=True):
-                self.rows.append(
-                    {
-                        "step": step,
-                        "lr": float(run.lr[step - 1]),
-                        "tokens": run.tokens(step),
-                        "validation": one.name,
-                        "loss": loss,
-                        "bits_per_byte": one.bits_per_byte(loss),
-                    }
-                )
+            state = {"step": step, "lr": float(run.lr[step - 1]), "tokens": run.tokens(step)}
+            for validation, loss in zip(sets, losses.tolist(), strict=True):
+                bits = validation.bits_per_byte(loss)
+                self.rows.append({**state, "validation": validation.name, "loss": loss, "bits_per_byte": bits})
         self._measured.clear()
 
     def write(self, step: int) -> None:
@@ -251,6 +252,6 @@ class Rows:
         return pd.DataFrame(self.rows, columns=columns)
 
 
-def _rate(run: Run, start: int, step: int, began: float) -> str:
+def _rate(run: Run, start: int, step: int, start_time: float) -> str:
     tokens = run.tokens(step) - run.tokens(start)
-    return f"{tokens / max(time.perf_counter() - began, 1e-9):,.0f}"
+    return f"{tokens / max(time.perf_counter() - start_time, 1e-9):,.0f}"

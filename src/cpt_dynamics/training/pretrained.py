@@ -11,7 +11,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
 from cpt_dynamics.config import Config, PretrainedModel
 from cpt_dynamics.corpora import tokenizer
-from cpt_dynamics.errors import UserError
+from cpt_dynamics.errors import UserError, one_line
 from cpt_dynamics.experiments import Run
 from cpt_dynamics.layout import Layout
 
@@ -67,7 +67,7 @@ def locate(name: str, spec: PretrainedModel) -> tuple[str, str | None]:
 
 def _reason(where: str, revision: str | None, error: Exception) -> str:
     """One line on why a model cannot be loaded."""
-    line = " ".join(str(error).split())
+    line = one_line(error)
     if isinstance(error, SafetensorError):
         return f"the weights in {where} are damaged ({line}): fetch the model again"
     if "trust_remote_code" in line:

@@ -1,6 +1,6 @@
-"""The work that an unpacked bundle asks of the machine it lies on."""
+"""The work that an unpacked bundle asks of the machine it lies on, as its `bundle.json` states it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,17 +12,28 @@ from cpt_dynamics.files import sha256
 CONTENTS = Path("bundle.json")  # in the folder of a bundle, which is the working folder after unpacking
 NOT_TRAINED_FROM = ("wheels/", "README.md", "requirements.lock")
 
+Why = Literal["new", "again"]  # a branch is trained there: it is not done here, or it is but others start from it
+Records = dict[str, dict[str, Any]]  # branch -> what is known of its training
 
-class Member(BaseModel):
-    """A file of a bundle."""
 
-    path: str
+class Stated(BaseModel):
+    """Size and digest of a file that travels."""
+
     size: int
     sha256: str
 
+    def fits(self, path: Path) -> bool:
+        return path.is_file() and path.stat().st_size == self.size and sha256(path) == self.sha256
+
+
+class Member(Stated):
+    """A file of a bundle."""
+
+    path: str
+
 
 class Contents(BaseModel):
-    """`bundle.json`: what a bundle is for, and every other file in it.
+    """`bundle.json`.
 
     work: branches to train, each with the reason; branches: those whose results it holds; instances: those that were
     trained again since others start from them; records: what is known of a training besides its manifest.
@@ -32,10 +43,10 @@ class Contents(BaseModel):
     kit: str
     kind: Literal["work", "results"]
     scale: str
-    work: dict[str, Literal["new", "again"]] = {}
+    work: dict[str, Why] = {}
     branches: list[str] = []
     instances: list[str] = []
-    records: dict[str, dict[str, Any]] = {}
+    records: Records = {}
     members: list[Member] = []
 
     @classmethod
@@ -48,10 +59,27 @@ class Contents(BaseModel):
             reason = f"{name}: {CONTENTS} is damaged or of another version of the kit ({where}: {first['msg']})"
             raise UserError(f"{reason}: pack it again") from None
 
+    def of(self, files: Mapping[str, Path]) -> "Contents":
+        """The same with these members (path in the bundle -> file)."""
+        members = [Member(path=p, size=file.stat().st_size, sha256=sha256(file)) for p, file in sorted(files.items())]
+        return self.model_copy(update={"members": members})
+
+    def text(self) -> bytes:
+        return self.model_dump_json(indent=1).encode()
+
+
+# --- the bundle in the working folder ----------------------------------------------------------------------------
+
 
 def here() -> Contents | None:
     """What the bundle unpacked in the working folder states; None where there is none."""
     return Contents.parse(CONTENTS.read_bytes(), "this folder") if CONTENTS.exists() else None
+
+
+def trained_again() -> set[str]:
+    """Branches that the bundle in the working folder trains although they are done at home."""
+    contents = here()
+    return {name for name, why in contents.work.items() if why == "again"} if contents else set()
 
 
 def wanted(branches: Iterable[str]) -> set[str]:
@@ -59,22 +87,18 @@ def wanted(branches: Iterable[str]) -> set[str]:
 
     A file of the bundle that is trained from and is not as it was packed raises `UserError`.
     """
-    contents = here()
+    known, contents = set(branches), here()
     if contents is None:
-        return set(branches)
+        return known
     for member in contents.members:
-        # Losses measured so far change while the branch goes on.
-        if not member.path.startswith(NOT_TRAINED_FROM) and not member.path.endswith(".rows.json"):
-            _check(member)
-    known = set(branches)
+        path = Path(member.path)
+        # Losses measured so far change while the branch goes on; checkpoints may be deleted to make room.
+        changes = member.path.startswith(NOT_TRAINED_FROM) or member.path.endswith(".rows.json")
+        deleted = "checkpoints" in path.parts and not path.exists()
+        if not (changes or deleted or member.fits(path)):
+            raise UserError(
+                f"{path} is not as it was packed: unpack the bundle again, and check the sha256 of its file"
+            )
     if foreign := [name for name in contents.work if name not in known]:
         raise UserError(f"{CONTENTS} asks for {foreign[0]}, which is no branch of the configuration: unpack it again")
     return known & contents.work.keys()
-
-
-def _check(member: Member) -> None:
-    path = Path(member.path)
-    if not path.exists() and "checkpoints" in path.parts:
-        return  # deleted to make room: what starts from it starts earlier
-    if not path.is_file() or path.stat().st_size != member.size or sha256(path) != member.sha256:
-        raise UserError(f"{path} is not as it was packed: unpack the bundle again, and check the sha256 of its file")

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from cpt_dynamics.config import Config
-from cpt_dynamics.errors import UserError, leave
+from cpt_dynamics.errors import UserError, leave, one_line
 from cpt_dynamics.experiments import Branch, Plan
 from cpt_dynamics.layout import Layout
 
@@ -56,18 +56,19 @@ def train(
     processes: int,
     devices: list[str],
     watch: Watch | None = None,
+    in_order: bool = False,
 ) -> list[str]:
     """Train branches in `processes` processes; the n-th is pinned to the n-th device, counted round and round.
 
     A branch starts when its parent is done; of those that can start, the one with the longest way below it comes
-    first. A branch that fails keeps back what starts from it and nothing else. What a branch prints is in
-    `logs/train/<branch>.log`. Returns one line for every branch that could not be trained; one that was ended or not
-    begun for want of time is not among them.
+    first, or with `in_order` the first in the list. A branch that fails keeps back what starts from it and nothing
+    else. What a branch prints is in `logs/train/<branch>.log`. Returns one line for every branch that could not be
+    trained; one that was ended or not begun for want of time is not among them.
     """
     left = {branch.id: branch for branch in branches}
     slots = [devices[number % len(devices)] if devices else None for number in range(min(processes, len(left)))]
     with _running(slots, plan, config) as workers:
-        return _Schedule(left, plan, Layout(config), watch).run(workers)
+        return _Schedule(left, plan, Layout(config), watch, in_order).run(workers)
 
 
 @dataclass
@@ -78,6 +79,7 @@ class _Schedule:
     plan: Plan
     layout: Layout
     watch: Watch | None = None
+    in_order: bool = False
     done: int = 0
     failed: dict[str, str] = field(default_factory=dict)
 
@@ -90,12 +92,10 @@ class _Schedule:
                     if self.watch:
                         self.watch.started(branch)
             busy = {worker.connection: worker for worker in workers if worker.branch is not None}
-            if not busy:
-                return [f"{name}: {reason}" for name, reason in self.failed.items()]
             limit = max(0.0, self.watch.until - time.monotonic()) if self.watch else None
-            answers = connection.wait(list(busy), limit)
-            if not answers:
-                return [f"{name}: {reason}" for name, reason in self.failed.items()]  # the time is over
+            answers = connection.wait(list(busy), limit) if busy else []
+            if not answers:  # all is done, or the time is over
+                return [f"{name}: {reason}" for name, reason in self.failed.items()]
             for ready in answers:
                 worker = busy[ready]  # type: ignore[index]
                 name, error = worker.result()
@@ -115,7 +115,7 @@ class _Schedule:
             ready = [name for name in ready if self.watch.allows(name)]
         if not ready:
             return None
-        name = max(ready, key=self.plan.steps_below)
+        name = ready[0] if self.in_order else max(ready, key=self.plan.steps_below)
         del self.waiting[name]
         return name
 
@@ -235,7 +235,7 @@ def _caught(call: Callable[..., None], *arguments: Any, **options: Any) -> tuple
         return str(error), False
     except Exception as error:  # one failed branch must not end the others
         traceback.print_exc()
-        return f"{type(error).__name__}: {_short(' '.join(str(error).split()))}", True
+        return f"{type(error).__name__}: {_short(one_line(error))}", True
     return None, False
 
 

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 from cpt_dynamics.config import Config, Role
 from cpt_dynamics.figures.data import FigureData
-from cpt_dynamics.figures.fig03.result import Result as Fig03
 from cpt_dynamics.figures.fig04.result import Result
 from cpt_dynamics.figures.kit import selection, strengths
 from cpt_dynamics.figures.kit.slide import statements, views
@@ -24,7 +23,7 @@ def analyse(data: FigureData) -> Result:
     the checkpoint and decays linearly to zero, so that the annealing left to it is told by the loss potential.
     """
     config = data.config
-    general = data.result(Fig03).fits[Role.GENERAL].chosen.fit
+    general = strengths.fits_of_fig03(data)[Role.GENERAL]
     slide, constant = _slide(config), _at_peak(config)
     transfers = [round(share * constant.pretraining_steps) for share in TRANSFERS]
     longest = config.optimizer.peak_lr * (constant.pretraining_steps - min(transfers))

@@ -26,7 +26,6 @@ from cpt_dynamics.figures.kit.shifts import MeasuredForm, fit_form
 from cpt_dynamics.figures.kit.statistics import least
 from cpt_dynamics.laws import get
 
-DOMAINS = (Role.WEAK, Role.STRONG)
 LATE = 0.25  # last share of the steps of CPT, over which the size of a shift is averaged
 ROUNDING = 1e-9  # nats/token: shifts below it are none
 PRINTED_AT = 4.0  # forward area of CPT at which printed shifts are compared, that of 20,000 steps at 2e-4
@@ -37,13 +36,15 @@ def analyse(data: FigureData) -> Result:
     config, entry = data.config, data.entry
     features = selection.with_areas(selection.of_runs(data.curves, entry.runs), data.schedules, config)
     runs = selection.transfers(data.experiments, entry.runs)
-    alone: dict[Role, Run] = {}
-    for run in reversed(runs):  # the first one of a domain is kept
-        domain = _domain(run, config)
-        if domain is not None and _replay(run, config) == 0:
-            alone[domain] = run
-    replayed = sorted((run for run in runs if _is_strong(run, config)), key=lambda run: _replay(run, config))
-    if not alone.keys() >= set(DOMAINS) or len({_replay(run, config) for run in replayed}) < 2:
+    domains = {}
+    for role in (Role.WEAK, Role.STRONG):
+        added = {config.corpus_of(role)}
+        alone = (run.name for run in runs if _added(run, config) == added and _replay(run, config) == 0)
+        if (first := next(alone, None)) is not None:
+            domains[role] = first
+    replayed = [run for run in runs if _added(run, config) <= {config.roles.strong}]
+    shares = {run.name: _replay(run, config) for run in sorted(replayed, key=lambda run: _replay(run, config))}
+    if len(domains) < 2 or len(set(shares.values())) < 2:
         raise UserError(
             f"{config.stated_in}: fig06 needs CPT on the weak and on the strong domain alone, and on the strong one"
             " with replay: list such runs"
@@ -53,8 +54,7 @@ def analyse(data: FigureData) -> Result:
         role: shifts.measured(features, hidden, config.corpus_of(role))
         for role in (Role.GENERAL, Role.STRONG, Role.WEAK)
     }
-    domains = _domains(tables, {role: alone[role].name for role in DOMAINS})
-    shares = {run.name: _replay(run, config) for run in replayed}
+    by_domain = _domains(tables, domains)
     sets = {role: _replays(tables[role], shares, role) for role in SETS}
     return Result(
         figure="fig06",
@@ -63,9 +63,9 @@ def analyse(data: FigureData) -> Result:
         lambda_=config.law.lambda_,
         late=LATE,
         hidden=hidden,
-        domains=domains,
+        domains=by_domain,
         replay=Replay(runs=shares, sets=sets, printed_relative={role: _printed(role) for role in SETS}),
-        least_r2=_least_r2(domains, sets.values()),
+        least_r2=_least_r2(by_domain, sets.values()),
     )
 
 
@@ -74,19 +74,9 @@ def _replay(run: Run, config: Config) -> float:
     return dict(run.phases[-1].mixture).get(config.roles.general, 0.0)
 
 
-def _others(run: Run, config: Config) -> set[str]:
+def _added(run: Run, config: Config) -> set[str]:
     """The corpora that CPT adds to D_pt."""
     return {corpus for corpus, share in run.phases[-1].mixture if share > 0} - {config.roles.general}
-
-
-def _domain(run: Run, config: Config) -> Role | None:
-    """Role of the one domain that CPT adds; None for no, any other or several."""
-    return next((role for role in DOMAINS if _others(run, config) == {config.corpus_of(role)}), None)
-
-
-def _is_strong(run: Run, config: Config) -> bool:
-    """Whether CPT adds the strong domain or nothing."""
-    return _others(run, config) <= {config.roles.strong}
 
 
 def _domains(tables: dict[Role, pd.DataFrame], runs: dict[Role, str]) -> Domains:
@@ -129,8 +119,8 @@ def _shift(table: pd.DataFrame, run: str, role: Role) -> Shift:
 def _replays(table: pd.DataFrame, shares: dict[str, float], role: Role) -> ReplaysOfSet:
     """The shifts of runs by their share of D_pt, and whether a larger one shifts less: on D_pt up, on D_cpt down."""
     runs = {run: ReplayedShift(**dict(_shift(table, run, role)), replay=share) for run, share in shares.items()}
-    sizes = _means({run: one.size for run, one in runs.items()}, shares)
-    whole = _means({run: one.mean_size for run, one in runs.items()}, shares)
+    means = pd.DataFrame([dict(one) for one in runs.values()]).groupby("replay")[["size", "mean_size"]].mean()
+    sizes, whole = means["size"].to_dict(), means["mean_size"].to_dict()
     sign = 1 if SIGNS[role] == "positive" else -1
     directed = {ratio: sign * size for ratio, size in sizes.items()}
     falls = np.diff(list(directed.values())) < 0
@@ -142,14 +132,6 @@ def _replays(table: pd.DataFrame, shares: dict[str, float], role: Role) -> Repla
         monotone=bool(np.all(falls)),
         same_data=_ratio(whole[1.0], whole[0.0]) if {0.0, 1.0} <= whole.keys() else None,
     )
-
-
-def _means(sizes: dict[str, float], shares: dict[str, float]) -> dict[float, float]:
-    """Mean size at each share of D_pt (ascending)."""
-    found: dict[float, list[float]] = {}
-    for run, size in sizes.items():
-        found.setdefault(shares[run], []).append(size)
-    return {share: float(np.mean(found[share])) for share in sorted(found)}
 
 
 def _printed(role: Role) -> dict[float, float]:

@@ -5,15 +5,7 @@ from dataclasses import replace
 
 from cpt_dynamics.config import Role
 from cpt_dynamics.figures.data import FigureData
-from cpt_dynamics.figures.fig08.result import (
-    Inside,
-    InsideByCurve,
-    Interior,
-    KnobOptima,
-    Panels,
-    ReplayOptima,
-    Result,
-)
+from cpt_dynamics.figures.fig08.result import Inside, InsideByCurve, Interior, KnobOptima, Panels, ReplayOptima, Result
 from cpt_dynamics.figures.fig19.result import Result as Fig19
 from cpt_dynamics.figures.kit import selection, strengths
 from cpt_dynamics.figures.kit.printed import sources
@@ -72,11 +64,7 @@ def analyse(data: FigureData) -> Result:
         },
         panels=panels,
         interior=_interior(panels),
-        checks=[
-            *knob_statements("a", panels.a),
-            *knob_statements("b", panels.b),
-            *replay_statements(panels.c),
-        ],
+        checks=[*knob_statements("a", panels.a), *knob_statements("b", panels.b), *replay_statements(panels.c)],
     )
 
 
@@ -103,10 +91,7 @@ def _by_strength(pairs: Mapping[str, Pair], scenario: Scenario, knob: str, value
     """The best value of a knob against w1 for each strength of the shift."""
     found = scans(pairs, scenario, knob, values)
     return KnobOptima(
-        knob=knob,
-        scanned=(values[0], values[-1]),
-        curves=optima(found),
-        final=optima(found, measure="final"),
+        knob=knob, scanned=(values[0], values[-1]), curves=optima(found), final=optima(found, measure="final")
     )
 
 

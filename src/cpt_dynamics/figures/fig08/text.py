@@ -8,11 +8,7 @@ from cpt_dynamics.figures.kit import strengths
 from cpt_dynamics.figures.kit.latex import escape
 from cpt_dynamics.figures.kit.text import Text
 
-FORMS = {
-    "exchanged": "Eq. 8 with its growths exchanged",
-    "printed": "Eq. 8 as printed",
-    "separate": "separate fits",
-}
+FORMS = {"exchanged": "Eq. 8 with its growths exchanged", "printed": "Eq. 8 as printed", "separate": "separate fits"}
 
 
 def text(data: FigureData, result: Result) -> Text:

@@ -1,8 +1,5 @@
 """Eq. 4 fitted separately at each replay ratio (arXiv 2505.07796, Figure 12)."""
 
-from collections.abc import Sequence
-from itertools import pairwise
-
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.figures.data import FigureData
 from cpt_dynamics.figures.fig12.result import FitAtRatio, Result
@@ -37,7 +34,7 @@ def analyse(data: FigureData) -> Result:
             for role in SETS
         },
         least_r2={role: statistics.least([by_role[role].r2 for by_role in fits.values()]) for role in SETS},
-        shift_falls={role: _falls(sizes[role]) for role in SETS},
+        shift_falls={role: statistics.falls(sizes[role]) for role in SETS},
     )
 
 
@@ -60,8 +57,3 @@ def _fit(found: Joint, s1cpt: float) -> FitAtRatio:
     """A fit with its shift term at a forward area of CPT."""
     shift = get("shift_power").predict(found.fit.parameters, {"s1cpt": [s1cpt]})
     return FitAtRatio(**dict(found.result()), shift=float(shift[0]))
-
-
-def _falls(sizes: Sequence[float]) -> bool:
-    """Whether the sizes, in the order of the ratios, shrink."""
-    return len(sizes) > 1 and all(one > two for one, two in pairwise(sizes))

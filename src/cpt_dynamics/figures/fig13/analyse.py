@@ -23,8 +23,7 @@ def analyse(data: FigureData) -> Result:
     known = strengths.by_strength(data)
     curves = {
         name: FittedCurve(
-            **dict(against_weight(one.pair, scenario, longest)),
-            critical_point_determined=one.summary.limit_determined,
+            **dict(against_weight(one.pair, scenario, longest)), critical_point_determined=one.summary.limit_determined
         )
         for name, one in known.items()
     }

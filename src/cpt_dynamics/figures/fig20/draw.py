@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from cpt_dynamics.config import Role
 from cpt_dynamics.figures.data import FigureData
-from cpt_dynamics.figures.fig20.result import OriginalForm, Result, VariantForm
+from cpt_dynamics.figures.fig20.result import FormFit, Result
 from cpt_dynamics.figures.kit import fitted, selection, style
 from cpt_dynamics.figures.kit.joint_figure import moved
 from cpt_dynamics.figures.kit.law_steps import law_steps
@@ -93,8 +93,10 @@ def _panel(
 def _errors(ax: Axes, result: Result, role: Role, handles: dict[str, Any]) -> pd.DataFrame:
     """Mean relative errors in CPT of each held-out run, a marker for each form of the law."""
     found, runs = result.sets[role], result.heldout_runs
-    forms: dict[str, OriginalForm | VariantForm] = {"Eq. 4": found.original}
-    forms |= {name: found.variants[key] for key, name in VARIANTS.items()}
+    forms: dict[str, FormFit] = {
+        "Eq. 4": found.original,
+        **{name: found.variants[key] for key, name in VARIANTS.items()},
+    }
     tables = []
     places = list(range(len(runs)))
     for name, form in forms.items():

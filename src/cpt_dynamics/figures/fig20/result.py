@@ -21,18 +21,22 @@ class Difference(TestedMean):
     runs: dict[str, float | None]
 
 
-class OriginalForm(JointFit):
+class FormFit(JointFit):
+    """A form of the law, fitted to all runs of the figure."""
+
+    heldout: HeldoutErrors
+
+
+class OriginalForm(FormFit):
     """Eq. 4."""
 
     skill: float | None = Field(None, description="as in Figure 3, where the fit comes from there")
-    heldout: HeldoutErrors
 
 
-class VariantForm(JointFit):
+class VariantForm(FormFit):
     """A variant of the annealing area."""
 
     eps: float | None = Field(description="power of the LR that weights the area; null where it has none")
-    heldout: HeldoutErrors
     difference: Difference = Field(description="the held-out error minus that of Eq. 4")
 
 

@@ -2,7 +2,7 @@
 
 from cpt_dynamics.config import Role
 from cpt_dynamics.figures.data import FigureData
-from cpt_dynamics.figures.fig20.result import FormsOfSet, OriginalForm, Result, VariantForm
+from cpt_dynamics.figures.fig20.result import FormFit, FormsOfSet, Result
 from cpt_dynamics.figures.kit.latex import fixed, percent
 from cpt_dynamics.figures.kit.text import SETS, Text
 
@@ -29,8 +29,10 @@ def text(data: FigureData, result: Result) -> Text:
 
 def _better(role: Role, found: FormsOfSet) -> str:
     """Which form fits best and which predicts best."""
-    forms: dict[str, OriginalForm | VariantForm] = {"Eq.~4": found.original}
-    forms |= {FORMS[key]: form for key, form in found.variants.items()}
+    forms: dict[str, FormFit] = {
+        "Eq.~4": found.original,
+        **{FORMS[key]: form for key, form in found.variants.items()},
+    }
     quality = {name: float("-inf") if form.r2 is None else form.r2 for name, form in forms.items()}
     errors = {name: form.heldout.mean for name, form in forms.items() if form.heldout.mean is not None}
     if not errors:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from typing import TypedDict
 
 import numpy as np
 import pandas as pd
@@ -74,9 +74,6 @@ class Joint:
             rows=RowCounts(**self.rows.counts()),
             fit=self.fit,
         )
-
-    def summary(self) -> dict[str, Any]:
-        return self.result().model_dump(mode="json", by_alias=True)
 
 
 def joint(

@@ -21,6 +21,7 @@ LENGTHS: tuple[dict[str, Any], ...] = (  # of CPT, from the shortest on
     {"color": style.PURPLE, "marker": "v"},
 )
 STAR: dict[str, Any] = {"marker": "*", "ms": 10, "mec": style.BLACK, "mew": 0.5, "ls": "", "zorder": 4}
+DOT: dict[str, Any] = {"ls": "", "marker": "o", "ms": 4.2, "mfc": "white", "mec": style.BLACK, "mew": 0.9, "zorder": 5}
 BAND: dict[str, Any] = {"color": style.GREY, "alpha": 0.13, "lw": 0, "zorder": 0}
 
 

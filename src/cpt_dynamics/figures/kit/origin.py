@@ -5,6 +5,7 @@ import hashlib
 import pandas as pd
 
 from cpt_dynamics.config import Config
+from cpt_dynamics.curves.table import BRANCH
 from cpt_dynamics.experiments import Experiments
 from cpt_dynamics.files import digest
 
@@ -13,7 +14,7 @@ def origin(figure: str, curves: pd.DataFrame, schedules: pd.DataFrame, config: C
     """sha256 (hexadecimal) of a figure's curves and schedules, and of all settings that its analysis reads."""
     law, roles = (getattr(config, section).model_dump(mode="json", by_alias=True) for section in ("law", "roles"))
     entry = experiments.figures[figure].model_dump(mode="json", exclude={"title"})
-    return digest([_rows(curves), _rows(schedules), law, roles, entry])
+    return digest([_rows(curves.drop(columns=BRANCH, errors="ignore")), _rows(schedules), law, roles, entry])
 
 
 def _rows(table: pd.DataFrame) -> str:

@@ -1,17 +1,16 @@
 """Which rows of a curve table a figure and its fits use."""
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from cpt_dynamics import curves as tables
 from cpt_dynamics.config import Config, Role
+from cpt_dynamics.curves.measurements import unique_measurements
 from cpt_dynamics.errors import UserError
-from cpt_dynamics.experiments.runs import Experiments, FigureEntry, Run
+from cpt_dynamics.experiments.runs import Experiments, FigureEntry, Run, Twins
 
 # Figures that are made from the runs of another one unless experiments.yaml says otherwise.
 SAME_RUNS = {"fig10": "fig03", "lambda": "fig03"}
@@ -21,7 +20,7 @@ SAME_RUNS = {"fig10": "fig03", "lambda": "fig03"}
 class Rows:
     """Rows that a fit uses, with their areas.
 
-    shared: rows that were left out because another run of the fit has them too (see `without_repeats`).
+    shared: rows that were left out because another run of the fit has them too (see `curves.unique_measurements`).
     early: of the others, rows of pre-training before `law.first_step` that were left out.
     """
 
@@ -88,7 +87,7 @@ def with_areas_of(rows: pd.DataFrame, schedules: pd.DataFrame, settings: Mapping
 
 def with_replay(features: pd.DataFrame, experiments: Experiments, config: Config) -> pd.DataFrame:
     """`features` with `replay`, the share of D_pt in the last phase of each run (r_pt of Eq. 8)."""
-    shares = {name: _replay(experiments.runs[name], config) for name in features["run"].unique()}
+    shares = {name: experiments.runs[name].share(config.roles.general) for name in features["run"].unique()}
     result = features.assign(replay=features["run"].map(shares))
     result.attrs = features.attrs
     return result
@@ -98,7 +97,7 @@ def by_replay(experiments: Experiments, config: Config, runs: list[str]) -> dict
     """Replay ratio, ascending -> those of the runs with that share of D_pt in CPT."""
     found: dict[float, list[str]] = {}
     for run in transfers(experiments, runs):
-        found.setdefault(_replay(run, config), []).append(run.name)
+        found.setdefault(run.share(config.roles.general), []).append(run.name)
     return dict(sorted(found.items()))
 
 
@@ -124,10 +123,6 @@ def params(curves: pd.DataFrame, models: Mapping[str, list[str]]) -> dict[str, i
     return {model: int(curves.loc[curves["run"] == runs[0], "params"].iloc[0]) for model, runs in models.items()}
 
 
-def _replay(run: Run, config: Config) -> float:
-    return dict(run.phases[-1].mixture).get(config.roles.general, 0.0)
-
-
 def to_fit(
     features: pd.DataFrame,
     schedules: pd.DataFrame,
@@ -147,39 +142,11 @@ def to_fit(
         raise UserError(f"curves have no losses on the validation set {validation!r}: evaluate it")
     if rows["model"].nunique() > 1 and not several_sizes:
         raise UserError(f"runs of several model sizes ({', '.join(sorted(set(rows['model'])))}) in one fit of Eq. 4")
-    unique = without_repeats(rows, schedules)
+    unique = unique_measurements(rows, schedules)
     early = (unique["phase"] == "pretraining") & (unique["step"] < first_step)
     late = unique[~early]
     late.attrs = features.attrs
     return Rows(late, int(early.sum()), len(rows) - len(unique))
-
-
-def without_repeats(rows: pd.DataFrame, schedules: pd.DataFrame) -> pd.DataFrame:
-    """`rows` with each measurement once.
-
-    Every run's curve starts at step 1, so runs that leave one pre-training repeat its losses. Two rows are
-    the same measurement if model, seed, validation set and step agree, if the LR and the phase of every
-    step so far agree, and if the losses are equal: steps trained once have one loss, while two separate
-    trainings differ in some digit.
-    """
-    keys = rows[["model", "seed", "validation", "step", "loss"]].assign(history=_histories(rows, schedules))
-    return rows[~keys.duplicated().to_numpy()]
-
-
-def _histories(rows: pd.DataFrame, schedules: pd.DataFrame) -> pd.Series:
-    """A digest of the LRs and phases of all steps up to that of each row."""
-    result = pd.Series("", index=rows.index, dtype=object)
-    for run, plan in of_runs(schedules, sorted(set(rows["run"])), "schedules").groupby("run", sort=False):
-        lr = plan["lr"].to_numpy(dtype="<f8")
-        continual = (plan["phase"] == "continual").to_numpy(dtype=np.uint8)
-        here = rows[rows["run"] == run]
-        digests: dict[int, str] = {}
-        found, done = hashlib.sha256(), 0
-        for step in sorted(set(here["step"])):
-            found.update(lr[done:step].tobytes() + continual[done:step].tobytes())
-            digests[step], done = found.copy().hexdigest(), step
-        result[here.index] = here["step"].map(digests)
-    return result
 
 
 def continual(features: pd.DataFrame, runs: list[str], validation: str) -> pd.DataFrame:
@@ -199,77 +166,30 @@ def group(run: str) -> str:
     return run.split(".seed")[0]
 
 
-@dataclass(frozen=True)
-class Twins:
-    """The runs around a CPT run: its hidden pre-training curves on the general and on the domain corpus."""
-
-    run: str
-    hidden: str
-    scratch: str | None
-
-
 def twins(run: Run, experiments: Experiments, among: list[str]) -> Twins:
-    """Find, among the named runs, the hidden curves of a CPT run (arXiv 2505.07796, Section 3).
-
-    Both have the model, the seed and at every step the LR of `run`, and never leave one corpus: the one of
-    its pre-training (`hidden`) or the one of its CPT (`scratch`, None if there is none).
-    """
-    general, domain = _corpora(run)
-    hidden = scratch = None
-    for name in sorted(among, key=lambda name: experiments.runs[name].steps):  # the longest one is kept
-        other = experiments.runs[name]
-        same = (other.model, other.seed) == (run.model, run.seed) and other.steps >= run.steps
-        if not same or any(phase.phase == "continual" for phase in other.phases):
-            continue
-        if not np.array_equal(other.lr[: run.steps], run.lr):
-            continue
-        corpora = {phase.mixture for phase in other.phases}
-        if corpora == {general}:
-            hidden = name
-        elif corpora == {domain}:
-            scratch = name
-    if hidden is None:
-        raise UserError(
-            f"run {run.name!r} has no hidden pre-training curve: add a run that stays on its first corpus"
-            f" with the same LR for {run.steps} steps"
-        )
-    return Twins(run.name, hidden, scratch)
+    """See `Experiments.twins`."""
+    return experiments.twins(run.name, among)
 
 
-def _corpora(run: Run) -> tuple[Any, Any]:
-    """Mixtures of the first and of the last phase."""
-    return run.phases[0].mixture, run.phases[-1].mixture
+def without_repeats(rows: pd.DataFrame, schedules: pd.DataFrame) -> pd.DataFrame:
+    """See `curves.unique_measurements`."""
+    return unique_measurements(rows, schedules)
+
+
+def without_prefixes(experiments: Experiments, runs: list[str]) -> list[str]:
+    """See `Experiments.without_prefixes`."""
+    return experiments.without_prefixes(runs)
 
 
 def transfers(experiments: Experiments, runs: list[str]) -> list[Run]:
     """Those of the named runs that have a continual phase."""
     found = [experiments.runs[name] for name in runs]
-    return [run for run in found if run.phases[-1].phase == "continual"]
-
-
-def without_prefixes(experiments: Experiments, runs: list[str]) -> list[str]:
-    """`runs` but for those that another one of them continues, whose curve holds theirs."""
-    found = [experiments.runs[name] for name in runs]
-    return [run.name for run in found if not any(_continues(other, run) for other in found)]
-
-
-def _continues(other: Run, run: Run) -> bool:
-    """Whether `other` begins with all steps of `run`, phase by phase."""
-    pairs = list(zip(run.phases, other.phases, strict=False))
-    return (
-        other.steps > run.steps
-        and (other.model, other.seed) == (run.model, run.seed)
-        and len(pairs) == len(run.phases)
-        and all(mine.phase == its.phase and mine.data == its.data for mine, its in pairs)
-        and all(mine.steps == its.steps for mine, its in pairs[:-1])
-        and pairs[-1][0].steps <= pairs[-1][1].steps
-        and np.array_equal(other.lr[: run.steps], run.lr)
-    )
+    return [run for run in found if run.continual]
 
 
 def transfer_step(run: Run) -> int:
     """The number of pre-training steps of a run."""
-    return sum(phase.steps for phase in run.phases if phase.phase == "pretraining")
+    return run.transfer_step
 
 
 def roles(config: Config) -> dict[Role, str]:

@@ -14,6 +14,7 @@ class Statement(Part):
 
 
 def statement(text: str, holds: object) -> Statement:
+    """A statement from anything that is true or false, such as numpy's."""
     return Statement(text=text, holds=bool(holds))
 
 

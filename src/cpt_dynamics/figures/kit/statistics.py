@@ -1,6 +1,7 @@
 """The two tests of the findings. Their unit is the run: the points along one curve are not independent."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -46,3 +47,8 @@ def least(values: Sequence[float | None]) -> float | None:
     """The smallest value; None where there is none or one is not defined."""
     known = [value for value in values if value is not None]
     return min(known) if known and len(known) == len(values) else None
+
+
+def falls(values: Sequence[float]) -> bool:
+    """Whether there are several values and each is below the one before it."""
+    return len(values) > 1 and all(one > two for one, two in pairwise(values))

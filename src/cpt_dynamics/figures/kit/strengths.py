@@ -81,14 +81,15 @@ class Strength:
     summary: StrengthSummary
 
 
-def pair_of_fig03(data: FigureData) -> Pair:
+def fits_of_fig03(data: FigureData) -> dict[Role, Fit]:
     """The laws of D_pt and D_cpt that were fitted for Fig. 3."""
-    return Pair(*_of_fig03(data))
+    found = data.result(Fig03).fits
+    return {role: found[role].chosen.fit for role in ROLES}
 
 
-def _of_fig03(data: FigureData) -> tuple[Fit, Fit]:
-    general, domain = (data.result(Fig03).fits[role].chosen.fit for role in ROLES)
-    return general, domain
+def pair_of_fig03(data: FigureData) -> Pair:
+    """The same as a pair."""
+    return Pair(*fits_of_fig03(data).values())
 
 
 def at_ratio(data: FigureData, ratio: str) -> tuple[Fit, Fit]:
@@ -96,15 +97,14 @@ def at_ratio(data: FigureData, ratio: str) -> tuple[Fit, Fit]:
     fits = data.result(Fig12).fits
     if ratio not in fits:
         raise UserError(f"{data.layout.fit('fig12')} has no fits at {ratio} % replay: list runs of that ratio in fig12")
-    general, domain = (fits[ratio][role].fit for role in ROLES)
-    return general, domain
+    return fits[ratio][Role.GENERAL].fit, fits[ratio][Role.STRONG].fit
 
 
 def by_strength(data: FigureData) -> dict[str, Strength]:
     """Eq. 4 on D_pt and on D_cpt for three settings, named by the size of their shift on D_pt, the largest `strong`."""
-    weak = data.result(Fig11).fits
+    strong, weak = fits_of_fig03(data), data.result(Fig11).fits
     fits = {
-        "domain": _of_fig03(data),
+        "domain": (strong[Role.GENERAL], strong[Role.STRONG]),
         "replay": at_ratio(data, "50"),
         "weak_domain": (weak[Role.GENERAL].fit, weak[Role.WEAK].fit),
     }

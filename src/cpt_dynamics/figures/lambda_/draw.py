@@ -11,6 +11,12 @@ from cpt_dynamics.figures.data import FigureData
 from cpt_dynamics.figures.kit import style
 from cpt_dynamics.figures.lambda_.result import Result
 
+SERIES: dict[str, tuple[str, dict[str, Any]]] = {
+    "fit": ("fitted runs", {"color": style.BLACK, "ls": ":", "marker": "."}),
+    "left_out": ("each fitted run predicted from the others", {"color": style.BLUE, "ls": "-", "marker": "o"}),
+    "heldout": ("unseen schedules", {"color": style.VERMILION, "ls": "--", "marker": "s"}),
+}
+
 
 def draw(data: FigureData, result: Result) -> tuple[Figure, pd.DataFrame]:
     """Mean relative error on CPT rows against the memory 1/(1-lambda), one panel for each validation set."""
@@ -29,24 +35,15 @@ def draw(data: FigureData, result: Result) -> tuple[Figure, pd.DataFrame]:
             for value, name, line in marks:
                 handles[rf"$\lambda$ = {value:.4g}: {name}"] = ax.axvline(1 / (1 - value), zorder=1, **line)
             errors = [point.sets[role] for point in result.points]
-            series: list[tuple[str, str, list[float | None], dict[str, Any]]] = [
-                ("fit", "fitted runs", [e.fit for e in errors], {"color": style.BLACK, "ls": ":", "marker": "."}),
-                (
-                    "left_out",
-                    "each fitted run predicted from the others",
-                    [e.left_out for e in errors],
-                    {"color": style.BLUE, "ls": "-", "marker": "o"},
-                ),
-                (
-                    "heldout",
-                    "unseen schedules",
-                    [e.heldout for e in errors],
-                    {"color": style.VERMILION, "ls": "--", "marker": "s"},
-                ),
-            ]
-            for key, name, values, line in series:
+            series = {
+                "fit": [one.fit for one in errors],
+                "left_out": [one.left_out for one in errors],
+                "heldout": [one.heldout for one in errors],
+            }
+            for key, values in series.items():
                 if None in values:
                     continue
+                name, line = SERIES[key]
                 percent = 100 * np.array(values, dtype=np.float64)
                 (handles[name],) = ax.plot(memory, percent, ms=3.2, lw=1.1, **line)
                 tables.append(style.long(role, key, "", memory, percent))

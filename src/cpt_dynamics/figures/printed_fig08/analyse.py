@@ -34,11 +34,7 @@ MATCHED = 2.0  # the one of the figure
 SHIFT_AT = 4.0  # S1cpt at which the shifts of replay ratios are compared
 FEW = (0.0, 0.25, 0.5, 0.75, 1.0)  # weights at which alternatives are stated
 PRINTED, SATURATING, SEPARATE = "printed", "saturating", "separate"
-FORMS = {
-    PRINTED: "Eq. 8 as printed",
-    SATURATING: "Eq. 8, saturating shift",
-    SEPARATE: "separate fits, interpolated",
-}
+FORMS = {PRINTED: "Eq. 8 as printed", SATURATING: "Eq. 8, saturating shift", SEPARATE: "separate fits, interpolated"}
 
 
 def analyse(data: FigureData) -> Result:

@@ -7,7 +7,7 @@ import pandas as pd
 from pydantic import ValidationError
 
 from cpt_dynamics.config import Config, Role, explain
-from cpt_dynamics.curves import recommended
+from cpt_dynamics.curves import trials
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.figures.data import FigureData
 from cpt_dynamics.figures.kit import selection
@@ -26,9 +26,7 @@ def analyse(data: FigureData) -> Result:
     config, plan = data.config, _read_plan(data.config)
     seeds = data.optional(Seeds)
     noise: Noise = {role: seeds.noise[role] if seeds else None for role in SETS}
-    knobs = {
-        knob: _trained(plan.knobs[knob], data.curves, recommended.read(config, knob), config, noise) for knob in TRIALS
-    }
+    knobs = {knob: _trained(plan.knobs[knob], data.curves, trials.read(config, knob), config, noise) for knob in TRIALS}
     return Result(
         figure="recommendations",
         title=data.entry.title,
@@ -45,12 +43,12 @@ def analyse(data: FigureData) -> Result:
 
 
 def _read_plan(config: Config) -> RecommendationPlan:
-    path = recommended.plan_path(config)
+    path = trials.plan_path(config)
     try:
         return RecommendationPlan.model_validate(read_json(path))
     except ValidationError as error:
         first = explain(error.errors()[0], str(path))
-        raise UserError(f"{first} (write it with `cpt-dynamics recommendations`)") from None
+        raise UserError(f"{first} (write it with `cpt-dynamics trial-plan`)") from None
 
 
 def _trained(plan: KnobPlan, curves: pd.DataFrame, table: pd.DataFrame, config: Config, noise: Noise) -> Knob:

@@ -75,6 +75,7 @@ class PrintedFigure(Section):
     """One figure: the coefficients it uses by name, what the paper states, and what is assumed."""
 
     title: str
+    shows: str = Field(description="what is drawn, for the caption")
     coefficients: dict[str, Source]
     settings: Settings
     stated: list[str]
@@ -106,21 +107,22 @@ def _equations() -> list[published.Printed]:
     return published.load()
 
 
-def equation(source: Source, role: str) -> published.Printed:
-    """The printed equation of a source for the role "general" or "strong"."""
+def equation(source: Source, role: Role) -> published.Printed:
+    """The printed equation of a source on the set of a role."""
     for item in _equations():
         if (item.figure, item.role) == (source.figure, role) and source.setting in ("", item.setting):
             return item
-    raise UserError(f"{published.PUBLISHED} has no equation of {source.figure} {source.setting} for {role!r}: add it")
+    where = f"{source.figure} {source.setting}"
+    raise UserError(f"{published.PUBLISHED} has no equation of {where} for {role.value!r}: add it")
 
 
-def coefficients(source: Source, role: str, settings: Settings, law: str = "cpt", **others: float) -> Coefficients:
+def coefficients(source: Source, role: Role, settings: Settings, law: str = "cpt", **others: float) -> Coefficients:
     """Printed coefficients as a predictor. others: values for coefficients that are not printed."""
     parameters = {**equation(source, role).parameters, **others}
     known = {name: value for name, value in parameters.items() if value is not None}
     missing = [name for name in parameters if name not in known]
     if missing:
-        raise UserError(f"{', '.join(missing)} of {source.figure} for {role!r} is not printed: give a value")
+        raise UserError(f"{', '.join(missing)} of {source.figure} for {role.value!r} is not printed: give a value")
     return Coefficients(laws.get(law), known, settings)
 
 

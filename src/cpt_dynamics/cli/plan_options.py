@@ -1,0 +1,82 @@
+"""What the planning commands share: options that name two fits and describe a pre-training and a CPT."""
+
+import argparse
+import math
+from collections.abc import Collection, Sequence
+from typing import Literal
+
+from cpt_dynamics.errors import UserError
+from cpt_dynamics.planning import Scenario
+from cpt_dynamics.planning.fits import FittedPair
+from cpt_dynamics.planning.pretraining import pretraining
+from cpt_dynamics.planning.schedule import Shape
+from cpt_dynamics.schedules import Schedule
+
+REWARMUP = 0.1  # of CPT, the most that the re-warm-up takes if its length is not given
+
+
+def scenario_of(
+    options: argparse.Namespace,
+    fits: FittedPair,
+    steps: int,
+    shape: Shape = "cosine",
+    peak: float | Literal["last"] | None = None,
+    end: float = 0.0,
+    decay_share: float = 0.2,
+) -> Scenario:
+    """PT as in the options and a CPT of some steps; LRs in units of LR. peak: None takes that of PT."""
+    _check(options, fits, steps)
+    before = pretraining(options.pretraining)
+    if not 0 <= end <= before.peak_lr:
+        raise UserError(f"--end {end:g}: give an LR from 0 to the peak of PT, {before.peak_lr:g}")
+    top: float | Literal["last"] = 1.0 if peak is None else peak if peak == "last" else peak / before.peak_lr
+    rewarmup = min(before.warmup, int(REWARMUP * steps)) if options.rewarmup is None else options.rewarmup
+    return Scenario(
+        before.schedule,
+        before.steps,
+        Schedule(shape=shape, peak=top, end=end / before.peak_lr, decay_share=decay_share),
+        steps,
+        before.peak_lr,
+        before.warmup,
+        rewarmup,
+        options.replay or 0.0,
+        math.nan if options.params is None else options.params,
+    )
+
+
+def _check(options: argparse.Namespace, fits: FittedPair, steps: int) -> None:
+    replay, params = options.replay, options.params
+    if steps < 1:
+        raise UserError(f"--steps {steps}: CPT needs at least one step")
+    if options.rewarmup is not None and options.rewarmup < 0:
+        raise UserError(f"--rewarmup {options.rewarmup}: give a number of steps from 0")
+    if replay is not None and not 0 <= replay <= 1:
+        raise UserError(f"--replay {replay:g}: give a share from 0 to 1")
+    if replay and not fits.reading("replay"):
+        raise UserError("--replay: neither law reads the replay ratio: fit cpt_replay_* to runs with several ratios")
+    if params is None and fits.reading("params"):
+        raise UserError("--params is missing: a law reads the number of non-embedding parameters")
+    if params is not None and not params > 0:
+        raise UserError(f"--params {params:g}: give a number above 0")
+
+
+def described(scenarios: Sequence[Scenario], chosen: Collection[str]) -> list[str]:
+    """PT, and what is the same in CPTs of several lengths, one line each. chosen: knobs that are not given."""
+    scenario = scenarios[0]
+    before, after, peak = scenario.pretraining, scenario.continual, scenario.peak_lr
+    rises = " or ".join(f"{steps:,}" for steps in dict.fromkeys(one.rewarmup for one in scenarios))
+    last = f", last LR {before.end * peak:g} (loss potential {100 * before.end:.3g} %)"
+    if "potential" in chosen:
+        last = f", {before.decay} decay over the last {100 * before.decay_share:.3g} %"
+    rise = f"re-warm-up over {rises} steps" if rises != "0" else "no re-warm-up"
+    if after.peak == "last":
+        rise = "from the last LR of PT"
+    elif "peak_lr" not in chosen:
+        rise += f" to {after.peak * peak:g}"
+    fall = "constant" if after.shape == "constant" else f"{after.shape} to an LR of {after.end * peak:g}"
+    if after.shape == "wsd":
+        fall += f" over the last {100 * after.decay_share:g} % of the steps"
+    return [
+        f"pre-training (PT): {scenario.pretraining_steps:,} steps, peak LR {peak:g}{last}",
+        f"CPT: {rise}, then {fall}",
+    ]
