@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from conftest import CONSTANT, EXPERIMENTS, TINY
 from hypothesis import given
 from hypothesis import strategies as st
+from worlds.tiny import CONSTANT, EXPERIMENTS, TINY
 
 from cpt_dynamics import config as configuration
 from cpt_dynamics import experiments, schedules
@@ -216,7 +216,12 @@ def test_a_state_is_named_by_its_past_alone(world: Path) -> None:
 
 def test_a_rule_depends_on_the_code_it_runs_and_no_other() -> None:
     training = names(import_closure("cpt_dynamics.cli.train"))
-    assert {"training/loop.py", "corpora/batches.py", "cpt_dynamics/schedules.py", "experiments/branches.py"} <= training
+    assert {
+        "training/loop.py",
+        "corpora/batches.py",
+        "cpt_dynamics/schedules.py",
+        "experiments/branches.py",
+    } <= training
     assert not {"fitting/varpro.py", "kit/style.py", "fig03/draw.py", "report/document.py"} & training
     drawing = names(import_closure("cpt_dynamics.cli.plot", "cpt_dynamics.figures.fig03.draw"))
     assert {"fig03/draw.py", "fig03/result.py", "kit/style.py"} <= drawing
