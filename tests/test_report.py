@@ -1,5 +1,6 @@
 """The report: numbers, tables, sources and PDF, from what the analysis makes of curves that follow Eq. 4."""
 
+import ast
 import csv
 import json
 import re
@@ -374,6 +375,62 @@ def test_a_worse_result_changes_the_verdict_and_the_text(material: Material) -> 
     assert (found["Checks"], found["ChecksHeld"]) == ("33", "31")
     assert found["FigThreeRsqGeneral"] == "0.5000"
     assert r"\textbf{7 of 8 checks hold: inconclusive.}" in document.figures(fresh, "runs")
+
+
+def test_every_bound_of_the_report_is_a_line_of_the_claims(material: Material) -> None:
+    """Each row of a check shows an outcome, and each outcome has the bounds of its criterion in config/claims.yaml."""
+    folder = write_sources(material)
+    stated = {(name, key): c for name, one in claims.load().claims.items() for key, c in one.criteria.items()}
+    shown: dict[str, Outcome] = {}  # row, in LaTeX
+    for one in material.verdicts:
+        for outcome_ in one.outcomes:
+            line = stated[one.name, outcome_.name.partition(".")[0]]
+            assert (outcome_.above, outcome_.below, outcome_.is_) == (line.above, line.below, line.is_)
+            cells = [cell.latex for cell in verdicts.cells(outcome_)]
+            shown[" & ".join([*cells, verdicts.held(outcome_)])] = outcome_  # of a figure
+            shown[" & ".join([*cells[:3], verdicts.held(outcome_)])] = outcome_  # of a claim
+    rows = checked_rows(folder)
+    assert len(rows) > 100
+    assert [row for row in rows if row not in shown] == []
+    for row in rows:
+        one = shown[row]
+        limits = [limit for limit in (one.above, one.below) if limit is not None]
+        wanted = row.split(" & ")[2]
+        assert all(any(abs(limit - printed) < 1e-9 for printed in numbers_of(wanted)) for limit in limits), row
+        assert len(numbers_of(wanted)) == len(limits), row
+
+
+def checked_rows(folder: Path) -> list[str]:
+    """The rows of checks and criteria in the generated parts of a report."""
+    rows = []
+    for part in ("results", "printed", "public"):
+        text = (folder / f"generated/{part}.tex").read_text()
+        rows += re.findall(r"^(.*) \\\\ \\addlinespace\[2pt\]$", text, flags=re.MULTILINE)
+    criteria = (folder / "generated/criteria.tex").read_text().partition(r"\endfoot")[2]
+    rows += re.findall(r"^([^\\\n].*|\$.*) \\\\\*?$", criteria, flags=re.MULTILINE)
+    table = (folder / "generated/table_checks.tex").read_text().partition(r"\endfoot")[2]
+    return rows + [row.partition(" & ")[2] for row in re.findall(r"^(.* & .*) \\\\$", table, flags=re.MULTILINE)]
+
+
+def numbers_of(latex: str) -> list[float]:
+    """The numbers that a cell prints, with per cent and powers of ten."""
+    found = re.findall(r"(-?\d[\d.]*)(?:\\times 10\^\{(-?\d+)\}|(\\,\\%))?", latex)
+    return [float(value) * 10 ** int(power or 0) * (0.01 if percent_ else 1) for value, power, percent_ in found]
+
+
+@pytest.mark.parametrize("room", ["figures", "report"])
+def test_no_bound_stands_in_code(room: str) -> None:
+    """What decides (`Outcome`, `Criterion`, words of verdicts) is made in the room `claims` alone."""
+    deciders = {"Check", "Criterion", "Outcome", "Verdict", "Claim", "Claims"}
+    for path in sorted((ROOT / "src/cpt_dynamics" / room).rglob("*.py")):
+        tree = ast.parse(path.read_text())
+        called = {ast.unparse(node.func).rpartition(".")[2] for node in ast.walk(tree) if isinstance(node, ast.Call)}
+        assert not called & deciders, path
+        words = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
+        if path.name != "verdicts.py":  # which gives each word its colour and its count
+            assert not words & {"supported", "contradicted", "inconclusive"}, path
+        keywords = {key.arg for node in ast.walk(tree) if isinstance(node, ast.Call) for key in node.keywords}
+        assert not keywords & {"above", "below"}, path
 
 
 def test_printed_coefficients_have_a_section_of_their_own(material: Material) -> None:
