@@ -6,9 +6,8 @@ from pathlib import Path
 import pytest
 from conftest import REPOSITORY
 
+from cpt_dynamics import claims, experiments
 from cpt_dynamics import config as configuration
-from cpt_dynamics import experiments
-from cpt_dynamics import claims
 from cpt_dynamics.config import Config
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments import Experiments, Plan
