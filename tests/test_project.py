@@ -190,7 +190,8 @@ def test_the_core_needs_neither_torch_nor_snakemake() -> None:
 import importlib, pkgutil, sys
 import cpt_dynamics
 extras = set(sys.argv[1].split(","))
-for room in ("errors", "files", "config", "schedules", "areas", "curves", "laws", "fitting", "logs", "planning", "figures", "claims"):
+rooms = "errors files config schedules areas curves laws fitting logs planning figures claims"
+for room in rooms.split():
     try:
         package = importlib.import_module(f"cpt_dynamics.{room}")
     except ModuleNotFoundError as error:
