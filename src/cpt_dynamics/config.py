@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
 
 from cpt_dynamics.errors import UserError, one_line
 
@@ -336,15 +336,21 @@ class Estimates(Section):
     memory_gigabytes: float = Field(2.0, gt=0, description="main memory that each process of a training job asks for")
 
 
+FileList = Annotated[list[str], Field(min_length=1)]
+Files = Annotated[
+    FileList,
+    BeforeValidator(lambda raw: [raw] if isinstance(raw, str) else raw, json_schema_input_type=FileList | str),
+]
+
+
 class Config(Section):
     """A scale: everything that one `results/<scale>/` is made from."""
 
     scale: Name
     results: str = Field("results", description="folder of everything that is generated")
     data: str = Field("data/corpora", description="folder of documents")
-    experiments: list[str] = Field(
+    experiments: Files = Field(
         ["config/experiments.yaml"],
-        min_length=1,
         description="files of runs and figures, one or a list; each adds to those before it",
     )
     curves: Literal["trained", "released"] = Field(
@@ -372,13 +378,6 @@ class Config(Section):
     law: Law = Law()
     device: Device = Device()
     estimates: Estimates = Estimates()
-
-    @model_validator(mode="before")
-    @classmethod
-    def _one_file(cls, raw: Any) -> Any:
-        if isinstance(raw, dict) and isinstance(raw.get("experiments"), str):
-            raw = {**raw, "experiments": [raw["experiments"]]}
-        return raw
 
     @model_validator(mode="after")
     def _references(self) -> "Config":
