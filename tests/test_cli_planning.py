@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from worlds.curves import losses
 
 from cpt_dynamics import files
 from cpt_dynamics.cli import main
@@ -55,8 +56,7 @@ def curves(law: str, parameters: dict[str, float], noise: float) -> tuple[pd.Dat
     parts = [replace(BEFORE, **change).features(SETTINGS, steps).assign(run=run) for run, change in RUNS.items()]
     table = pd.concat(parts, ignore_index=True)
     table.attrs.update(SETTINGS)
-    random = np.random.default_rng(0)
-    return table, get(law).predict(parameters, table) * np.exp(noise * random.standard_normal(len(table)))
+    return table, losses(law, parameters, table, noise)
 
 
 def write(folder: Path, name: str, laws: dict[str, Any], refits: bool) -> list[str]:
