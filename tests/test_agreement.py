@@ -200,7 +200,7 @@ def test_damaged_results_are_named_in_one_line(with_cpu: Path, capsys: Any) -> N
     stated = json.loads(raw)
     for change, said in (
         ({"curves": "0" * 64}, "belongs to other curves than those beside it"),
-        ({"schema": "cpt-dynamics/results/1"}, "schema"),
+        ({"schema": "cpt-dynamics/results/1"}, "schema: Input should be 'cpt-dynamics/results/2'"),
     ):
         write_json(path, {**stated, **change})
         sealed_again(folder)
@@ -341,7 +341,7 @@ def test_without_another_scale_there_is_no_section(here: Path) -> None:
     material = Material(configuration.load([]))
     assert material.agreement is None
     assert not [one for one in macros.macros(material) if one.name.startswith("Agreement")]
-    assert r"\HasAgreementfalse" in macros.as_latex({}, [])
+    assert r"\HasAgreementfalse" in macros.as_latex([], [])
     files = report.sources(material.config, experiments.load(material.config))
     assert "agreement.pdf" not in {path.name for path in files}
 

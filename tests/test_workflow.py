@@ -210,7 +210,7 @@ def test_every_figure_and_table_of_the_paper_has_its_parts() -> None:
     entries = yaml.safe_load((REPOSITORY / "config/experiments.yaml").read_text())["figures"]
     assert set(FIGURES_OF_THE_PAPER) <= set(entries) <= set(figures.names())
     for figure in entries:
-        assert figures.result_type(figure).FIGURE == figure
+        assert figure == figures.result_type(figure).FIGURE
         for part in ("analyse", "draw", "text"):
             assert callable(getattr(importlib.import_module(f"{figures.package(figure)}.{part}"), part))
     assert {"table1", "table2"} <= set(TABLES)
