@@ -13,7 +13,7 @@ from cpt_dynamics.figures.data import FigureData
 from cpt_dynamics.figures.fig05.result import Best, FinalLoss, PotentialPanel, PredictionErrors, Result, Trend
 from cpt_dynamics.figures.kit import selection, strengths
 from cpt_dynamics.figures.kit.lengths import falls, finals, lower_when_longer
-from cpt_dynamics.figures.kit.scenarios import SAME, is_of, scenario_of
+from cpt_dynamics.figures.kit.scenarios import is_of, scenario_of
 from cpt_dynamics.figures.kit.statistics import mean_test, slope_test
 from cpt_dynamics.planning import Pair, Scenario
 
@@ -64,11 +64,10 @@ def starts(runs: Sequence[Run]) -> list[Start]:
     """
     found = []
     for run in runs:
-        before = selection.transfer_step(run)
-        peak = float(run.lr[:before].max())
-        steps = np.diff(run.lr[before - 1 :])
-        straight = np.ptp(steps) < SAME * peak and steps[0] < 0
-        found.append(Start(run, round(float(run.lr[before - 1]) / peak, 6), "without" if straight else "with"))
+        before = run.lr[: run.transfer_step]
+        first, *more = run.phases[-1].pieces
+        straight = first.shape == "linear" and first.start == before[-1] and not more
+        found.append(Start(run, round(float(before[-1] / before.max()), 6), "without" if straight else "with"))
     return found
 
 
@@ -120,11 +119,10 @@ def _finals(chosen: Sequence[Start], features: pd.DataFrame, pair: Pair, config:
     if missing := sorted(set(potentials) - set(rows["run"])):
         raise UserError(f"run {missing[0]!r} has no losses on {config.roles.strong!r} after its transfer: evaluate it")
     last = rows.loc[rows.groupby("run", sort=False)["step"].idxmax()]
-    last.attrs = features.attrs
     table = pd.DataFrame(
         {
             "run": last["run"],
-            "group": last["run"].map(selection.group),
+            "group": last["run"].map({start.run.name: start.run.group for start in chosen}),
             "seed": last["seed"],
             "potential": last["run"].map(potentials),
             "step": last["phase_step"],
