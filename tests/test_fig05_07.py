@@ -234,9 +234,11 @@ def test_scenarios_are_read_from_the_runs(tables: Tables) -> None:
         made_of = scenario_of(run, config)
         assert made_of is not None
         assert np.allclose(made_of.lr, run.lr, rtol=0, atol=1e-9)
-    run = experiments.runs["peak_25"]
-    bent = dataclasses.replace(run.phases[-1], lr=run.phases[-1].lr ** 1.5)
-    assert scenario_of(dataclasses.replace(run, phases=(*run.phases[:-1], bent)), config) is None
+    last = {"phase": "continual", "data": {"strong": 1}, "steps": "continual", "schedule": {"peak": "last"}}
+    entry = {"after": "pt_cosine", "at": "1/6 * total", "phases": [last]}
+    leaves_a_decay = experiments.extended({"leaves_a_decay": entry}, config).runs["leaves_a_decay"]
+    for run in (leaves_a_decay, experiments.runs["hidden_wsd"]):
+        assert scenario_of(run, config) is None
 
 
 # --- Fig. 7 -----------------------------------------------------------------------------------------------

@@ -12,6 +12,13 @@ import pandas as pd
 import pytest
 import yaml
 from conftest import EXPERIMENTS, REPOSITORY
+from cpt_dynamics.analysis import fig04, fig08, fig13, recommendations
+from cpt_dynamics.plots import regret
+from cpt_dynamics.reporting.figures import fig04 as text04
+from cpt_dynamics.reporting.figures import fig08 as text08
+from cpt_dynamics.reporting.figures import fig13 as text13
+from cpt_dynamics.reporting.figures import recommendations as text_recommendations
+from cpt_dynamics.reporting.material import Material
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 from paper_runs import TRUE, WEAK, loss
@@ -19,21 +26,14 @@ from paper_runs import TRUE, WEAK, loss
 from cpt_dynamics import config as configuration
 from cpt_dynamics import curves as tables
 from cpt_dynamics import experiments, fitting, laws
-from cpt_dynamics.analysis import fig04, fig08, fig13, recommendations
 from cpt_dynamics.cli.trial_runs import run_trial_runs
 from cpt_dynamics.config import Config
 from cpt_dynamics.curves import trials
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments import Experiments, Run
-from cpt_dynamics.figures.kit import joint, loss_surface, optima, selection, strengths, turning
+from cpt_dynamics.figures.kit import joint, loss_surface, optima, strengths, turning
 from cpt_dynamics.files import read_json, write_json
 from cpt_dynamics.layout import Layout
-from cpt_dynamics.plots import regret
-from cpt_dynamics.reporting.figures import fig04 as text04
-from cpt_dynamics.reporting.figures import fig08 as text08
-from cpt_dynamics.reporting.figures import fig13 as text13
-from cpt_dynamics.reporting.figures import recommendations as text_recommendations
-from cpt_dynamics.reporting.material import Material
 from cpt_dynamics.training import branch
 
 EVERY = 250  # steps between losses
@@ -46,7 +46,7 @@ def measured(runs: Iterable[Run], config: Config) -> tuple[pd.DataFrame, pd.Data
     """Curves and schedules of runs by the known laws of `paper_runs`, every `EVERY` steps and at the ends of phases."""
     curves, plans = [], []
     for run in runs:
-        before = selection.transfer_step(run)
+        before = run.transfer_step
         step = np.arange(1, run.steps + 1)
         phase = np.where(step <= before, "pretraining", "continual")
         plans.append(pd.DataFrame({"run": run.name, "step": step, "phase": phase, "lr": run.lr}))
