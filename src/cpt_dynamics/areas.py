@@ -32,7 +32,7 @@ class Areas:
 
 @dataclass(frozen=True)
 class AreaSettings:
-    """How areas are made: parameters of `areas`, by the names that `curves.features` has for them."""
+    """How areas are made, by the names of the parameters of `curves.features`; lr_power: of the weighted areas."""
 
     lambda_: float = 0.999
     warmup: Warmup = "peak"

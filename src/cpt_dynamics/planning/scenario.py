@@ -158,8 +158,7 @@ def features_of(
 ) -> pd.DataFrame:
     """What laws read of a run with the given LR, a row for each of the given steps (from 1; None: every step).
 
-    settings: `lambda`, `warmup`, `carry_over`, `lr_power` of a fit; what is missing takes the defaults of
-    `curves.features`.
+    settings: those of a fit (see `areas.AreaSettings`).
     """
     made = AreaSettings.of(settings)
     past = history(lr, pretraining_steps, made.warmup)
