@@ -53,9 +53,8 @@ docs: setup ## build the pages of docs/ into site/ (a warning or a dead link is 
 	python -m sphinx -E -W --keep-going -q -b html docs site
 	@echo "site/index.html"
 
-docs-config: ## write the configuration's schemas and config/README.md anew
+docs-config: ## write the schemas and config/README.md anew
 	python -m cpt_dynamics.config_docs --write
-	python -m cpt_dynamics.analysis.findings --write-schema
 
 lock: ## resolve the dependencies anew into requirements.lock (UPGRADE=1: newest versions)
 	python scripts/lock.py $(if $(UPGRADE),--upgrade)

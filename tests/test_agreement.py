@@ -18,18 +18,32 @@ from released_scale import release, sealed
 from test_workflow import snakemake
 
 from cpt_dynamics import config as configuration
-from cpt_dynamics import experiments, reporting
-from cpt_dynamics.analysis import scale_results
-from cpt_dynamics.analysis.agreement import agreement
+from cpt_dynamics import experiments, report
+from cpt_dynamics.claims import Word
 from cpt_dynamics.cli import main
+from cpt_dynamics.config import Role
 from cpt_dynamics.curves.released import CONTENTS, RESULTS, seal
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.files import read_json, write_json
-from cpt_dynamics.reporting import macros, tables
-from cpt_dynamics.reporting.material import Material
+from cpt_dynamics.report import macros, tables
+from cpt_dynamics.report.agreement import ScaleResults, agreement
+from cpt_dynamics.report.agreement import results as scale_results
+from cpt_dynamics.report.agreement.results import ComparedFit, StoredCriterion, StoredVerdict
+from cpt_dynamics.report.material import Material
 
 CPU = REPOSITORY / "data/released/cpu"
 FIGURES = ["fig01", "fig03", "fig10"]
+SETTING = scale_results.Setting(
+    parameters=None,
+    peak_lr=0.001,
+    batch_tokens=64,
+    pretraining=24,
+    continual=12,
+    lambda_=0.99,
+    vocabulary=None,
+    general="prose",
+    strong="lists",
+)
 MINE = {"scale": "mine", "curves": "released", "experiments": ["mine.yaml"]}
 
 
@@ -92,21 +106,22 @@ def content(folder: Path) -> dict[str, bytes]:
 
 def test_results_of_the_default_scale_are_what_its_curves_give(built: Path) -> None:
     released = scale_results.read(CPU)
-    assert released["scale"] == "cpu"
+    assert released.scale == "cpu"
     found = read_json(built / "results/mine/fits/fig03.json")["fits"]
     heldout = read_json(built / "results/mine/fits/fig10.json")["predictions"]
-    for role, fit in released["fits"]["eq4"].items():
+    for role, fit in released.fits["eq4"].items():
         chosen = found[role]["chosen"]
-        assert fit["r2_cpt"] == pytest.approx(chosen["r2_continual"], abs=1e-6)
+        assert fit.r2_cpt == pytest.approx(chosen["r2_continual"], abs=1e-6)
         for name in ("L0", "A", "alpha", "C1", "C2"):
-            assert fit["parameters"][name] == pytest.approx(chosen["parameters"][name], rel=1e-3)
-        assert fit["combinations"]["B*beta"] == pytest.approx(chosen["fit"]["combinations"]["B*beta"], rel=1e-3)
-        assert fit["heldout"]["ratio"] == pytest.approx(heldout[role]["pooled"]["ratio"], rel=1e-3)
+            assert fit.parameters[name] == pytest.approx(chosen["parameters"][name], rel=1e-3)
+        assert fit.combinations["B*beta"] == pytest.approx(chosen["fit"]["combinations"]["B*beta"], rel=1e-3)
+        assert fit.heldout is not None
+        assert fit.heldout.ratio == pytest.approx(heldout[role]["pooled"]["ratio"], rel=1e-3)
     claims = read_json(built / "results/mine/findings.json")["claims"]
     for name in ("moves_between", "unseen_schedules"):
-        assert released["findings"][name]["verdict"] == claims[name]["verdict"]
-    assert set(released["fits"]) == set(scale_results.FITS)
-    assert set(released["findings"]) == set(claims)
+        assert released.findings[name].verdict == claims[name]["verdict"]
+    assert set(released.fits) == set(scale_results.FITS)
+    assert set(released.findings) == set(claims)
 
 
 def test_results_are_added_and_no_other_file_is_changed(here: Path, capsys: Any) -> None:
@@ -119,8 +134,8 @@ def test_results_are_added_and_no_other_file_is_changed(here: Path, capsys: Any)
     changed = set(after["README.md"].decode().splitlines()) ^ set(before["README.md"].decode().splitlines())
     assert [line.split("|")[1].strip() for line in changed if "results.json" in line] == [f"`{RESULTS}`"]
     found = scale_results.read(folder)
-    assert set(found["fits"]) == {"eq4"}
-    assert found["fits"]["eq4"]["general"]["intervals"] == {}  # no seeds here
+    assert set(found.fits) == {"eq4"}
+    assert found.fits["eq4"][Role.GENERAL].intervals == {}  # no seeds here
     assert main(["release", "--results"]) == 0
     assert content(folder) == after
     assert main(["curves", "fig01"]) == 0  # and it is read as before
@@ -179,13 +194,13 @@ def test_damaged_results_are_named_in_one_line(with_cpu: Path, capsys: Any) -> N
     folder = with_cpu / "data/released/cpu"
     path, whole = folder / RESULTS, content(folder)
     raw = whole[RESULTS]
-    for damaged in (b"", raw[:-1], raw[: len(raw) // 2], raw.replace(b"reproduced", b"reproducad", 1)):
+    for damaged in (b"", raw[:-1], raw[: len(raw) // 2], raw.replace(b"supported", b"supportad", 1)):
         path.write_bytes(damaged)
         assert f"{RESULTS} is not as it was released" in refused(["agreement"], capsys)
     stated = json.loads(raw)
     for change, said in (
         ({"curves": "0" * 64}, "belongs to other curves than those beside it"),
-        ({"schema": "cpt-dynamics/results/2"}, "'cpt-dynamics/results/2', this kit reads 'cpt-dynamics/results/1'"),
+        ({"schema": "cpt-dynamics/results/1"}, "schema"),
     ):
         write_json(path, {**stated, **change})
         sealed_again(folder)
@@ -194,7 +209,7 @@ def test_damaged_results_are_named_in_one_line(with_cpu: Path, capsys: Any) -> N
         assert said in line
     path.write_text("[]")
     sealed_again(folder)
-    assert "has schema None" in refused(["agreement"], capsys)
+    assert f"cpu/{RESULTS}" in refused(["agreement"], capsys)
     for name, content_ in whole.items():
         (folder / name).write_bytes(content_)
     assert main(["agreement"]) == 0
@@ -203,13 +218,13 @@ def test_damaged_results_are_named_in_one_line(with_cpu: Path, capsys: Any) -> N
 # --- what is compared ---------------------------------------------------------------------------------------------
 
 
-def claim(verdict: str, finding: int | None = 1, above: float = 0.5) -> dict[str, Any]:
-    criteria = {"r2": {"path": "fig03.r2", "value": 0.9, "above": above, "below": None}}
-    return {"finding": finding, "claim": "A claim", "verdict": verdict, "criteria": criteria}
+def claim(verdict: Word, finding: int | None = 1, above: float = 0.5) -> StoredVerdict:
+    criteria = {"r2": StoredCriterion(path="fig03.r2", value=0.9, above=above, below=None)}
+    return StoredVerdict(finding=finding, claim="A claim", verdict=verdict, criteria=criteria)
 
 
-def results(findings: dict[str, Any], **intervals: tuple[float, float]) -> dict[str, Any]:
-    fit = {
+def results(findings: dict[str, StoredVerdict], **intervals: tuple[float, float]) -> ScaleResults:
+    fit: dict[str, Any] = {
         "parameters": {"alpha": 0.5, "beta": 0.2},
         "combinations": {"B*beta": 0.3},
         "terms": {"A": 1.0, "B": 0.5},
@@ -219,32 +234,32 @@ def results(findings: dict[str, Any], **intervals: tuple[float, float]) -> dict[
         "mean_relative_error_cpt": 0.01,
         "heldout": {"left_out": "schedules", "mean_relative_error": 0.02, "ratio": 0.4},
     }
-    return {"kit": "0.1.0", "setting": {}, "fits": {"eq4": {"general": fit}}, "findings": findings}
+    fits = {"eq4": {Role.GENERAL: ComparedFit.model_validate(fit)}}
+    return ScaleResults(scale="any", kit="0.1.0", setting=SETTING, fits=fits, findings=findings)
 
 
 def test_verdicts_are_counted_where_both_scales_test_the_same() -> None:
-    words = ("reproduced", "partly", "not reproduced", "not testable at this scale")
     mine = {
-        "same": claim(words[0]),
-        "same_no": claim(words[2]),
-        "differ": claim(words[0]),
-        "untested_here": claim(words[3]),
-        "untested_there": claim(words[1]),
-        "other_bound": claim(words[0]),
-        "missing": claim(words[0]),
-        "open": claim(words[0], finding=None),
+        "same": claim("supported"),
+        "same_no": claim("contradicted"),
+        "differ": claim("supported"),
+        "untested_here": claim("not testable"),
+        "untested_there": claim("inconclusive"),
+        "other_bound": claim("supported"),
+        "missing": claim("supported"),
+        "open": claim("supported", finding=None),
     }
     theirs = {
         **mine,
-        "differ": claim(words[1]),
-        "untested_there": claim(words[3]),
-        "other_bound": claim(words[0], above=0.6),
-        "open": claim(words[2], finding=None),
+        "differ": claim("inconclusive"),
+        "untested_there": claim("not testable"),
+        "other_bound": claim("supported", above=0.6),
+        "open": claim("contradicted", finding=None),
     }
     del theirs["missing"]
     found = agreement("b", {"a": results(theirs), "b": results(mine), "c": results(mine)})
-    assert list(found["scales"]) == ["b", "a", "c"]
-    same = {name: one["same"]["a"] for name, one in found["verdicts"].items()}
+    assert list(found.scales) == ["b", "a", "c"]
+    same = {name: one.same["a"] for name, one in found.verdicts.items()}
     assert same == {
         "same": True,
         "same_no": True,
@@ -255,17 +270,18 @@ def test_verdicts_are_counted_where_both_scales_test_the_same() -> None:
         "missing": None,
         "open": False,
     }
-    counted = {key: found["counts"]["a"][key] for key in ("compared", "same", "differ", "not_compared")}
+    counted = found.counts["a"].model_dump(include={"compared", "same", "differ", "not_compared"})
     assert counted == {"compared": 3, "same": 2, "differ": 1, "not_compared": 4}
-    assert found["counts"]["c"]["differ"] == 0
+    assert found.counts["c"].differ == 0
 
 
 def test_intervals_of_exponents_overlap_or_not() -> None:
     mine = results({}, alpha=(0.4, 0.6), beta=(0.1, 0.2))
     found = agreement("a", {"a": mine, "b": results({}, alpha=(0.6, 0.7), beta=(0.25, 0.3)), "c": results({})})
-    assert found["exponents"]["general"] == {"alpha": {"b": True, "c": None}, "beta": {"b": False, "c": None}}
-    assert (found["counts"]["b"]["exponents"], found["counts"]["b"]["overlapping"]) == (2, 1)
-    assert (found["counts"]["c"]["exponents"], found["counts"]["c"]["overlapping"]) == (0, 0)
+    exponents = found.exponents[Role.GENERAL]
+    assert exponents == {"alpha": {"b": True, "c": None}, "beta": {"b": False, "c": None}}
+    assert (found.counts["b"].exponents, found.counts["b"].overlapping) == (2, 1)
+    assert (found.counts["c"].exponents, found.counts["c"].overlapping) == (0, 0)
 
 
 def test_scales_without_results_and_the_own_one_are_no_others(with_cpu: Path, capsys: Any) -> None:
@@ -304,7 +320,7 @@ def test_the_report_has_a_section_that_says_how_far_scales_agree(with_cpu: Path,
     assert main(["report", "--sources"]) == 0
     folder = material.layout.report
     assert sorted(path for path in folder.rglob("*") if path.is_file()) == sorted(
-        reporting.sources(material.config, material.experiments)
+        report.sources(material.config, material.experiments)
     )
     defined = (folder / "generated/macros.tex").read_text()
     assert r"\HasAgreementtrue" in defined
@@ -324,9 +340,9 @@ def test_a_missing_comparison_is_named(with_cpu: Path, capsys: Any) -> None:
 def test_without_another_scale_there_is_no_section(here: Path) -> None:
     material = Material(configuration.load([]))
     assert material.agreement is None
-    assert not [name for name in macros.macros(material) if name.startswith("Agreement")]
+    assert not [one for one in macros.macros(material) if one.name.startswith("Agreement")]
     assert r"\HasAgreementfalse" in macros.as_latex({}, [])
-    files = reporting.sources(material.config, experiments.load(material.config))
+    files = report.sources(material.config, experiments.load(material.config))
     assert "agreement.pdf" not in {path.name for path in files}
 
 

@@ -17,7 +17,7 @@ import pytest
 import yaml
 from markdown_it import MarkdownIt
 
-from cpt_dynamics import cli, config, experiments, laws, reporting
+from cpt_dynamics import cli, config, experiments, laws, report
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -134,7 +134,7 @@ def calls(program: str, page: Path) -> set[str]:
 @cache
 def rules() -> set[str]:
     with contextlib.chdir(ROOT):
-        return {*experiments.load(config.load([])).figures, *reporting.TABLES, *OWN_RULES}
+        return {*experiments.load(config.load([])).figures, *report.TABLES, *OWN_RULES}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=named)

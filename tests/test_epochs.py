@@ -1,22 +1,17 @@
 """The report says how often the runs read each corpus."""
 
-from typing import Any
+from types import SimpleNamespace
+from typing import cast
 
-from cpt_dynamics.reporting import epochs
+from cpt_dynamics.report import epochs
+from cpt_dynamics.report.material import Material
 
 READ = {"a_run": {"prose": 3.04}, "scratch": {"code": 5.67, "prose": 0.5}, "other": {"code": 4.0}}
 
 
-class Manifests:
-    def __init__(self, read: dict[str, dict[str, float]]) -> None:
-        self.found = [{"run": run, "epochs": seen} for run, seen in read.items()]
-
-    def of_manifests(self, key: str) -> list[Any]:
-        return [one[key] for one in self.found]
-
-
 def said(read: dict[str, dict[str, float]]) -> str:
-    return epochs.sentences(Manifests(read))  # type: ignore[arg-type]
+    manifests = [SimpleNamespace(run=run, epochs=seen) for run, seen in read.items()]
+    return epochs.sentences(cast(Material, SimpleNamespace(manifests=manifests)))
 
 
 def test_the_most_epochs_of_each_corpus_and_what_is_read_often() -> None:

@@ -215,13 +215,18 @@ def test_a_state_is_named_by_its_past_alone(world: Path) -> None:
 
 
 def test_a_rule_depends_on_the_code_it_runs_and_no_other() -> None:
-    training = {Path(path).name for path in import_closure("cpt_dynamics.cli.train")}
-    assert {"loop.py", "batches.py", "schedules.py", "branches.py"} <= training
-    assert not {"varpro.py", "style.py", "fig03.py", "document.py"} & training
-    drawing = {Path(path).name for path in import_closure("cpt_dynamics.cli.plot", "cpt_dynamics.plots.fig03")}
-    assert "fig03.py" in drawing
-    assert "fig02.py" not in drawing  # a figure is redrawn for its own module alone
-    assert "loop.py" not in drawing
+    training = names(import_closure("cpt_dynamics.cli.train"))
+    assert {"training/loop.py", "corpora/batches.py", "cpt_dynamics/schedules.py", "experiments/branches.py"} <= training
+    assert not {"fitting/varpro.py", "kit/style.py", "fig03/draw.py", "report/document.py"} & training
+    drawing = names(import_closure("cpt_dynamics.cli.plot", "cpt_dynamics.figures.fig03.draw"))
+    assert {"fig03/draw.py", "fig03/result.py", "kit/style.py"} <= drawing
+    assert "fig02/draw.py" not in drawing  # a figure is redrawn for its own module alone
+    assert "training/loop.py" not in drawing
+
+
+def names(paths: list[str]) -> set[str]:
+    """Each module with its folder."""
+    return {"/".join(Path(path).parts[-2:]) for path in paths}
 
 
 def test_reasons_of_a_dry_run_are_read() -> None:

@@ -9,7 +9,6 @@ from typing import Any, TypeVar, cast
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 from paper_runs import TRUE, WEAK
@@ -19,7 +18,7 @@ from cpt_dynamics import experiments, figures, laws
 from cpt_dynamics import schedules as lrs
 from cpt_dynamics.areas import areas
 from cpt_dynamics.claims import evaluate
-from cpt_dynamics.claims.file import Claims
+from cpt_dynamics.claims.file import Claims, load
 from cpt_dynamics.config import Config, Role
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments import Experiments
@@ -42,7 +41,6 @@ from cpt_dynamics.fitting import Fit
 from cpt_dynamics.schedules import Schedule
 
 FIGURES = ("fig04", "fig08", "fig13")
-CLAIMS = Path("claims-g3.yaml")
 P = TypeVar("P", bound=Part)
 Known = dict[str, FigureResult]
 World = tuple[Config, Experiments]
@@ -312,8 +310,8 @@ def test_a_missing_result_is_said(world: World, known: Known) -> None:
 
 
 def test_claims_judge_every_statement(results: Known, fig04: Fig04) -> None:
-    stated = yaml.safe_load(CLAIMS.read_text())["claims"]
-    claims = Claims.model_validate({"claims": {name: stated[name] for name in FIGURES}})
+    stated = load().claims
+    claims = Claims(claims={name: stated[name] for name in FIGURES})
     verdicts = {one.name: one for one in evaluate(claims, results)}
     assert verdicts["fig04"].word == "supported"
     for name, result in results.items():

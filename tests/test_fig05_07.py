@@ -10,14 +10,13 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 from paper_runs import TRUE, loss, made
 
 from cpt_dynamics import figures
 from cpt_dynamics.claims import evaluate
-from cpt_dynamics.claims.file import Claims
+from cpt_dynamics.claims.file import Claims, load
 from cpt_dynamics.config import Config, Role
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments.runs import Experiments
@@ -38,7 +37,6 @@ from cpt_dynamics.files import write_json
 from cpt_dynamics.fitting import varpro
 
 FIGURES = ("fig05", "fig07")
-CLAIMS = (Path("config/claims.yaml"), Path("claims-g3.yaml"))
 NOISE = 0.003
 Tables = tuple[pd.DataFrame, pd.DataFrame, Config, Experiments]
 Known = dict[str, FigureResult]
@@ -133,15 +131,8 @@ def results(fig05: Fig05, fig07: Fig07) -> Known:
 
 def claims_of_figures() -> Claims:
     """The claims that numbers of these figures alone decide."""
-    stated: dict[str, Any] = {}
-    for path in CLAIMS:
-        stated |= yaml.safe_load(path.read_text())["claims"]
-    chosen = {
-        name: claim
-        for name, claim in stated.items()
-        if {one["value"].partition(".")[0] for one in claim["criteria"].values()} <= set(FIGURES)
-    }
-    return Claims.model_validate({"claims": chosen})
+    stated = load().claims
+    return Claims(claims={n: c for n, c in stated.items() if {k.figure for k in c.criteria.values()} <= set(FIGURES)})
 
 
 def test_results_are_read_as_they_were_written(results: Known, tmp_path: Path) -> None:
@@ -234,11 +225,10 @@ def test_scenarios_are_read_from_the_runs(tables: Tables) -> None:
         made_of = scenario_of(run, config)
         assert made_of is not None
         assert np.allclose(made_of.lr, run.lr, rtol=0, atol=1e-9)
-    last = {"phase": "continual", "data": {"strong": 1}, "steps": "continual", "schedule": {"peak": "last"}}
-    entry = {"after": "pt_cosine", "at": "1/6 * total", "phases": [last]}
-    leaves_a_decay = experiments.extended({"leaves_a_decay": entry}, config).runs["leaves_a_decay"]
-    for run in (leaves_a_decay, experiments.runs["hidden_wsd"]):
-        assert scenario_of(run, config) is None
+    run = experiments.runs["peak_25"]
+    short = dataclasses.replace(run.phases[-1], steps=run.phases[-1].steps // 2)  # left within its decay
+    for phases in ((run.phases[0], short), (*run.phases, run.phases[-1])):
+        assert scenario_of(dataclasses.replace(run, phases=phases), config) is None
 
 
 # --- Fig. 7 -----------------------------------------------------------------------------------------------

@@ -5,47 +5,69 @@ import csv
 import json
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import jsonschema
+import numpy as np
 import pytest
 import yaml
+from pydantic import BaseModel, ConfigDict
 
-from cpt_dynamics import config
-from cpt_dynamics.analysis import findings
-from cpt_dynamics.analysis.findings import Finding
+from cpt_dynamics import config, figures, fitting
+from cpt_dynamics.claims import CLAIMS, WORDS, Claims, Criterion, Verdict, evaluate, load
 from cpt_dynamics.cli import findings as command
+from cpt_dynamics.config import Role
 from cpt_dynamics.errors import UserError
+from cpt_dynamics.figures.fig02.result import Forms
+from cpt_dynamics.figures.fig02.result import Result as Fig02
+from cpt_dynamics.figures.fig02.result import Set as ShiftSet
+from cpt_dynamics.figures.fig05.result import PotentialPanel, Trend
+from cpt_dynamics.figures.fig05.result import Result as Fig05
 from cpt_dynamics.figures.kit.latex import escape
+from cpt_dynamics.figures.kit.result import FigureResult, to_json
+from cpt_dynamics.figures.kit.shifts import MeasuredForm
+from cpt_dynamics.figures.kit.text import Text
+from cpt_dynamics.figures.lambda_.result import Result as Lambda
+from cpt_dynamics.figures.seeds.result import LawOfSeeds, OfRole
+from cpt_dynamics.figures.seeds.result import Result as Seeds
 from cpt_dynamics.files import read_json, write_json
 from cpt_dynamics.layout import Layout
-from cpt_dynamics.reporting import document, summary
-from cpt_dynamics.reporting import findings as page
-from cpt_dynamics.reporting.material import Material
+from cpt_dynamics.report import document, summary
+from cpt_dynamics.report import verdicts as page
+from cpt_dynamics.report.material import Material
 
 ROOT = Path(__file__).parent.parent
+SCHEMA = json.loads((ROOT / "workflow/schemas/claims.schema.json").read_text())
 MADE_UP: dict[str, Any] = {
     "asked": {
-        "finding": None,
+        "question": True,
         "text": "Nobody said whether R2 on D_pt rises.",
-        "criteria": {"rise": {"value": "fig02.rise", "above": 0, "says": "rise of R2"}},
+        "criteria": {"rise": {"value": "lambda.chosen_over_best", "above": 0, "says": "rise of R2"}},
     },
     "potential": {
         "finding": 3,
         "text": "A model of 100 % potential & more ends lower on D_cpt.",
         "test": "One-sided t-test over seeds.",
         "criteria": {
-            "slope": {"value": "fig05.trend.mean", "below": 0, "says": "change of the loss (nats)"},
-            "p": {"value": "fig05.trend.p", "above": -1, "below": 0.05, "says": "p that it does not fall"},
+            "slope": {"value": "fig05.panels.without.trend.mean", "below": 0, "says": "change of the loss (nats)"},
+            "p": {
+                "value": "fig05.panels.without.trend.p",
+                "above": -1,
+                "below": 0.05,
+                "says": "p that it does not fall",
+            },
         },
     },
     "shift": {
         "finding": 2,
         "text": "The shift overlaps.",
         "criteria": {
-            "spread": {"value": "fig02.spread", "below": 0.2, "says": "spread on D_pt"},
-            "slope": {"value": "fig14.sets.general.slope", "above": -0.3, "below": 0.3, "says": "slope"},
+            "spread": {"value": "lambda.best_share", "below": 0.2, "says": "spread on D_pt"},
+            "slope": {"value": "fig14.sets.general.size.slope", "above": -0.3, "below": 0.3, "says": "slope"},
         },
     },
 }
@@ -67,16 +89,53 @@ def changed(value: Any, *keys: str) -> dict[str, Any]:
 
 
 @pytest.fixture
-def claims(tmp_path: Path) -> findings.Claims:
-    return findings.load(write(tmp_path / "claims.yaml", MADE_UP))
+def claims(tmp_path: Path) -> Claims:
+    return load(write(tmp_path / "claims.yaml", MADE_UP))
 
 
-def evaluated(claims: findings.Claims, **results: Any) -> dict[str, Finding]:
-    return {one.name: one for one in findings.evaluate(claims, results)}
+def of_lambda(share: float | None, over_best: float | None) -> Lambda:
+    return Lambda(
+        figure="lambda",
+        title="Memory",
+        fitted_runs=[],
+        heldout_runs=[],
+        left_out_together=[],
+        validations={},
+        carry_over=True,
+        first_step=0,
+        chosen=0.99,
+        paper=0.999,
+        best=0.99,
+        best_by_set={},
+        points=[],
+        chosen_over_best=over_best,
+        chosen_over_paper=1.0,
+        best_share=cast(float, share),
+    )
 
 
-def every(claims: findings.Claims, values: Any) -> dict[str, Any]:
-    """Made-up fits in which every path of the claims leads to a number; `values(claim, position, criterion)`."""
+def of_fig05(mean: float | None, p: float | None) -> Fig05:
+    """A result of figure 5 that has what `MADE_UP` asks of it, and no more."""
+    trend = Trend(mean=mean, p=p, n=3, unit="seed", slopes={})
+    return Fig05.model_construct(panels={"without": PotentialPanel.model_construct(trend=trend)})
+
+
+def evaluated(claims: Claims, *results: FigureResult) -> list[Verdict]:
+    return evaluate(claims, {one.FIGURE: one for one in results})
+
+
+def named(claims: Claims, *results: FigureResult) -> dict[str, Verdict]:
+    return {one.name: one for one in evaluated(claims, *results)}
+
+
+def of_the_kit() -> Claims:
+    """The claims of the paper and the open questions of config/claims.yaml."""
+    stated = load(ROOT / CLAIMS)
+    return Claims(claims={name: one for name, one in stated.claims.items() if one.shown_in is None})
+
+
+def every(claims: Claims, values: Any) -> dict[str, Any]:
+    """Made-up results in which every path leads to a value; `values(claim, position, criterion)`."""
     results: dict[str, Any] = {}
     for number, claim in enumerate(claims.claims.values()):
         for position, one in enumerate(claim.criteria.values()):
@@ -88,18 +147,22 @@ def every(claims: findings.Claims, values: Any) -> dict[str, Any]:
     return results
 
 
-def inside(one: findings.Criterion) -> float:
+def inside(one: Criterion) -> float:
+    if one.is_ is not None:
+        return float(one.is_)
     if one.above is not None and one.below is not None:
         return (one.above + one.below) / 2
     return one.below - 1.5 if one.below is not None else (one.above or 0.0) + 1.5
 
 
-def outside(one: findings.Criterion) -> float:
+def outside(one: Criterion) -> float:
+    if one.is_ is not None:
+        return float(not one.is_)
     return one.below + 0.1234567 if one.below is not None else (one.above or 0.0) - 0.1234567
 
 
-def mixed(number: int, position: int, one: findings.Criterion) -> float | None:
-    """Claims in turn: reproduced, partly, not reproduced, partly for want of a number, without any number."""
+def mixed(number: int, position: int, one: Criterion) -> float | None:
+    """Claims in turn: supported, inconclusive, contradicted, inconclusive without a number, without any number."""
     kind = number % 5
     if kind == 4 or (kind == 3 and position == 0):
         return None
@@ -112,57 +175,91 @@ def mixed(number: int, position: int, one: findings.Criterion) -> float | None:
 @pytest.mark.parametrize(
     ("mean", "p", "verdict", "held"),
     [
-        (-0.1, 0.01, "reproduced", 2),
-        (-0.1, 0.2, "partly", 1),
-        (0.1, 0.2, "not reproduced", 0),
-        (None, None, "not testable at this scale", 0),
-        (-0.1, None, "partly", 1),
-        (0.1, None, "not reproduced", 0),
-        (float("nan"), float("inf"), "not testable at this scale", 0),
-        (float("nan"), 0.01, "partly", 1),
-        (0.0, 0.05, "not reproduced", 0),  # a bound itself is not within it
-        (-1, -1, "partly", 1),
+        (-0.1, 0.01, "supported", 2),
+        (-0.1, 0.2, "inconclusive", 1),
+        (0.1, 0.2, "contradicted", 0),
+        (None, None, "not testable", 0),
+        (-0.1, None, "inconclusive", 1),
+        (0.1, None, "contradicted", 0),
+        (float("nan"), float("inf"), "not testable", 0),
+        (float("nan"), 0.01, "inconclusive", 1),
+        (0.0, 0.05, "contradicted", 0),  # a bound itself is not within it
+        (-1, -1, "inconclusive", 1),
     ],
 )
 def test_the_verdict_follows_from_the_criteria(
-    claims: findings.Claims, mean: float | None, p: float | None, verdict: str, held: int
+    claims: Claims, mean: float | None, p: float | None, verdict: str, held: int
 ) -> None:
-    found = evaluated(claims, fig05={"trend": {"mean": mean, "p": p}})["potential"]
-    assert (found.verdict, found.held) == (verdict, held)
+    found = named(claims, of_fig05(mean, p))["potential"]
+    assert (found.word, found.held) == (verdict, held)
 
 
-def test_numbers_of_a_figure_that_a_scale_lacks_are_not_defined(claims: findings.Claims) -> None:
-    found = evaluated(claims, fig02={"spread": 0.1, "rise": -1})
-    assert [one.value for one in found["shift"].criteria] == [0.1, None]
-    assert found["shift"].verdict == "partly"
-    assert found["potential"].verdict == "not testable at this scale"
-    assert found["asked"].verdict == "not reproduced"
+def test_numbers_of_a_figure_that_a_scale_lacks_are_not_defined(claims: Claims) -> None:
+    found = named(claims, of_lambda(0.1, -1))
+    assert [one.value for one in found["shift"].outcomes] == [0.1, None]
+    assert found["shift"].word == "inconclusive"
+    assert found["potential"].word == "not testable"
+    assert found["asked"].word == "contradicted"
 
 
-def test_claims_stand_in_the_order_of_the_findings_and_open_questions_last(claims: findings.Claims) -> None:
-    found = findings.evaluate(claims, {})
+def test_claims_stand_in_the_order_of_the_findings_and_open_questions_last(claims: Claims) -> None:
+    found = evaluate(claims, {})
     assert [one.name for one in found] == ["shift", "potential", "asked"]
-    assert [one.open for one in found] == [False, False, True]
-    assert found[0].figures == ["fig02", "fig14"]
+    assert [one.claim.question for one in found] == [False, False, True]
+    assert found[0].figures == ["lambda", "fig14"]
+
+
+# --- misspelt keys ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    "fit",
+    ("path", "said"),
     [
-        {"trend": {"maen": -0.1, "p": 0.01}},  # a misspelt key must not pass as "not testable"
-        {"trend": None},
-        {"trend": 0.3},
-        {"trend": {"mean": "low", "p": 0.01}},
-        {"trend": {"mean": True, "p": 0.01}},
-        {"trend": {"mean": {"value": 1}, "p": 0.01}},
-        {},
+        ("fig03.fits.general.chosen.r2_contniual", "no key 'r2_contniual'"),
+        ("fig02.sets.genreal.r2_gain", "no key 'genreal'"),
+        ("fig02.sets.general.forms.phase_step.pwoer.r2", "no key 'pwoer'"),
+        ("fig05.panels.wihtout.order", "no key 'wihtout'"),
+        ("fig20.sets.general.variants.lr_weighted_03.difference.low", "no key 'lr_weighted_03'"),
+        ("seeds.law.strong.first_on_other", "no key 'first_on_other'"),
+        ("seeds.noise_relativ.general", "no key 'noise_relativ'"),
+        ("fig30.fits.general.chosen.r2", "there is no figure 'fig30'"),
+        ("fig03.fits.general.chosen", "no number: end the path at one"),
+        ("fig05.panels.without.best.agree", "no number"),
     ],
 )
-def test_a_path_that_leads_to_no_number_is_an_error(claims: findings.Claims, fit: dict[str, Any]) -> None:
+def test_a_misspelt_path_is_refused_when_the_file_is_loaded(tmp_path: Path, path: str, said: str) -> None:
+    raw = config.read_yaml(ROOT / CLAIMS)
+    raw["claims"]["joint_fit"]["criteria"]["r2_general"]["value"] = path
+    file = tmp_path / "claims.yaml"
+    file.write_text(yaml.safe_dump(raw))
     with pytest.raises(UserError) as error:
-        findings.evaluate(claims, {"fig05": fit})
-    assert "claims.potential.criteria.slope: 'fig05.trend.mean'" in str(error.value)
-    assert "\n" not in str(error.value)
+        load(file)
+    message = str(error.value)
+    assert message.startswith(f"{file}: claims.joint_fit.criteria.r2_general.value: ")
+    assert said in message
+    assert "\n" not in message
+
+
+def test_a_renamed_key_of_the_seeds_is_an_error_and_not_a_verdict(scale_of_seeds: Path) -> None:
+    run()
+    whole = scale_of_seeds.read_text()
+    for key in ("noise_relative", "first_on_others", "law"):
+        scale_of_seeds.write_text(whole.replace(f'"{key}":', f'"renamed_{key}":'))
+        with pytest.raises(UserError, match=rf"fits/seeds\.json: .*{key}.*snakemake seeds") as error:
+            run()
+        assert "\n" not in str(error.value)
+
+
+def test_a_checker_of_types_finds_a_misspelt_attribute_of_a_result(tmp_path: Path) -> None:
+    code = tmp_path / "snippet.py"
+    code.write_text(
+        "from cpt_dynamics.figures.fig03.result import Result\n\n\n"
+        "def titles(result: Result) -> tuple[str, str]:\n    return result.title, result.tilte\n"
+    )
+    command = [sys.executable, "-m", "mypy", str(code)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stderr
+    assert re.findall(r"snippet.py:(\d+): error: (.*?);", done.stdout) == [("5", '"Result" has no attribute "tilte"')]
 
 
 # --- claims.yaml ------------------------------------------------------------------------------------------
@@ -180,13 +277,14 @@ def test_a_path_that_leads_to_no_number_is_an_error(claims: findings.Claims, fit
         (changed(float("nan"), "shift", "criteria", "spread", "below"), "claims.shift.criteria.spread.below"),
         (changed(6, "shift", "finding"), "claims.shift.finding"),
         (changed({}, "shift", "criteria"), "claims.shift.criteria"),
-        (changed({"text": "No finding.", "criteria": MADE_UP["asked"]["criteria"]}, "new"), "'claims.new.finding' is"),
+        (changed({"text": "No kind.", "criteria": MADE_UP["asked"]["criteria"]}, "new"), "claims.new: give one of"),
+        (changed("fig99", "shift", "shown_in"), "claims.shift: give one of"),
     ],
 )
 def test_a_mistake_in_the_claims_is_one_line(tmp_path: Path, edit: dict[str, Any], said: str) -> None:
     path = write(tmp_path / "claims.yaml", edit)
     with pytest.raises(UserError) as error:
-        findings.load(path)
+        load(path)
     assert said in str(error.value)
     assert str(path) in str(error.value)
     assert "\n" not in str(error.value)
@@ -194,45 +292,34 @@ def test_a_mistake_in_the_claims_is_one_line(tmp_path: Path, edit: dict[str, Any
 
 def test_claims_that_are_not_there_are_said(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"claims\.yaml does not exist"):
-        findings.load(tmp_path / "claims.yaml")
+        load(tmp_path / "claims.yaml")
 
 
 def test_the_claims_of_the_kit() -> None:
-    raw = config.read_yaml(ROOT / findings.CLAIMS)
-    jsonschema.validate(raw, findings.schema())
-    claims = findings.load(ROOT / findings.CLAIMS)
+    jsonschema.validate(config.read_yaml(ROOT / CLAIMS), SCHEMA)
+    claims = of_the_kit()
     assert {claim.finding for claim in claims.claims.values()} == {1, 2, 3, 4, 5, None}
-    found = findings.evaluate(claims, every(claims, mixed))
-    assert {one.verdict for one in found} == set(findings.WORDS)
-    held = findings.evaluate(claims, every(claims, lambda number, position, one: inside(one)))
-    assert {one.verdict for one in held} == {"reproduced"}
-    failed = findings.evaluate(claims, every(claims, lambda number, position, one: outside(one)))
-    assert {one.verdict for one in failed} == {"not reproduced"}
+    found = evaluate(claims, every(claims, mixed))
+    assert {one.word for one in found} == set(WORDS)
+    held = evaluate(claims, every(claims, lambda number, position, one: inside(one)))
+    assert {one.word for one in held} == {"supported"}
+    failed = evaluate(claims, every(claims, lambda number, position, one: outside(one)))
+    assert {one.word for one in failed} == {"contradicted"}
 
 
-def test_the_schema_is_up_to_date() -> None:
-    written = (ROOT / findings.SCHEMA_FILE).read_text(encoding="utf-8")
-    assert written == findings.schema_text(), "run `python -m cpt_dynamics.analysis.findings --write-schema`"
+def test_a_check_of_a_figure_that_is_not_there_is_named(tmp_path: Path) -> None:
+    checked = {"text": "Mine.", "shown_in": "mine", "criteria": MADE_UP["asked"]["criteria"]}
+    with pytest.raises(UserError, match="there is no figure 'mine'"):
+        load(write(tmp_path / "claims.yaml", changed(checked, "mine")))
 
 
 def test_the_schema_refuses_what_the_kit_refuses() -> None:
     for edit in (changed("t", "shift", "txet"), changed(6, "shift", "finding"), changed({}, "shift", "criteria")):
         with pytest.raises(jsonschema.ValidationError):
-            jsonschema.validate({"claims": edit}, findings.schema())
+            jsonschema.validate({"claims": edit}, SCHEMA)
     del (without := changed(1, "shift", "finding"))["shift"]["criteria"]["spread"]["below"]
     with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate({"claims": without}, findings.schema())
-
-
-def test_the_schema_is_written_where_it_is_out_of_date(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert findings.main([]) == 1
-    assert "--write-schema" in capsys.readouterr().out
-    assert findings.main(["--write-schema"]) == 0
-    assert findings.main([]) == 0
-    assert findings.SCHEMA_FILE.read_text() == findings.schema_text()
+        jsonschema.validate({"claims": without}, SCHEMA)
 
 
 # --- the command ------------------------------------------------------------------------------------------
@@ -244,23 +331,64 @@ def run(*arguments: str) -> None:
     command.run_findings(parser.parse_args(arguments))
 
 
+def scale_of(world: Path, figure: str, stated: dict[str, Any], result: FigureResult) -> Layout:
+    """A scale with one figure and its result."""
+    write(world / "config/claims.yaml", stated)
+    entries = config.read_yaml("config/experiments.yaml")
+    entries["figures"] = {figure: {"title": "Mine", "runs": ["fork"]}}
+    Path("config/experiments.yaml").write_text(yaml.safe_dump(entries))
+    layout = Layout(config.load([]))
+    write_json(layout.fit(figure), to_json(result))
+    return layout
+
+
 @pytest.fixture
 def scale(world: Path) -> Layout:
-    """A scale with one figure, fig02, and its fit."""
-    write(world / "config/claims.yaml", MADE_UP)
-    layout = Layout(config.load([]))
-    write_json(layout.fit("fig02"), {"spread": 0.1234567, "rise": 0.5})
-    return layout
+    return scale_of(world, "lambda", MADE_UP, of_lambda(0.1234567, 0.5))
+
+
+@pytest.fixture
+def scale_of_seeds(world: Path) -> Path:
+    """The file of the seeds' result."""
+    noise: OfRole = {Role.GENERAL: 0.01, Role.STRONG: 0.02}
+    law = LawOfSeeds(
+        runs={}, fits={}, parameters={}, combinations={}, errors={}, first_on_others=0.004, first_over_own=1.1, final={}
+    )
+    result = Seeds(
+        figure="seeds",
+        title="Mine",
+        runs=[],
+        validations={},
+        groups={},
+        skipped=[],
+        seeds=[1, 2],
+        noise=noise,
+        noise_relative=noise,
+        along={},
+        offset=noise,
+        residual=noise,
+        offset_by_chance=noise,
+        noise_of_sets={},
+        noise_relative_of_sets={},
+        final={},
+        law=dict.fromkeys(Role, law),
+    )
+    criteria = {
+        "noise": {"value": "seeds.noise_relative.general", "below": 0.1, "says": "noise"},
+        "others": {"value": "seeds.law.strong.first_on_others", "below": 0.1, "says": "error on other seeds"},
+    }
+    stated = {"repeats": {"finding": 4, "text": "Seeds agree.", "criteria": criteria}}
+    return scale_of(world, "seeds", stated, result).fit("seeds")
 
 
 def test_the_command_prints_a_line_a_claim(scale: Layout, capsys: pytest.CaptureFixture[str]) -> None:
     run()
     assert [re.sub(" +", " ", line) for line in capsys.readouterr().out.splitlines()] == [
-        "partly The shift overlaps.",
-        "not testable at this scale A model of 100 % potential & more ends lower on D_cpt.",
+        "inconclusive The shift overlaps.",
+        "not testable A model of 100 % potential & more ends lower on D_cpt.",
         "questions that the paper leaves open:",
-        "reproduced Nobody said whether R2 on D_pt rises. (supported)",
-        "2 claims: 1 partly, 1 not testable at this scale",
+        "supported Nobody said whether R2 on D_pt rises.",
+        "2 claims: 1 inconclusive, 1 not testable",
     ]
     assert not (scale.root / "findings.json").exists()
 
@@ -268,8 +396,8 @@ def test_the_command_prints_a_line_a_claim(scale: Layout, capsys: pytest.Capture
 def test_the_command_prints_criteria_with_values_and_bounds(scale: Layout, capsys: pytest.CaptureFixture[str]) -> None:
     run("--all")
     printed = [re.sub(" +", " ", line).strip() for line in capsys.readouterr().out.splitlines()]
-    assert "holds 0.1235 below 0.2 spread on D_pt (fig02.spread)" in printed
-    assert "- not defined above -0.3, below 0.3 slope (fig14.sets.general.slope)" in printed
+    assert "holds 0.1235 below 0.2 spread on D_pt (lambda.best_share)" in printed
+    assert "- not defined above -0.3, below 0.3 slope (fig14.sets.general.size.slope)" in printed
 
 
 def test_the_command_writes_json_and_a_table(scale: Layout) -> None:
@@ -277,19 +405,20 @@ def test_the_command_writes_json_and_a_table(scale: Layout) -> None:
     found = read_json(scale.root / "findings.json")
     assert found["scale"] == "tiny"
     assert found["counts"] == {
-        "reproduced": 0,
-        "partly": 1,
-        "not reproduced": 0,
-        "not testable at this scale": 1,
+        "supported": 0,
+        "contradicted": 0,
+        "inconclusive": 1,
+        "not testable": 1,
     }
     shift = found["claims"]["shift"]
-    assert (shift["finding"], shift["claim"], shift["verdict"]) == (2, "The shift overlaps.", "partly")
+    assert (shift["finding"], shift["claim"], shift["verdict"]) == (2, "The shift overlaps.", "inconclusive")
     assert shift["criteria"]["spread"] == {
         "says": "spread on D_pt",
-        "path": "fig02.spread",
+        "path": "lambda.best_share",
         "value": 0.1234567,
         "above": None,
         "below": 0.2,
+        "is": None,
         "holds": True,
     }
     rows = list(csv.DictReader((scale.root / "findings.csv").open()))
@@ -298,23 +427,17 @@ def test_the_command_writes_json_and_a_table(scale: Layout) -> None:
 
 
 def test_a_fit_that_was_not_made_yet_is_named(scale: Layout) -> None:
-    scale.fit("fig02").unlink()
-    with pytest.raises(UserError, match=r"fits/fig02\.json does not exist: make it first"):
+    scale.fit("lambda").unlink()
+    with pytest.raises(UserError, match=r"fits/lambda\.json does not exist: make it first"):
         run()
 
 
 # --- the report -------------------------------------------------------------------------------------------
 
 
-class Stub:
-    """The part of `Material` that the page of verdicts reads."""
-
-    def __init__(self, found: list[Finding], figures: list[str]) -> None:
-        self.findings, self.figures = found, figures
-
-
-def stub(found: list[Finding], figures: list[str]) -> Material:
-    return cast(Material, Stub(found, figures))
+def stub(found: list[Verdict], names: dict[str, str]) -> Material:
+    """The part of `Material` that the page of verdicts reads; names: what the report calls its figures."""
+    return cast(Material, SimpleNamespace(verdicts=found, names=names, figures=list(names)))
 
 
 def test_plain_text_of_claims_becomes_latex() -> None:
@@ -322,28 +445,27 @@ def test_plain_text_of_claims_becomes_latex() -> None:
     assert page.prose("p that eps = 0.1 is in place") == r"$p$ that $\varepsilon$ = 0.1 is in place"
 
 
-def test_the_page_of_verdicts_has_words_marks_counts_and_links(claims: findings.Claims) -> None:
-    results = {"fig02": {"spread": 0.1, "rise": -1}, "fig05": {"trend": {"mean": 0.1, "p": 0.01}}}
-    material = stub(findings.evaluate(claims, results), ["fig02", "fig05", "seeds"])
+def test_the_page_of_verdicts_has_words_marks_counts_and_links(claims: Claims) -> None:
+    found = evaluated(claims, of_lambda(0.1, -1), of_fig05(0.1, 0.01))
+    material = stub(found, {"lambda": "S1", "fig05": "5", "seeds": "S2"})
     lines = page.verdicts(material).splitlines()
     row = next(line for line in lines if "The shift overlaps." in line)
-    assert row.startswith(r"\partly & ")
+    assert row.startswith(r"\verdictinconclusive{} & ")
     assert r"\hyperref[claim:shift]{1 of 2}" in row
-    assert r"\hyperref[fig:fig02]{Fig.~2}, Fig.~14 (not here)" in row
+    assert r"\hyperref[fig:lambda]{Fig.~S1}, Fig.~14 (not here)" in row
     asked = next(line for line in lines if "Nobody said" in line)
-    assert asked.startswith(r"\notreproduced & ")
-    assert r"\emph{Here: not supported.}" in asked
+    assert asked.startswith(r"\verdictcontradicted{} & ")
     headings = [line for line in lines if r"\multicolumn" in line]
     assert [re.search(r"textbf\{([^}.]+)", line)[1] for line in headings] == [  # type: ignore[index]
         "Finding 2",
         "Finding 3",
-        page.OPEN,
+        page.FINDINGS[None],
     ]
-    assert page.macros(material) == {
+    assert page.macros(found) == {
         "ClaimCount": "2",
-        "ClaimsReproduced": "0",
-        "ClaimsPartly": "2",
-        "ClaimsNotReproduced": "0",
+        "ClaimsSupported": "0",
+        "ClaimsContradicted": "0",
+        "ClaimsInconclusive": "2",
         "ClaimsNotTestable": "0",
         "CriteriaCount": "4",
         "CriteriaHeld": "2",
@@ -352,10 +474,10 @@ def test_the_page_of_verdicts_has_words_marks_counts_and_links(claims: findings.
     }
 
 
-def test_each_criterion_is_shown_with_what_was_measured_and_wanted(claims: findings.Claims) -> None:
-    found = findings.evaluate(claims, {"fig05": {"trend": {"mean": 0.12345, "p": 0.01}}})
-    written = page.criteria(stub(found, ["fig05"]))
-    assert r"\label{claim:potential}\partly: A model of 100\,\% potential \& more" in written
+def test_each_criterion_is_shown_with_what_was_measured_and_wanted(claims: Claims) -> None:
+    found = evaluated(claims, of_fig05(0.12345, 0.01))
+    written = page.criteria(stub(found, {"fig05": "5"}))
+    assert r"\label{claim:potential}\verdictinconclusive{}: A model of 100\,\% potential \& more" in written
     assert r"\emph{Test:} One-sided t-test over seeds." in written
     assert rf"\emph{{Test:}} {page.BOUNDS_ALONE}" in written
     assert r"change of the loss (nats) & 0.1235 & $<$ $0$ & \textbf{no} \\" in written
@@ -363,12 +485,11 @@ def test_each_criterion_is_shown_with_what_was_measured_and_wanted(claims: findi
     assert r"slope & not defined & $-0.3$ to $0.3$ & -- \\" in written
 
 
-def test_verdicts_that_change_change_the_page(claims: findings.Claims) -> None:
-    good = {"fig05": {"trend": {"mean": -0.1, "p": 0.01}}}
-    bad = {"fig05": {"trend": {"mean": 0.1, "p": 0.5}}}
-    pages = [page.verdicts(stub(findings.evaluate(claims, results), ["fig05"])) for results in (good, bad)]
-    assert (r"\reproduced" in pages[0], r"\reproduced" in pages[1]) == (True, False)
-    assert (r"\notreproduced" in pages[0], r"\notreproduced" in pages[1]) == (False, True)
+def test_verdicts_that_change_change_the_page(claims: Claims) -> None:
+    results = (of_fig05(-0.1, 0.01), of_fig05(0.1, 0.5))
+    pages = [page.verdicts(stub(evaluated(claims, result), {"fig05": "5"})) for result in results]
+    assert [r"\verdictsupported" in one for one in pages] == [True, False]
+    assert [r"\verdictcontradicted" in one for one in pages] == [False, True]
 
 
 SHELL = r"""\documentclass[11pt,a4paper]{article}
@@ -382,19 +503,21 @@ SHELL = r"""\documentclass[11pt,a4paper]{article}
 
 
 @pytest.mark.skipif(document.tex() is None, reason=document.NO_TEX)
-def test_the_page_of_verdicts_is_set_without_a_warning(tmp_path: Path) -> None:
-    claims = findings.load(ROOT / findings.CLAIMS)
+def test_the_page_of_verdicts_is_set_without_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    claims = of_the_kit()
     results = every(claims, mixed)
-    figures = [figure for figure in claims.figures if figure != "fig14"]
+    shown = [figure for figure in claims.figures if figure != "fig14"]
     del results["fig14"]
-    material = stub(findings.evaluate(claims, results), figures)
+    found = evaluate(claims, results)
+    material = stub(found, {figure: str(number) for number, figure in enumerate(shown)})
+    monkeypatch.chdir(ROOT)
     (tmp_path / "generated").mkdir()
     (tmp_path / "generated/verdicts.tex").write_text(page.verdicts(material))
     (tmp_path / "generated/criteria.tex").write_text(page.criteria(material))
     for name in ("preamble.sty", "verdicts.tex"):
         shutil.copy(ROOT / "paper" / name, tmp_path / name)
-    macros = "\n".join(rf"\newcommand{{\{name}}}{{{value}}}" for name, value in page.macros(material).items())
-    labels = "\n".join(rf"\section{{{escape(figure)}}}\label{{fig:{figure}}}" for figure in figures)
+    macros = "\n".join(rf"\newcommand{{\{name}}}{{{value}}}" for name, value in page.macros(found).items())
+    labels = "\n".join(rf"\section{{{escape(figure)}}}\label{{fig:{figure}}}" for figure in shown)
     (tmp_path / "report.tex").write_text(SHELL % (macros, labels))
     document.compile(tmp_path, "2026-01-02T03:04:05+00:00")
     log = (tmp_path / "build/report.log").read_text(errors="replace")
@@ -405,84 +528,81 @@ def test_the_page_of_verdicts_is_set_without_a_warning(tmp_path: Path) -> None:
     assert pages[1] > pages[0]  # the verdicts fit on one page
 
 
-def test_a_figure_leads_to_its_data_and_to_its_rule(world: Path) -> None:
+def test_a_figure_leads_to_its_data_and_to_its_rule(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(figures, "text", lambda data, result: Text("a curve"))
+    shutil.copytree(ROOT / "paper/templates", world / "paper/templates")
+    scale_of(world, "lambda", MADE_UP, of_lambda(0.1, 0.5))
     entries = config.read_yaml("config/experiments.yaml")
-    entries["figures"] = {
-        "mine": {"title": "Mine", "runs": ["fork"]},
-        "drawn_from_it": {"title": "Drawn", "curves": "none", "needs": ["mine"]},
-        "printed": {"title": "Printed", "curves": "none"},
+    entries["figures"] |= {
+        "seeds": {"title": "Drawn", "curves": "none", "needs": ["lambda"]},
+        "printed_fig04": {"title": "Printed", "curves": "none"},
     }
     Path("config/experiments.yaml").write_text(yaml.safe_dump(entries))
     material = Material(config.load([]))
+    material.__dict__["results"] = dict.fromkeys(material.figures, of_lambda(0.1, 0.5))
     written = document.figures(material, "runs")
-    assert r"\datafile{../figures/mine.csv}{figures/mine.csv}" in written
-    assert r"\datafile{../../../workflow/rules/figures.smk}{snakemake mine}" in written
+    assert r"\datafile{../figures/lambda.csv}{figures/lambda.csv}" in written
+    assert r"\datafile{../../../workflow/rules/figures.smk}{snakemake lambda}" in written
     # what is drawn from fits of this scale is a result of it
-    assert r"\label{fig:drawn_from_it}" in written
-    assert r"\label{fig:printed}" not in written
-    assert r"\label{fig:printed}" in document.figures(material, "none")
+    assert r"\label{fig:seeds}" in written
+    assert r"\label{fig:printed_fig04}" not in written
+    assert r"\label{fig:printed_fig04}" in document.figures(material, "none")
 
 
 # --- summary ----------------------------------------------------------------------------------------------
 
 
-class Results:
-    """The part of `Material` that the fits of the summary are read from."""
+class Made(BaseModel):
+    """A result with any fields."""
 
-    def __init__(self, **results: Any) -> None:
-        self.results, self.figures = results, list(results)
-
-    def result(self, figure: str) -> Any:
-        return self.results[figure]
-
-    def pick(self, figure: str, *keys: str) -> Any:
-        value = self.results[figure]
-        for key in keys:
-            value = value[key]
-        return value
+    model_config = ConfigDict(extra="allow")
 
 
 def fit(validation: str, r2: float) -> dict[str, Any]:
     return {"validation": validation, "role": "general", "parameters": {"L0": 3.0}, "r2": r2, "r2_continual": r2 / 2}
 
 
+def form(name: str, r2: float) -> MeasuredForm:
+    steps = np.arange(1.0, 60.0)
+    found = fitting.fit(f"shift_{name}", {"s1cpt": steps}, 1 - (1 + steps) ** -0.5, n_starts=1)
+    known: dict[str, Any] = {"law": found.law.name, "parameters": {"B": 1.0}, "r2": r2, "fit": found}
+    return MeasuredForm.model_construct(**known)
+
+
 def test_the_summary_has_every_fit_of_every_figure() -> None:
-    forms = {form: {"parameters": {"B": 1.0}, "r2": r2} for form, r2 in (("power", 0.9), ("exponential", 0.8))}
-    for form, one in forms.items():
-        one["fit"] = {"law": f"shift_{form}"}
-    results = Results(
-        fig11={"fits": {"general": fit("books", 0.9)}},
-        fig19={"fits": {"general": {"printed": fit("books", 0.7), "exchanged": fit("books", 0.8)}}},
-        fig14={"sets": {"general": {"validation": "books", "forms": {"s1cpt": forms}}}},
-        fig22={"gain": None},
-    )
-    material = cast(Material, results)
-    found = {figure: summary.fits(material, figure) for figure in results.figures}
+    forms = Forms.model_construct(s1cpt={name: form(name, r2) for name, r2 in (("power", 0.9), ("exponential", 0.8))})
+    results = {
+        "fig11": Made(fits={"general": fit("books", 0.9)}),
+        "fig19": Made(fits={"general": {"printed": fit("books", 0.7), "exchanged": fit("books", 0.8)}}),
+        "fig02": Fig02.model_construct(sets={Role.GENERAL: ShiftSet.model_construct(validation="books", forms=forms)}),
+        "fig22": Made(gain=None),
+    }
+    material = cast(Material, SimpleNamespace(results=results))
+    found: dict[str, Any] = {figure: summary.fits(material, figure) for figure in results}
     assert (found["fig11"]["books"]["r2"], found["fig11"]["books"]["r2_cpt"]) == (0.9, 0.45)
     assert {name: one["validation"] for name, one in found["fig19"].items()} == {
         "fits.general.printed": "books",
         "fits.general.exchanged": "books",
     }
-    power = found["fig14"]["books"]
+    power = found["fig02"]["books"]
     assert (power["law"], power["role"], power["r2_cpt"]) == ("shift_power", "general", 0.9)
     assert power["r2_of_forms"] == {"power": 0.9, "exponential": 0.8}
-    assert found["fig14"]["sets.general.forms.s1cpt.exponential"]["r2"] == 0.8
+    assert found["fig02"]["sets.general.forms.s1cpt.exponential"]["r2"] == 0.8
     assert found["fig22"] == {}
 
 
-def test_the_summary_states_each_finding(claims: findings.Claims) -> None:
-    (one,) = [f for f in findings.evaluate(claims, {"fig02": {"spread": 0.1, "rise": 1}}) if f.name == "shift"]
-    assert summary.finding(one) == {
+def test_the_summary_states_each_finding(claims: Claims) -> None:
+    assert summary.finding(named(claims, of_lambda(0.1, 1))["shift"]) == {
         "finding": 2,
         "claim": "The shift overlaps.",
-        "verdict": "partly",
+        "verdict": "inconclusive",
         "statistic": {"spread": 0.1, "slope": None},
         "threshold": {"spread": {"above": None, "below": 0.2}, "slope": {"above": -0.3, "below": 0.3}},
     }
 
 
 def test_the_summary_repeats_recommendations_without_fits_and_curves() -> None:
-    result = {"regret": {"mean": 0.01}, "fit": {"law": "cpt"}, "table": list(range(1000)), "grid": [{"peak": 1.0}]}
-    found = summary.recommendations(cast(Material, Results(recommendations=result)))
+    made = Made(regret={"mean": 0.01}, fit={"law": "cpt"}, table=list(range(1000)), grid=[{"peak": 1.0}])
+    found = summary.recommendations(cast(Material, SimpleNamespace(result=lambda kind: made)))
     assert found == {"regret": {"mean": 0.01}, "grid": [{"peak": 1.0}]}
-    assert summary.recommendations(cast(Material, Results(fig02={}))) is None
+    assert summary.recommendations(cast(Material, SimpleNamespace(result=lambda kind: None))) is None

@@ -14,7 +14,7 @@ from cpt_dynamics.experiments import Plan
 from cpt_dynamics.files import read_json, write_json
 from cpt_dynamics.layout import Layout
 from cpt_dynamics.training import branch as training
-from cpt_dynamics.training import bundle
+from cpt_dynamics.training.results import is_finished
 
 FOLDER = Path("data/measured/tiny")
 
@@ -32,7 +32,7 @@ def trained(tiny: Config) -> tuple[Config, Plan]:
 
 
 def finished(config: Config, plan: Plan) -> list[str]:
-    return [branch.id for branch in plan.branches.values() if bundle.finished(branch, config)]
+    return [branch.id for branch in plan.branches.values() if is_finished(branch, config)]
 
 
 def test_what_was_measured_is_done_and_trained_no_more(trained: tuple[Config, Plan], capsys: Any) -> None:

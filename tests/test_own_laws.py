@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from cpt_dynamics import cli, curves, laws, logs
+from cpt_dynamics import cli, laws
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.fitting import Fit
 
@@ -168,21 +168,3 @@ def test_former_commands_are_hidden_and_name_their_new_one(capsys: pytest.Captur
         assert printed[0].out == printed[1].out
         assert printed[0].err == f"cpt-dynamics {former} is now cpt-dynamics {name}\n"
         assert printed[1].err == ""
-
-
-def test_the_readers_of_logs_are_still_found_where_they_were() -> None:
-    for name in ("Log", "merge_logs", "read_log", "read_logs"):
-        with pytest.warns(DeprecationWarning, match=f"cpt_dynamics.logs.{name}"):
-            assert getattr(curves, name) is getattr(logs, name)
-    with pytest.raises(AttributeError, match="no_such_name"):
-        _ = curves.no_such_name
-
-
-def test_the_callback_is_still_found_where_it_was() -> None:
-    pytest.importorskip("transformers")
-    from cpt_dynamics.logs.callback import CurveTableCallback
-
-    sys.modules.pop("cpt_dynamics.training.callback", None)
-    with pytest.warns(DeprecationWarning, match=r"cpt_dynamics\.logs\.callback"):
-        module = importlib.import_module("cpt_dynamics.training.callback")
-    assert module.CurveTableCallback is CurveTableCallback

@@ -10,12 +10,12 @@ from test_workflow import copy_parts, jobs, snakemake
 
 from cpt_dynamics import config as configuration
 from cpt_dynamics import experiments
-from cpt_dynamics.analysis import fig18
 from cpt_dynamics.cli import main
 from cpt_dynamics.config import Config, HuggingFace, Model
 from cpt_dynamics.experiments import Experiments, estimates
-from cpt_dynamics.reporting import macros, tables
-from cpt_dynamics.reporting.material import Material
+from cpt_dynamics.figures.fig18.analyse import validations
+from cpt_dynamics.report import macros, tables
+from cpt_dynamics.report.material import Material
 
 FILE = "config/scales/paper.yaml"
 SIZES = {"small": 106e6, "medium": 594e6, "large": 1720e6}  # Table 1, without embeddings
@@ -107,11 +107,11 @@ def test_the_open_model_has_its_own_runs(paper: tuple[Config, Experiments]) -> N
     for run in runs:
         assert [phase.phase for phase in run.phases] == ["continual"]
         assert run.lr.max() == pytest.approx(2e-5)
-    assert fig18.validations(config, runs) == {"proxy": "c4", "strong": "pile_of_law"}
+    assert validations(config, runs) == {"proxy": "c4", "strong": "pile_of_law"}
     assert estimates.size_of("open", config).parameters == 1_235_814_400 - 128_256 * 2048
     default = configuration.load([])
     known = experiments.load(default)
-    own = fig18.validations(default, [known.runs[name] for name in known.runs_of("fig18")])
+    own = validations(default, [known.runs[name] for name in known.runs_of("fig18")])
     assert own == {"proxy": "science", "strong": "code", "general": "handbook"}
 
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from cpt_dynamics import figures
 from cpt_dynamics.claims import evaluate
-from cpt_dynamics.claims.file import Claims
+from cpt_dynamics.claims.file import Claims, load
 from cpt_dynamics.config import Role
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.figures.data import FigureData
@@ -38,7 +38,6 @@ from cpt_dynamics.files import write_json
 
 Array = NDArray[np.float64]
 PEAK = 2e-4
-CLAIMS = Path("claims-g3.yaml")
 
 # Eq. 4 as printed under Fig. 3, and the weak shift of Fig. 12: L0, A, alpha, B, E, beta, C1, C2.
 GENERAL = (3.057, 0.490, 0.497, 0.366, 28, 0.189, 0.299, 0.298)
@@ -190,8 +189,8 @@ def test_ranges(results: Results) -> None:
 
 
 def test_claims_judge_every_range_and_every_statement(results: Results) -> None:
-    stated = yaml.safe_load(CLAIMS.read_text())["claims"]
-    claims = Claims.model_validate({"claims": {name: stated[name] for name in FIGURES}})
+    stated = load().claims
+    claims = Claims(claims={name: stated[name] for name in FIGURES})
     verdicts = {verdict.name: verdict for verdict in evaluate(claims, results.by_figure())}
     compared = {"printed_fig05": 2, "printed_fig07": 2}
     for name, result in results.by_figure().items():

@@ -8,14 +8,14 @@ from conftest import REPOSITORY
 
 from cpt_dynamics import config as configuration
 from cpt_dynamics import experiments
-from cpt_dynamics.analysis import findings
+from cpt_dynamics import claims
 from cpt_dynamics.config import Config
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments import Experiments, Plan
 from cpt_dynamics.experiments.branches import branch_digest
 from cpt_dynamics.experiments.estimates import non_embedding_parameters
 from cpt_dynamics.experiments.runs import steps_to_evaluate
-from cpt_dynamics.experiments.stages import grouped
+from cpt_dynamics.slots.stages import grouped
 
 GROUPS = Path("config/campaign-prose.yaml")
 TOKENS = {"enwiki2015": 35_916_168, "plantsci": 29_035_915, "canada_law": 28_790_665, "pypi_code": 26_871_100}
@@ -126,7 +126,7 @@ def test_a_thinner_grid_of_others_leaves_names_of_branches(scale: list[str], mon
 def test_planned_contrasts_name_runs_that_are_trained(prose: tuple[Config, Experiments, Plan]) -> None:
     _, everything, _ = prose
     names = {run.partition(".")[0] for run in everything.runs}
-    for key, contrast in findings.load().planned.items():
+    for key, contrast in claims.load().planned.items():
         assert contrast.scale == "prose"
         words = re.findall(r"\b(?:cpt|pt|rewarm|peak|replay|hidden|weak|batch|unknown|transfer)_\w+", contrast.contrast)
         assert set(words) <= names, key
@@ -137,4 +137,4 @@ def test_a_margin_that_holds_nothing_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "claims.yaml"
     path.write_text(text.replace("expects: within\n    margin: 0.1\n", "expects: within\n    margin: -0.1\n", 1))
     with pytest.raises(UserError, match=r"planned\.\w+: nothing lies within"):
-        findings.load(path)
+        claims.load(path)

@@ -22,17 +22,19 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from cpt_dynamics import areas, curves, laws, plots
-from cpt_dynamics.analysis import public_curves
-from cpt_dynamics.config import Config
+from cpt_dynamics import areas, curves, laws
 from cpt_dynamics.curves import public
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.figures.kit import style
+from cpt_dynamics.figures.kit.saving import save
+from cpt_dynamics.figures.public_curves import analyse as public_curves
+from cpt_dynamics.figures.public_curves import draw as figure_of
+from cpt_dynamics.figures.public_curves import laws as public_laws
+from cpt_dynamics.figures.public_curves.result import Result
 from cpt_dynamics.files import read_json, write_json
 from cpt_dynamics.fitting import comparison, fit
 from cpt_dynamics.fitting.comparison import Given, compare
 from cpt_dynamics.fitting.sweep import best, sweep_lambda
-from cpt_dynamics.plots import public_curves as figure_of
 
 REPOSITORY = Path(__file__).parents[1]
 YAML = REPOSITORY / public.PUBLISHED
@@ -206,9 +208,9 @@ def test_rows_become_a_curve_table(tmp_path: Path) -> None:
     assert set(table["model"]) == {"25M"}
     together, plans = public.combined({"25M": (table, schedules)})
     assert set(together["run"]) == set(plans["run"]) == {"25M/wsdcon_9"}
-    assert public_curves.of_size(together, "25M").equals(table)
+    assert public.of_size(together, "25M").equals(table)
     with pytest.raises(UserError, match="no run of size 400M"):
-        public_curves.of_size(together, "400M")
+        public.of_size(together, "400M")
 
 
 def test_another_lr_than_the_formula_is_an_error(tmp_path: Path) -> None:
@@ -395,7 +397,7 @@ def test_changes_are_merged_for_the_search_and_counted_for_the_fit() -> None:
 class Made:
     curves: Table
     schedules: Table
-    analysis: dict[str, Any]
+    result: Result
 
 
 @pytest.fixture(scope="module")
@@ -417,45 +419,56 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     path = facts(folder, files)
     sizes = public.read_multi_power(place(folder, files), path)
     table, schedules = public.combined(sizes)
-    return Made(table, schedules, public_curves.analyse(table, schedules, published=path))
+    return Made(table, schedules, public_curves.compared(table, schedules, path))
 
 
 def test_warmup_and_lambda_are_chosen_by_the_training_objective(made: Made) -> None:
-    size = made.analysis["sizes"]["25M"]
-    found = size["comparison"]["laws"]
-    assert size["warmup"] == "true-in-S1"
-    assert size["annealing"] == "annealing (true-in-S1)"
-    assert size["lambda_best"] == 0.999
-    assert found["annealing (true-in-S1)"]["parameters"]["C"] == pytest.approx(0.4, rel=0.01)
-    objectives = {name: law["objective"] for name, law in found.items() if name.startswith("annealing (")}
+    size = made.result.sizes["25M"]
+    found = size.comparison.laws
+    assert size.warmup == "true-in-S1"
+    assert size.annealing == "annealing (true-in-S1)"
+    assert size.lambda_best == 0.999
+    assert found["annealing (true-in-S1)"].parameters["C"] == pytest.approx(0.4, rel=0.01)
+    objectives = {name: law.objective for name, law in found.items() if name.startswith("annealing (")}
     assert objectives["annealing (true-in-S1)"] == min(objectives.values())
-    assert found["annealing (true-in-S1)"]["mean"]["all"]["mean_relative_error"] < 1e-4
-    assert found["annealing_s1_only"]["mean"]["all"]["mean_relative_error"] > 2e-3
-    assert all(law["converged"] for law in found.values() if law["fitted"])
-    assert made.analysis["figure"] == "public_curves"
+    assert found["annealing (true-in-S1)"].mean.all.mean_relative_error == pytest.approx(0, abs=1e-4)
+    assert (found["annealing_s1_only"].mean.all.mean_relative_error or 0.0) > 2e-3
+    assert all(law.converged for law in found.values() if law.fitted)
+    assert made.result.figure == "public_curves"
+
+
+def test_checks_are_distances_from_print_and_gains_on_unseen_rows(made: Made) -> None:
+    size = made.result.sizes["25M"]
+    found = size.comparison.laws
+    authors = found[public_laws.AUTHORS].mean.all.mean_relative_error
+    assert size.printed_error == size.published.metrics["mean_relative_error"]
+    assert size.printed_off == abs((authors or 0.0) - size.printed_error) > 1e-5  # these losses are not the authors'
+    ours, without = (
+        found[name].mean.unseen.mean_relative_error or 0.0 for name in (size.annealing, "annealing_s1_only")
+    )
+    assert size.over_s1_only == ours / without
 
 
 def test_the_figure_is_on_the_page_and_in_its_table(made: Made, tmp_path: Path) -> None:
-    check_figure(made.curves, made.schedules, made.analysis, tmp_path)
+    check_figure(made.curves, made.schedules, made.result, tmp_path)
 
 
-def check_figure(table: Table, schedules: Table, analysis: dict[str, Any], folder: Path) -> None:
-    no_config = cast(Config, None)
-    figure, drawn = figure_of.draw(table, schedules, analysis, no_config)
+def check_figure(table: Table, schedules: Table, result: Result, folder: Path) -> None:
+    figure, drawn = figure_of.drawn(table, schedules, result)
     check_page(figure)
     figure.set_label("public_curves")
-    first = plots.save(figure, drawn, folder / "first")
-    again, same = figure_of.draw(table, schedules, analysis, no_config)
-    second = plots.save(again, same, folder / "second", "public_curves")
+    first = save(figure, drawn, folder / "first")
+    again, same = figure_of.drawn(table, schedules, result)
+    second = save(again, same, folder / "second", "public_curves")
     assert all(one.read_bytes() == two.read_bytes() for one, two in zip(first, second, strict=True))
     assert drawn["y"].notna().all()
     lines = [np.asarray(line.get_ydata(), float) for ax in figure.axes[:-1] for line in ax.lines]
     upper = drawn[~drawn["panel"].str.contains("mean")]
     assert np.isin(upper["y"].round(9), np.concatenate(lines).round(9)).all()
-    for size in analysis["sizes"]:
+    for size, found in result.sizes.items():
         means = drawn[drawn["panel"] == f"{size} mean error (%)"].set_index(["series", "x"])["y"]
-        law = analysis["sizes"][size]["comparison"]["laws"]["multi_power"]
-        assert means["unseen rows", "multi_power"] == 100 * law["mean"]["unseen"]["mean_relative_error"]
+        error = found.comparison.laws["multi_power"].mean.unseen.mean_relative_error
+        assert means["unseen rows", "multi_power"] == 100 * (error or 0.0)
 
 
 def check_page(figure: Figure) -> None:
@@ -502,19 +515,19 @@ def test_the_real_curves_are_fetched_and_read(tmp_path: Path) -> None:
 @needs_curves
 @pytest.mark.parametrize("size", CONVENTIONS)
 def test_published_metrics_and_errors_of_the_annealing_law(size: str, real: tuple[Table, Table]) -> None:
-    table, schedules = (public_curves.of_size(part, size) for part in real)
+    table, schedules = (public.of_size(part, size) for part in real)
     known = public.published(YAML)
     chosen = f"annealing ({CONVENTIONS[size]})"
-    entries = public_curves.laws(known.sizes[size].parameters, "authors")
+    entries = public_laws.laws(known.sizes[size].parameters, "authors")
     kept = {name: law for name, law in entries.items() if name.startswith("annealing (")}
-    kept[public_curves.AUTHORS] = entries[public_curves.AUTHORS]
+    kept[public_laws.AUTHORS] = entries[public_laws.AUTHORS]
     found = compare(
         kept,
-        lambda name: curves.features(table, schedules, 0.999, public_curves.WARMUPS[name]),
+        lambda name: curves.features(table, schedules, 0.999, public_laws.WARMUPS[name]),
         known.fitted_runs,
         known.test_runs,
     )["laws"]
-    authors = found.pop(public_curves.AUTHORS)["mean"]["all"]
+    authors = found.pop(public_laws.AUTHORS)["mean"]["all"]
     for name, printed in known.sizes[size].metrics.items():
         assert round(authors[name], 4 if name == "r2" else 5) == pytest.approx(printed, abs=1e-9), name
     assert min(found, key=lambda name: found[name]["objective"]) == chosen
@@ -527,16 +540,16 @@ def test_published_metrics_and_errors_of_the_annealing_law(size: str, real: tupl
 @needs_curves
 @pytest.mark.slow
 def test_the_whole_comparison_on_the_real_curves(real: tuple[Table, Table], tmp_path: Path) -> None:
-    analysis = public_curves.analyse(*real, published=YAML)
+    result = public_curves.compared(*real, YAML)
     for size, most in {"25M": 1.38e-4, "100M": 2.13e-5, "400M": 7.88e-5}.items():
-        entry = analysis["sizes"][size]
-        found = entry["comparison"]["laws"]
-        assert entry["warmup"] == CONVENTIONS[size]
-        assert entry["lambda_best"] == 0.999
+        entry = result.sizes[size]
+        found = entry.comparison.laws
+        assert entry.warmup == CONVENTIONS[size]
+        assert entry.lambda_best == 0.999
         ours = found["multi_power"]
-        assert float(f"{ours['objective']:.2e}") <= most
-        assert ours["converged"]
-        assert ours["n_agree"] == ours["n_starts"]
-        assert ours["objective"] < found[public_curves.AUTHORS]["objective"]
-        assert found["fsl"]["converged"]
-    check_figure(*real, analysis, tmp_path)
+        assert float(f"{ours.objective:.2e}") <= most
+        assert ours.converged
+        assert ours.n_agree == ours.n_starts
+        assert ours.objective < found[public_laws.AUTHORS].objective
+        assert found["fsl"].converged
+    check_figure(*real, result, tmp_path)

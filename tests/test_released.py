@@ -15,8 +15,6 @@ from typing import Any
 import pytest
 import yaml
 from conftest import EXPERIMENTS, REPOSITORY, TINY, refused, small_file_system, write_texts
-from cpt_dynamics.reporting import macros, summary
-from cpt_dynamics.reporting.material import Material
 
 from cpt_dynamics import config as configuration
 from cpt_dynamics import experiments
@@ -30,6 +28,8 @@ from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments import Experiments
 from cpt_dynamics.figures.kit.origin import origin
 from cpt_dynamics.planning import recommendations
+from cpt_dynamics.report import macros, summary
+from cpt_dynamics.report.material import Material
 
 VALUES = {"peak_lr": 0.5, "replay": 0.25, "potential": 0.5}
 FIGURES = {
@@ -124,8 +124,7 @@ def test_manifests_and_corpora_are_those_that_were_trained(trained: Path, clone:
     os.chdir(trained)
     here = Material(configuration.load([]))
     assert there.manifests == here.manifests
-    assert list(there.manifests) == list(here.manifests)
-    assert there.corpora() == here.corpora()
+    assert there.corpora == here.corpora
     assert (there.started, there.finished, there.machines()) == (here.started, here.finished, here.machines())
 
 
@@ -170,7 +169,7 @@ def test_report_and_summary_say_that_curves_are_released(
 
 def test_versions_of_fits_are_those_of_this_machine(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Material, "fitting_seconds", lambda _: 1.0)  # there are no fits
-    monkeypatch.setattr("cpt_dynamics.reporting.material.versions", lambda: {"scipy": "9.9", "cpt_dynamics": None})
+    monkeypatch.setattr("cpt_dynamics.report.material.versions", lambda: {"scipy": "9.9", "cpt_dynamics": None})
     said = macros.provenance(Material(configuration.load(["released.yaml"])))
     assert (said["ScipyVersion"], said["KitVersion"]) == ("9.9", "not installed")
     assert said["TrainedKitVersion"] not in ("9.9", "not installed")

@@ -6,19 +6,17 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
+from analysed import Tables, figure_data, outcomes
 from paper_runs import TRUE, made
 
-from cpt_dynamics import claims, figures
 from cpt_dynamics import config as configs
+from cpt_dynamics import figures
 from cpt_dynamics.config import Config, Role
 from cpt_dynamics.curves import unique_measurements
 from cpt_dynamics.errors import UserError
-from cpt_dynamics.experiments.runs import Experiments
 from cpt_dynamics.figures.comparison import analyse as all_laws
 from cpt_dynamics.figures.comparison.result import Result as Comparison
-from cpt_dynamics.figures.data import FigureData
 from cpt_dynamics.figures.kit import published, selection
 from cpt_dynamics.figures.kit.joint import errors
 from cpt_dynamics.figures.kit.result import FigureResult, read_result
@@ -30,17 +28,10 @@ from cpt_dynamics.report import coefficients
 from cpt_dynamics.report.material import Material
 from cpt_dynamics.report.table import as_csv, as_latex
 
-Data = tuple[pd.DataFrame, pd.DataFrame, Config, Experiments]
+Data = Tables
 NOISE = 0.01  # nats
 FEW = ("cpt", "s1_only", "annealing", "cpt_lr_weighted", "chinchilla", "d_cpt", "shift_power", "cpt_unknown")
 BOTH = (Role.GENERAL, Role.STRONG)
-
-
-def of(figure: str, data: Data, *results: FigureResult) -> FigureData:
-    """The inputs of a figure, with results of others."""
-    curves, schedules, config, experiments = data
-    known = {one.FIGURE: one for one in results}
-    return FigureData(figure, config, experiments, known, (curves, schedules))
 
 
 @pytest.fixture(scope="module")
@@ -61,21 +52,14 @@ def config() -> Config:
 
 @pytest.fixture(scope="module")
 def noise(data: Data) -> Seeds:
-    return seeds.analyse(of("seeds", data))
+    return seeds.analyse(figure_data("seeds", data))
 
 
 @pytest.fixture(scope="module")
 def compared(data: Data, noise: Seeds) -> Comparison:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(all_laws, "LAWS", {name: LAWS[name] for name in FEW})
-        return all_laws.analyse(of("comparison", data, noise))
-
-
-def own_checks(*results: FigureResult) -> list[claims.Outcome]:
-    """What config/claims.yaml checks of some figures by themselves."""
-    known = {one.FIGURE: one for one in results}
-    verdicts = claims.evaluate(claims.load(), known)
-    return [outcome for verdict in verdicts if verdict.claim.shown_in in known for outcome in verdict.outcomes]
+        return all_laws.analyse(figure_data("comparison", data, [noise]))
 
 
 # --- seeds --------------------------------------------------------------------------------------------------
@@ -131,6 +115,7 @@ def test_seeds_of_the_law(noise: Seeds) -> None:
             assert len(over.values) == 3
             assert over.mean == pytest.approx(TRUE[role][name], rel=0.15)
             assert over.low is not None
+            assert over.mean is not None
             assert over.high is not None
             assert over.low < over.mean < over.high
 
@@ -141,7 +126,7 @@ def test_runs_with_one_seed_are_skipped_and_without_repeats_nothing_is_known(dat
     entry = experiments.figures["seeds"]
     some = [run for run in entry.runs if run == "cpt_wsd.seed2" or ".seed" not in run]
     object.__setattr__(few, "figures", {**experiments.figures, "seeds": entry.model_copy(update={"runs": some})})
-    found = seeds.analyse(of("seeds", (curves, schedules, config, few)))
+    found = seeds.analyse(figure_data("seeds", (curves, schedules, config, few)))
     assert list(found.groups) == ["cpt_wsd"]
     assert "cpt_cosine" in found.skipped
     assert (found.noise[Role.GENERAL] or 0.0) > 0
@@ -149,14 +134,14 @@ def test_runs_with_one_seed_are_skipped_and_without_repeats_nothing_is_known(dat
 
     alone = [run for run in some if ".seed" not in run]
     object.__setattr__(few, "figures", {**experiments.figures, "seeds": entry.model_copy(update={"runs": alone})})
-    inputs = of("seeds", (curves, schedules, config, few))
+    inputs = figure_data("seeds", (curves, schedules, config, few))
     found = seeds.analyse(inputs)
     for values in (found.noise, found.noise_relative, found.along, found.offset, found.residual, found.law):
         assert values == dict.fromkeys(BOTH)
     assert set(found.noise_of_sets.values()) == {None}
     _, table = figures.draw(inputs, found)
     assert len(table)
-    checks = own_checks(found)
+    checks = outcomes(found)
     assert checks
     assert not any(check.holds for check in checks)
     (note,) = figures.text(inputs, found).notes
@@ -164,12 +149,13 @@ def test_runs_with_one_seed_are_skipped_and_without_repeats_nothing_is_known(dat
 
 
 def test_a_seed_without_losses_is_an_error(data: Data) -> None:
-    curves, *others = data
+    curves, schedules, config, experiments = data
+    some = curves[curves["run"] != "cpt_wsd.seed2"]
     with pytest.raises(UserError, match=r"no rows of the run 'cpt_wsd.seed2'"):
-        seeds.analyse(of("seeds", (curves[curves["run"] != "cpt_wsd.seed2"], *others)))
+        seeds.analyse(figure_data("seeds", (some, schedules, config, experiments)))
     lost = (curves["run"] == "cpt_wsd.seed2") & (curves["phase"] == "continual")
     with pytest.raises(UserError, match=r"run 'cpt_wsd\.seed2' has no losses on 'handbook' in CPT"):
-        seeds.analyse(of("seeds", (curves[~lost], *others)))
+        seeds.analyse(figure_data("seeds", (curves[~lost], schedules, config, experiments)))
 
 
 # --- all laws -----------------------------------------------------------------------------------------------
@@ -234,21 +220,21 @@ def test_every_other_law_has_a_reason_or_is_fitted(data: Data) -> None:
 
 
 def test_no_held_out_runs_is_an_error(data: Data) -> None:
-    *tables, experiments = data
+    curves, schedules, config, experiments = data
     few = copy.copy(experiments)
     entry = experiments.figures["comparison"].model_copy(update={"heldout": []})
     object.__setattr__(few, "figures", {**experiments.figures, "comparison": entry})
     with pytest.raises(UserError, match="comparison has no held-out runs"):
-        all_laws.analyse(of("comparison", (*tables, few)))  # type: ignore[arg-type]
+        all_laws.analyse(figure_data("comparison", (curves, schedules, config, few)))
 
 
 def test_both_figures_draw_and_have_checks_and_a_text(data: Data, noise: Seeds, compared: Comparison) -> None:
     for result in (noise, compared):
-        inputs = of(result.FIGURE, data)
+        inputs = figure_data(result.FIGURE, data)
         _, table = figures.draw(inputs, result)
         assert table["y"].notna().all()
         assert set(table["panel"].str.contains("general|strong")) >= {True}
-        checks = own_checks(result)
+        checks = outcomes(result)
         assert len(checks) == 6
         assert all(check.value is not None for check in checks)
         text = figures.text(inputs, result)
@@ -258,7 +244,7 @@ def test_both_figures_draw_and_have_checks_and_a_text(data: Data, noise: Seeds, 
 
 
 def test_without_seeds_no_error_is_in_units_of_noise(data: Data) -> None:
-    inputs = of("comparison", data)
+    inputs = figure_data("comparison", data)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(all_laws, "LAWS", {name: LAWS[name] for name in ("cpt", "s1_only")})
         found = all_laws.analyse(inputs)

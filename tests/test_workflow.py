@@ -13,8 +13,8 @@ import pytest
 import yaml
 from conftest import EXPERIMENTS, REPOSITORY, TINY, write_texts
 
-from cpt_dynamics import analysis, plots
-from cpt_dynamics.reporting import TABLES, claims
+from cpt_dynamics import figures
+from cpt_dynamics.report import TABLES
 
 FIGURES_OF_THE_PAPER = [f"fig{number:02d}" for number in range(1, 23)]
 PARTS = ["Snakefile", "workflow", "profiles", "paper", "data/published", "environment.yml", "config"]
@@ -117,8 +117,8 @@ def test_only_new_branches_are_trained(clone: Path) -> None:
         **EXPERIMENTS["runs"]["fork"],
         "phases": [{**EXPERIMENTS["runs"]["fork"]["phases"][0], "data": {"poems": 1}}],
     }
-    figures = {**EXPERIMENTS["figures"], "fig06": {"title": "Another domain", "runs": ["trunk", "poems"]}}
-    more = {"runs": {**EXPERIMENTS["runs"], "poems": leaving}, "figures": figures}
+    entries = {**EXPERIMENTS["figures"], "fig06": {"title": "Another domain", "runs": ["trunk", "poems"]}}
+    more = {"runs": {**EXPERIMENTS["runs"], "poems": leaving}, "figures": entries}
     (clone / "config/config.yaml").write_text(yaml.safe_dump(with_data, sort_keys=False))
     (clone / "config/experiments.yaml").write_text(yaml.safe_dump(more, sort_keys=False))
     planned = jobs(snakemake(clone, "-n", "runs"))
@@ -130,7 +130,7 @@ def test_only_new_branches_are_trained(clone: Path) -> None:
     (new,) = after - before
     losses = pd.read_parquet(clone / "results/tiny/branches" / new)
     assert {"prose", "lists", "rules", "poems"} == set(losses["validation"])
-    other = {**figures, "fig17": {"title": "The same run in another figure", "runs": ["trunk", "fork"]}}
+    other = {**entries, "fig17": {"title": "The same run in another figure", "runs": ["trunk", "fork"]}}
     (clone / "config/experiments.yaml").write_text(yaml.safe_dump({**more, "figures": other}, sort_keys=False))
     assert idle(snakemake(clone, "-n", "runs"))
     (clone / "results/tiny/branches" / new).unlink()
@@ -208,9 +208,9 @@ def complete(results: Path) -> None:
 
 def test_every_figure_and_table_of_the_paper_has_its_parts() -> None:
     entries = yaml.safe_load((REPOSITORY / "config/experiments.yaml").read_text())["figures"]
-    for registered in (entries, analysis.FIGURES, plots.FIGURES, claims.FIGURES):
-        assert set(FIGURES_OF_THE_PAPER) <= set(registered)
+    assert set(FIGURES_OF_THE_PAPER) <= set(entries) <= set(figures.names())
     for figure in entries:
-        importlib.import_module(f"cpt_dynamics.{analysis.module(figure)}")
-        importlib.import_module(f"cpt_dynamics.{plots.module(figure)}")
+        assert figures.result_type(figure).FIGURE == figure
+        for part in ("analyse", "draw", "text"):
+            assert callable(getattr(importlib.import_module(f"{figures.package(figure)}.{part}"), part))
     assert {"table1", "table2"} <= set(TABLES)

@@ -13,8 +13,10 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, TypeAdapter
 
+from cpt_dynamics.claims import Claims
 from cpt_dynamics.config import Config
 from cpt_dynamics.experiments.runs import Entries
+from cpt_dynamics.figures.schema import schema as results_schema
 from cpt_dynamics.files import atomic
 from cpt_dynamics.fitting import Fit
 
@@ -213,7 +215,14 @@ def files() -> dict[Path, str]:
     )
     readme = "\n".join([INTRODUCTION, *keys])
     folder = Path("workflow/schemas")
-    schemas = {"config": config, "scale": overlay(config), "experiments": experiments, "fit": fit_schema()}
+    schemas = {
+        "config": config,
+        "scale": overlay(config),
+        "experiments": experiments,
+        "claims": schema(Claims, "config/claims.yaml"),
+        "fit": fit_schema(),
+        "fits": results_schema(),
+    }
     texts = {
         folder / f"{name}.schema.json": json.dumps(value, indent=2, ensure_ascii=False) + "\n"
         for name, value in schemas.items()

@@ -1,26 +1,16 @@
-"""config/claims.yaml: what is claimed, and the bounds that decide whether it is so.
+"""config/claims.yaml: what is claimed, and the bounds that decide whether it is so."""
 
-python -m cpt_dynamics.claims.file                  # say whether the schema of claims.yaml is out of date
-python -m cpt_dynamics.claims.file --write-schema   # write it
-"""
-
-import argparse
-import json
-import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, FiniteFloat, ValidationError, model_validator
 
 from cpt_dynamics import figures
 from cpt_dynamics.claims.paths import check
 from cpt_dynamics.config import Name, Section, explain, read_yaml
-from cpt_dynamics.config_docs import schema as json_schema
 from cpt_dynamics.errors import UserError
-from cpt_dynamics.files import atomic
 
 CLAIMS = Path("config/claims.yaml")
-SCHEMA_FILE = Path("workflow/schemas/claims.schema.json")
 
 DottedPath = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*(\.([A-Za-z0-9_]+|\*))+$")]
 
@@ -140,31 +130,3 @@ def load(path: Path = CLAIMS) -> Claims:
                 raise UserError(f"{where}: there is no figure {criterion.figure!r}: choose one of {there}")
             check(figures.result_type(criterion.figure), criterion.value, criterion.is_ is not None, where)
     return claims
-
-
-def schema() -> dict[str, Any]:
-    """JSON schema of claims.yaml, for editors."""
-    return json_schema(Claims, "config/claims.yaml")
-
-
-def schema_text() -> str:
-    """The text of `SCHEMA_FILE`."""
-    return json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
-
-
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description="Check or write the schema of config/claims.yaml.")
-    parser.add_argument("--write-schema", action="store_true", help="write it if it is out of date")
-    write = parser.parse_args(arguments).write_schema
-    if SCHEMA_FILE.exists() and SCHEMA_FILE.read_text(encoding="utf-8") == schema_text():
-        return 0
-    if write:
-        with atomic(SCHEMA_FILE) as temporary:
-            temporary.write_text(schema_text(), encoding="utf-8")
-    said = "wrote" if write else "out of date (python -m cpt_dynamics.claims.file --write-schema)"
-    print(f"{said}: {SCHEMA_FILE}")
-    return 0 if write else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,11 +1,12 @@
 """Paths into results, `fig03.fits.general.chosen.r2`: checked against the type of a result, and followed in one."""
 
 import enum
+import re
 import types
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel
+from pydantic import BaseModel, StringConstraints
 
 from cpt_dynamics.errors import UserError
 
@@ -50,6 +51,9 @@ def _alternatives(kind: Any) -> list[Any]:
 
 
 def _is_key(kind: Any, key: str) -> bool:
+    if get_origin(kind) is Annotated:
+        rules = [rule.pattern for rule in get_args(kind)[1:] if isinstance(rule, StringConstraints)]
+        return all(rule is None or re.search(rule, key) for rule in rules)
     if get_origin(kind) is Literal:
         return key in map(str, get_args(kind))
     if isinstance(kind, type) and issubclass(kind, enum.Enum):

@@ -1,4 +1,4 @@
-"""What the commands on anyone's loss logs share: options, reading, and where results go."""
+"""What the commands on anyone's loss logs share: what their options ask to be read, and where results go."""
 
 import argparse
 import json

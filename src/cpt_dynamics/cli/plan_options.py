@@ -1,4 +1,4 @@
-"""What the planning commands share: options that name two fits and describe a pre-training and a CPT."""
+"""What the planning commands share: a pre-training and a CPT from their options, and how they are described."""
 
 import argparse
 import math

@@ -73,7 +73,7 @@ def results(release: Release, config: Config) -> dict[str, object]:
         if not path.is_file():
             raise UserError(f"{path} does not exist: make it (`snakemake fits`)")
         curves, schedules = release.curves([all_runs.runs[name] for name in all_runs.runs_of(figure)], plan, config)
-        if material.results[figure].made_from != origin(figure, curves, schedules, config, all_runs):
+        if material.of_figure(figure).made_from != origin(figure, curves, schedules, config, all_runs):
             raise UserError(
                 f"{path} was made from other curves or settings than {release.folder}: make it again"
                 f" (`snakemake --cores 1 --force {path}`)"

@@ -1,7 +1,5 @@
 """Loss curves: the table that every fit and figure reads."""
 
-from typing import Any
-
 from cpt_dynamics.curves.measurements import unique_measurements
 from cpt_dynamics.curves.table import (
     AREA_COLUMNS,
@@ -39,15 +37,3 @@ __all__ = [
     "write",
     "write_schedules",
 ]
-
-
-def __getattr__(name: str) -> Any:
-    """The readers of logs, which stood here, for one release."""
-    if name in ("Log", "merge_logs", "read_log", "read_logs"):
-        import warnings
-
-        from cpt_dynamics import logs
-
-        warnings.warn(f"cpt_dynamics.curves.{name} is now cpt_dynamics.logs.{name}", DeprecationWarning, stacklevel=2)
-        return getattr(logs, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

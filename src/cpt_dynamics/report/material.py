@@ -141,14 +141,27 @@ class Material:
         return "runs" if entry.needs else entry.curves
 
     @cached_property
+    def _read(self) -> dict[str, FigureResult]:
+        """Results that were read before: a table needs those of its figures alone."""
+        return {}
+
+    def of_figure(self, figure: str) -> FigureResult:
+        """What the analysis of a figure found (`fits/<figure>.json`)."""
+        if figure not in self._read:
+            self._read[figure] = read_result(self.layout.fit(figure), figures.result_type(figure))
+        return self._read[figure]
+
+    @property
     def results(self) -> dict[str, FigureResult]:
-        """What the analysis of every figure found (`fits/<figure>.json`)."""
-        return {name: read_result(self.layout.fit(name), figures.result_type(name)) for name in self.figures}
+        """The results of all figures."""
+        return {figure: self.of_figure(figure) for figure in self.figures}
 
     def result(self, kind: type[R]) -> R | None:
         """The result of a figure, by its type; None where this scale does not have the figure."""
-        found = self.results.get(kind.FIGURE)
-        assert found is None or isinstance(found, kind)
+        if kind.FIGURE not in self.figures:
+            return None
+        found = self.of_figure(kind.FIGURE)
+        assert isinstance(found, kind)
         return found
 
     @cached_property
@@ -163,7 +176,7 @@ class Material:
     def text(self, figure: str) -> Text:
         """The words about a figure."""
         data = FigureData(figure, self.config, self.experiments, self.results)
-        return figures.text(data, self.results[figure])
+        return figures.text(data, self.of_figure(figure))
 
     def models(self) -> dict[str, Model | PretrainedModel]:
         """Models that the runs of the figures are trained with, in the order of the configuration."""

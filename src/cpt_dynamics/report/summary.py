@@ -169,12 +169,12 @@ def fits(material: Material, figure: str) -> Json:
     The one that a figure is about, for a validation set, is named by that set: `fits.<role>.chosen`, `fits.<role>`
     or `sets.<role>.forms.s1cpt.power` of the result. Any other one is named by its keys, joined with dots.
     """
-    result, found = to_json(material.results[figure]), Json()
+    result, found = to_json(material.of_figure(figure)), Json()
     for keys, one, above in _fits(result):
         main = re.fullmatch(r"fits\.\w+(\.chosen)?|sets\.\w+\.forms\.s1cpt\.power", ".".join(keys))
         role = keys[1] if keys[0] in ("fits", "sets") and keys[1] in list(SIGNS) else None
         shown = one.shown(role, above)
-        if main and keys[0] == "sets" and isinstance(fig02 := material.results[figure], Fig02):
+        if main and keys[0] == "sets" and isinstance(fig02 := material.of_figure(figure), Fig02):
             forms = fig02.sets[Role(keys[1])].forms.s1cpt
             shown["r2_of_forms"] = {form: fit.r2 for form, fit in forms.items()}
         name = shown["validation"]

@@ -1,12 +1,14 @@
 """What Figure 2 finds."""
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from cpt_dynamics.config import Role
 from cpt_dynamics.figures.kit.result import FigureResult, Part, TestedMean, TestedSlope
 from cpt_dynamics.figures.kit.shifts import MeasuredForm, MeasuredShifts, Spread
+
+FormName = Annotated[str, StringConstraints(pattern="^(power|exponential|log)$")]
 
 
 class Forms(Part):
@@ -15,8 +17,8 @@ class Forms(Part):
     Under a constant LR the two arguments differ in the unit of E only.
     """
 
-    phase_step: dict[str, MeasuredForm] = Field(description="over the steps of CPT")
-    s1cpt: dict[str, MeasuredForm] = Field(description="over the forward area of CPT")
+    phase_step: dict[FormName, MeasuredForm] = Field(description="over the steps of CPT")
+    s1cpt: dict[FormName, MeasuredForm] = Field(description="over the forward area of CPT")
 
 
 class Predicted(Part):

@@ -64,10 +64,10 @@ def starts(runs: Sequence[Run]) -> list[Start]:
     """
     found = []
     for run in runs:
-        before = run.lr[: run.transfer_step]
-        first, *more = run.phases[-1].pieces
-        straight = first.shape == "linear" and first.start == before[-1] and not more
-        found.append(Start(run, round(float(before[-1] / before.max()), 6), "without" if straight else "with"))
+        before, schedule = run.lr[: run.transfer_step], run.phases[-1].schedule
+        straight = (schedule.shape, schedule.peak) == ("linear", "last")
+        potential = round(float(before[-1] / before.max()), 6)
+        found.append(Start(run, potential, "without" if straight else "with"))
     return found
 
 

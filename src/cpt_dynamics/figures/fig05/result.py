@@ -1,12 +1,14 @@
 """What Figure 5 finds."""
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from cpt_dynamics.config import Role
 from cpt_dynamics.figures.kit.lengths import Length
 from cpt_dynamics.figures.kit.result import FigureResult, Part, TestedMean
+
+PanelName = Annotated[str, StringConstraints(pattern="^(without|with)$")]
 
 
 class FinalLoss(Part):
@@ -79,4 +81,4 @@ class Result(FigureResult):
     law_of: str
     lambda_: float
     carry_over: bool
-    panels: dict[str, PotentialPanel] = Field(description="`without` and `with` re-warm-up")
+    panels: dict[PanelName, PotentialPanel] = Field(description="`without` and `with` re-warm-up")

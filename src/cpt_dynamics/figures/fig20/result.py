@@ -1,11 +1,13 @@
 """What Figure 20 and Table 2 find."""
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from cpt_dynamics.config import Role
 from cpt_dynamics.figures.kit.result import FittedResult, JointFit, Part, TestedMean
+
+VariantName = Annotated[str, StringConstraints(pattern="^(lr_weighted_01|lr_weighted_02|power)$")]
 
 
 class HeldoutErrors(Part):
@@ -60,7 +62,7 @@ class FormsOfSet(Part):
 
     validation: str
     original: OriginalForm
-    variants: dict[str, VariantForm]
+    variants: dict[VariantName, VariantForm]
     carry_over: CarryOver
 
 

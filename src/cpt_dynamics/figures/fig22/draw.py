@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib.figure import Figure
 
 from cpt_dynamics.figures.data import FigureData
@@ -28,7 +29,7 @@ MARKS: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 def draw(data: FigureData, result: Result) -> tuple[Figure, pd.DataFrame]:
-    """A box for each set (quartiles, whiskers from the 5th to the 95th percentile), on a logarithmic axis."""
+    """The density of all errors of each set, on a logarithmic axis, and a box (whiskers: 5th and 95th percentile)."""
     sets = {name: found for name, found in result.sets.items() if found.quantiles}
     with style.context():
         figure = Figure(figsize=(style.WIDTH, 3.2), layout="constrained")
@@ -38,23 +39,17 @@ def draw(data: FigureData, result: Result) -> tuple[Figure, pd.DataFrame]:
             style.nothing(ax, "no out-of-domain set with held-out losses")
             return figure, style.long("", "", "", [], [])
         places = np.arange(len(sets))
-        names = ("whislo", "q1", "med", "q3", "whishi")
-        quantiles = [found.quantiles or [] for found in sets.values()]
-        boxes = [{**dict(zip(names, values, strict=True)), "fliers": []} for values in quantiles]
-        look = {"color": style.BLUE, "lw": 1.0}
-        ax.bxp(
-            boxes,
-            positions=places,
-            widths=0.45,
-            showfliers=False,
-            boxprops=look,
-            whiskerprops=look,
-            capprops=look,
-            medianprops={"color": style.BLUE, "lw": 1.8},
-        )
+        errors = pd.DataFrame([(name, error) for name, found in sets.items() for error in found.absolute_errors])
+        errors.columns = ["set", "error"]
+        ax.set_yscale("log")
+        where: dict[str, Any] = {"data": errors, "x": "set", "y": "error", "ax": ax}
+        sns.violinplot(**where, inner=None, cut=0, density_norm="width", color=style.SKY, alpha=0.35, linewidth=0)
+        sns.boxplot(**where, whis=(5, 95), width=0.45, showfliers=False, fill=False, color=style.BLUE, linewidth=1.0)
         tables = [
             style.long(name, f"quantile {level:g}", "", [place], [value])
-            for place, name, values in zip(places, sets, quantiles, strict=True)
+            for place, name, values in zip(
+                places, sets, (found.quantiles or [] for found in sets.values()), strict=True
+            )
             for level, value in zip(result.quantile_levels, values, strict=True)
         ]
         handles: dict[str, Any] = {}
@@ -68,8 +63,8 @@ def draw(data: FigureData, result: Result) -> tuple[Figure, pd.DataFrame]:
         limit, printed = result.limit, result.printed_limit
         handles[f"{limit:g} nats, largest mean that counts as predicted"] = ax.axhline(limit, **LINE)
         handles[f"{printed:g} nats, largest error in the paper"] = ax.axhline(printed, **{**LINE, "color": style.GREY})
-        ax.set_yscale("log")
         ax.set_xticks(places, list(sets))
+        ax.set_xlabel("")
         ax.grid(visible=False, axis="x")
         ax.set_ylabel("absolute error (nats/token)")
         style.legend_below(figure, handles, columns=2)

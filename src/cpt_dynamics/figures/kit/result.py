@@ -80,7 +80,12 @@ def to_json(result: FigureResult) -> dict[str, Any]:
 
 
 def _fit(value: Any) -> Fit:
-    return value if isinstance(value, Fit) else Fit.from_json(value)
+    if isinstance(value, Fit):
+        return value
+    try:
+        return Fit.from_json(value)
+    except UserError as error:
+        raise ValueError(str(error)) from None  # so that file and key are named
 
 
 StoredFit = Annotated[

@@ -10,17 +10,18 @@ SAME = 1e-6  # of the peak LR: LRs that differ by less are the same
 
 
 def scenario_of(run: Run, config: Config) -> Scenario | None:
-    """PT and CPT of a run as schedules; None where either is not one schedule for as many steps as it has."""
-    if [phase.phase for phase in run.phases] != ["pretraining", "continual"]:
+    """PT and CPT of a run as schedules; None where it is not one PT and one CPT of a schedule each."""
+    schedules = [phase.own_schedule for phase in run.phases]
+    if [phase.phase for phase in run.phases] != ["pretraining", "continual"] or None in schedules:
         return None
-    before, after = run.phases
-    if before.own_schedule is None or after.own_schedule is None:
-        return None
+    before, after = schedules
+    assert before is not None
+    assert after is not None
     return Scenario(
-        before.own_schedule,
-        before.steps,
-        after.own_schedule,
-        after.steps,
+        before,
+        run.transfer_step,
+        after,
+        run.steps - run.transfer_step,
         config.optimizer.peak_lr,
         config.lengths.warmup,
         config.lengths.rewarmup,
@@ -30,6 +31,6 @@ def scenario_of(run: Run, config: Config) -> Scenario | None:
 
 def is_of(run: Run, scenario: Scenario) -> bool:
     """Whether a run has the LRs of a scenario, but for rounding."""
-    if scenario.misfit or len(scenario.lr) != run.steps:
+    if scenario.misfit or run.steps != len(scenario.lr):
         return False
-    return np.allclose(scenario.lr, run.lr, rtol=0, atol=SAME * float(np.max(run.lr)))
+    return bool(np.allclose(scenario.lr, run.lr, rtol=0, atol=SAME * float(np.max(run.lr))))

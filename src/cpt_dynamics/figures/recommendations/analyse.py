@@ -48,7 +48,7 @@ def _read_plan(config: Config) -> RecommendationPlan:
         return RecommendationPlan.model_validate(read_json(path))
     except ValidationError as error:
         first = explain(error.errors()[0], str(path))
-        raise UserError(f"{first} (write it with `cpt-dynamics recommendations`)") from None
+        raise UserError(f"{first} (write it with `cpt-dynamics trial-plan`)") from None
 
 
 def _trained(plan: KnobPlan, curves: pd.DataFrame, table: pd.DataFrame, config: Config, noise: Noise) -> Knob:
