@@ -13,7 +13,6 @@ from cpt_dynamics.areas import areas
 from cpt_dynamics.config import Config
 from cpt_dynamics.experiments import runs as experiments_
 from cpt_dynamics.experiments.runs import Experiments, Run
-from cpt_dynamics.figures.kit import selection
 from cpt_dynamics.laws import get
 
 PARAMS = {"small": 100_672, "medium": 331_872, "large": 803_712}
@@ -35,7 +34,7 @@ OUT_OF_DOMAIN = {  # weights of the losses on D_pt and D_cpt
 
 def loss(run: Run, role: str, config: Config) -> np.ndarray:
     """Loss of a run after every step, by Eq. 4 with a shift that replay and the domain scale, and a size term."""
-    before = selection.transfer_step(run)
+    before = run.transfer_step
     found = dataclasses.asdict(areas(run.lr, before, config.law.lambda_))
     mixture = dict(run.phases[-1].mixture)
     true = dict(TRUE[role])
@@ -62,7 +61,7 @@ def made(noise: float = 0.0) -> tuple[pd.DataFrame, pd.DataFrame, Config, Experi
     experiments = experiments_.load(config)
     curves, plans = [], []
     for run in experiments.runs.values():
-        before = selection.transfer_step(run)
+        before = run.transfer_step
         step = np.arange(1, run.steps + 1)
         phase = np.where(step <= before, "pretraining", "continual")
         phase_step = np.where(step <= before, step, step - before)

@@ -23,7 +23,7 @@ from cpt_dynamics.config import Config, Role
 from cpt_dynamics.curves import trials
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments import Experiments, Run
-from cpt_dynamics.figures.kit import joint, selection
+from cpt_dynamics.figures.kit import joint
 from cpt_dynamics.figures.kit.recommendations import recommend
 from cpt_dynamics.figures.recommendations.analyse import analyse
 from cpt_dynamics.figures.recommendations.result import Result
@@ -42,7 +42,7 @@ def measured(runs: Iterable[Run], config: Config) -> tuple[pd.DataFrame, pd.Data
     """Curves and schedules of runs by the known laws of `paper_runs`, every `EVERY` steps and at the ends of phases."""
     curves, plans = [], []
     for run in runs:
-        before = selection.transfer_step(run)
+        before = run.transfer_step
         step = np.arange(1, run.steps + 1)
         phase = np.where(step <= before, "pretraining", "continual")
         plans.append(pd.DataFrame({"run": run.name, "step": step, "phase": phase, "lr": run.lr}))
