@@ -13,9 +13,10 @@ from typing import Any
 import pandas as pd
 import pytest
 import yaml
-from conftest import REPOSITORY, refused, small_file_system
-from released_scale import release, sealed
-from test_workflow import snakemake
+from worlds import REPOSITORY
+from worlds.commands import refused, small_file_system
+from worlds.released import release, sealed
+from worlds.workflow import snakemake
 
 from cpt_dynamics import config as configuration
 from cpt_dynamics import experiments, report

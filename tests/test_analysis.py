@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from analysed import Tables, analysed, figure_data, outcomes
+from worlds.figures import Tables, analysed, figure_data, outcomes
 
 from cpt_dynamics import config as configs
 from cpt_dynamics import figures, files

@@ -11,22 +11,23 @@ import subprocess
 import sys
 import tarfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 import yaml
-from conftest import CONSTANT, EXPERIMENTS, REPOSITORY, TINY, small_file_system
-from test_workflow import copy, idle, jobs, snakemake
+from worlds import REPOSITORY
+from worlds.bundles import flipped, planned, wheel
+from worlds.tiny import CONSTANT, EXPERIMENTS, TINY
+from worlds.workflow import copy, idle, jobs, snakemake
 
 from cpt_dynamics import __version__, experiments
 from cpt_dynamics import config as configuration
 from cpt_dynamics.cli import main
 from cpt_dynamics.config import Config
 from cpt_dynamics.errors import UserError
-from cpt_dynamics.experiments import Plan
 from cpt_dynamics.files import digest, read_json, read_table, write_json, write_table
 from cpt_dynamics.layout import BRANCH_SCHEMA, Layout
 from cpt_dynamics.slots import bundle
@@ -36,25 +37,11 @@ from cpt_dynamics.training import work
 Place = Callable[[], Path]
 
 
-def wheel(root: Path, folder: Path) -> Path:
-    """In place of `bundle.kit_wheel`, which takes seconds and has a test of its own."""
-    folder.mkdir()
-    path = folder / f"cpt_dynamics-{__version__}-py3-none-any.whl"
-    path.write_text("a wheel of the kit")
-    return path
-
-
 @pytest.fixture
 def home(tiny: Config, world: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of `tiny`, the working folder."""
     monkeypatch.setattr(bundle, "kit_wheel", wheel)
     return world
-
-
-def planned() -> tuple[Config, Plan]:
-    """The plan of the working folder."""
-    config = configuration.load([])
-    return config, experiments.plan(experiments.load(config).runs.values(), config)
 
 
 def unpack(file: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -329,10 +316,6 @@ def test_files_that_came_over_damaged_are_not_trained_from(
     assert not Path("results/tiny/branches").exists()
 
 
-def flipped(data: bytes, at: int) -> bytes:
-    return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
-
-
 def test_what_is_missing_at_home_is_one_line(home: Path, capsys: Any) -> None:
     path = Path("results/tiny/tokens/lists.validation.bin")
     whole = path.read_bytes()
@@ -350,13 +333,6 @@ def test_what_is_missing_at_home_is_one_line(home: Path, capsys: Any) -> None:
     assert main(["bundle", "--results", "--out", "work.tar", "--checkpoints"]) == 2
     assert "--results packs what is done here" in capsys.readouterr().err
     assert not Path("work.tar").exists()
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 256 KiB."""
-    with small_file_system(tmp_path / "disk", "256k") as folder:
-        yield folder
 
 
 def test_a_full_disk_is_one_line_and_leaves_nothing(home: Path, small_disk: Path, capsys: Any) -> None:

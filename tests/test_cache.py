@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import small_file_system
+from worlds.commands import small_file_system
 
 from cpt_dynamics.corpora import cache
 from cpt_dynamics.errors import UserError

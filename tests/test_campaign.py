@@ -22,10 +22,12 @@ import pytest
 import torch
 import yaml
 import zstandard
-from conftest import CONSTANT, EXPERIMENTS, REPOSITORY, TINY, WORDS
-from test_bundle import flipped, planned, small_disk, wheel  # noqa: F401
-from test_released import recommend
-from test_workflow import copy_parts, idle, snakemake
+from worlds import REPOSITORY
+from worlds.bundles import flipped, planned
+from worlds.campaign import FIGURES, RUNS, away, in_this_process, two_stages
+from worlds.released import recommend
+from worlds.tiny import EXPERIMENTS, TINY, WORDS
+from worlds.workflow import copy_parts, idle, snakemake
 
 from cpt_dynamics import config as configuration
 from cpt_dynamics import experiments
@@ -39,63 +41,15 @@ from cpt_dynamics.experiments.branches import joined
 from cpt_dynamics.files import read_json, read_table, sha256, write_json, write_table
 from cpt_dynamics.layout import BRANCH_SCHEMA, Layout
 from cpt_dynamics.planning import recommendations
-from cpt_dynamics.slots import bundle, campaign, parts, stages
+from cpt_dynamics.slots import campaign, parts, stages
 from cpt_dynamics.training import branch as training
 from cpt_dynamics.training import device, workers
 
 GPU = "config/scales/gpu.yaml"
 
 
-def continual(at: int, data: str) -> dict[str, Any]:
-    phase = {"phase": "continual", "data": {data: 1}, "steps": "continual", "schedule": CONSTANT}
-    return {"after": "trunk", "at": at, "phases": [phase]}
-
-
-RUNS = {
-    **EXPERIMENTS["runs"],
-    "weak": continual(14, "weak"),
-    "late": continual(20, "strong"),
-    "cosine": {"phases": [{**EXPERIMENTS["runs"]["trunk"]["phases"][0], "schedule": {"shape": "cosine"}}]},
-}
-FIGURES = {
-    "fig02": {"title": "Shift", "runs": ["trunk", "fork"]},
-    "fig06": {"title": "More", "runs": ["weak", "late", "cosine"]},
-}
-
-
-@pytest.fixture
-def home(tiny: Config, world: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of `tiny` with five branches, of which three leave one trunk."""
-    entries = {"runs": RUNS, "figures": FIGURES}
-    (world / "config/experiments.yaml").write_text(yaml.safe_dump(entries, sort_keys=False))
-    monkeypatch.setattr(bundle, "kit_wheel", wheel)
-    return world
-
-
 def ids(plan: Plan) -> dict[str, str]:
     return {run: chain[-1][0] for run, chain in plan.chains.items()}
-
-
-def in_this_process(
-    branches: Iterable[Branch],
-    plan: Plan,
-    config: Config,
-    processes: int,
-    devices: list[str],
-    watch: workers.Watch,
-) -> list[str]:
-    """In place of `workers.train`, whose processes take seconds to start."""
-    for branch in branches:
-        if watch.allows(branch.id):
-            watch.started(branch.id)
-            training.train([branch], plan, config, skip_done=True)
-            watch.ended(branch.id, done=True)
-    return []
-
-
-@pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workers, "train", in_this_process)
 
 
 # --- stages ------------------------------------------------------------------------------------------------------
@@ -293,7 +247,7 @@ def test_a_damaged_part_is_named_and_the_others_are_taken(home: Path, tmp_path: 
 def test_a_full_disk_is_one_line_and_the_next_call_goes_on(
     home: Path,
     tmp_path: Path,
-    small_disk: Path,  # noqa: F811
+    small_disk: Path,
     capsys: Any,
 ) -> None:
     packed(tmp_path / "out")
@@ -328,26 +282,8 @@ def test_only_parts_that_changed_are_sent_again(home: Path, tmp_path: Path, caps
 # --- a stage, and the way home -----------------------------------------------------------------------------------
 
 
-def away(home: Path, tmp_path: Path, minutes: float = 9.0) -> Path:
-    """A working folder into which everything was received."""
-    out, work = str(tmp_path / "parts"), tmp_path / "work"
-    assert main(["campaign", "pack", "--out", out, "--minutes", str(minutes)]) == 0
-    assert main(["campaign", "receive", out, "--to", str(work)]) == 0
-    return work
-
-
 def stage(number: int, work: Path, out: Path, *options: str) -> int:
     return main(["campaign", "run", str(number), "--work", str(work), "--out", str(out), *options])
-
-
-def two_stages(home: Path, monkeypatch: pytest.MonkeyPatch) -> float:
-    """Minutes of a slot in which three branches of this plan fit."""
-
-    def times(plan: Plan, config: Config, stated: dict[str, float] | None = None) -> stages.Times:
-        return stages.Times(dict.fromkeys(plan.branches, 10.0), 0.0)
-
-    monkeypatch.setattr(campaign, "times", times)
-    return 30 / 60
 
 
 def test_stages_come_home_with_the_losses_of_one_machine(
@@ -802,7 +738,7 @@ def kill_at(moment: int) -> None:
 def test_a_full_disk_is_one_line_and_loses_nothing_that_is_packed(
     home: Path,
     tmp_path: Path,
-    small_disk: Path,  # noqa: F811
+    small_disk: Path,
     quick: None,
     capsys: Any,
 ) -> None:

@@ -14,10 +14,10 @@ import psutil  # type: ignore[import-untyped]
 import pytest
 import torch
 import yaml
-from conftest import CONSTANT, EXPERIMENTS
 from safetensors.torch import load_file
-from test_training import elsewhere, losses, planned
 from torch import nn
+from worlds.tiny import CONSTANT, EXPERIMENTS
+from worlds.training import elsewhere, losses, planned
 
 from cpt_dynamics import config as configuration
 from cpt_dynamics.cli import main

@@ -8,9 +8,10 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from conftest import EXPERIMENTS, REPOSITORY, TINY
 from hypothesis import given
 from hypothesis import strategies as st
+from worlds import REPOSITORY
+from worlds.tiny import EXPERIMENTS, TINY
 
 from cpt_dynamics import config as configuration
 from cpt_dynamics import experiments

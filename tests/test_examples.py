@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from conftest import REPOSITORY, TINY
-from test_workflow import copy, snakemake
+from worlds import REPOSITORY
+from worlds.tiny import TINY
+from worlds.workflow import copy, snakemake
 
 EXAMPLES = REPOSITORY / "docs/examples/own"
 # Several commands in one process: importing the kit takes longer than they do.

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from conftest import CONSTANT, EXPERIMENTS, TINY
 from hypothesis import given
 from hypothesis import strategies as st
+from worlds.tiny import CONSTANT, EXPERIMENTS, TINY
 
 from cpt_dynamics import config as configuration
 from cpt_dynamics import experiments, schedules

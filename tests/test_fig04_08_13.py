@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
-from paper_runs import TRUE, WEAK
+from worlds.runs import TRUE, WEAK
 
 from cpt_dynamics import config as configuration
 from cpt_dynamics import experiments, figures, laws

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
-from paper_runs import TRUE, loss, made
+from worlds.runs import TRUE, loss, made
 
 from cpt_dynamics import figures
 from cpt_dynamics.claims import evaluate

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from analysed import Tables, analysed, drawn, figure_data, is_on_the_page, outcomes
-from paper_runs import TRUE, WEAK, made
+from worlds.figures import Tables, analysed, drawn, figure_data, is_on_the_page, outcomes
+from worlds.runs import TRUE, WEAK, made
 
 from cpt_dynamics import figures
 from cpt_dynamics.config import Role

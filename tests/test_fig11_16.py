@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
-from paper_runs import PARAMS, TRUE, WEAK, made
+from worlds.runs import PARAMS, TRUE, WEAK, made
 
 from cpt_dynamics import claims, figures
 from cpt_dynamics.claims.verdicts import Outcome, of_figure

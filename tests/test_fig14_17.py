@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from analysed import Tables, analysed, drawn, figure_data, is_on_the_page, outcomes
-from paper_runs import PARAMS, TRUE, made
+from worlds.figures import Tables, analysed, drawn, figure_data, is_on_the_page, outcomes
+from worlds.runs import PARAMS, TRUE, made
 
 from cpt_dynamics import figures
 from cpt_dynamics.config import Role

@@ -5,7 +5,7 @@ from typing import cast
 
 import pytest
 from matplotlib.text import Text
-from paper_runs import TRUE, made
+from worlds.runs import TRUE, made
 
 from cpt_dynamics import claims, figures
 from cpt_dynamics.claims.verdicts import Outcome, of_figure

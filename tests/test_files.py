@@ -10,7 +10,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
-from conftest import TINY, small_file_system
+from worlds.commands import small_file_system
+from worlds.tiny import TINY
 
 from cpt_dynamics import config as configuration
 from cpt_dynamics import experiments

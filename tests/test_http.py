@@ -23,7 +23,7 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import small_file_system
+from worlds.commands import small_file_system
 
 from cpt_dynamics.cli import main
 from cpt_dynamics.config import Config, Http

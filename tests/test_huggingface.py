@@ -19,9 +19,10 @@ import pytest
 import tokenizers
 import yaml
 import zstandard
-from conftest import small_file_system
-from hub_server import Hub, Repository, running
 from tokenizers import models, pre_tokenizers
+from worlds import REPOSITORY
+from worlds.commands import small_file_system
+from worlds.hub_server import Hub, Repository, running
 
 from cpt_dynamics import files
 
@@ -31,14 +32,14 @@ PART = 4000  # bytes of text in a part here
 
 
 class Client:
-    """A process with the client libraries, see hub_client.py."""
+    """A process with the client libraries, see worlds/hub_client.py."""
 
     def __init__(self, hub: Hub, home: Path) -> None:
         environment = {key: value for key, value in os.environ.items() if not key.startswith("HF_")}
         environment |= {"HF_ENDPOINT": hub.url, "HF_HOME": str(home), "PYTHONWARNINGS": "ignore"}
         environment["USE_TORCH"] = "0"  # `datasets` would import it in every call
         self.process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("hub_client.py"))],
+            [sys.executable, str(REPOSITORY / "tests/worlds/hub_client.py")],
             env=environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -416,7 +417,7 @@ def test_pin_writes_commits_and_nothing_else(hub: Hub, client: Client, tmp_path:
     path = tmp_path / "scale.yaml"
     path.write_bytes(CONFIGURATION.replace("\n", newline).encode())
     path.chmod(0o640)
-    from conftest import TINY
+    from worlds.tiny import TINY
 
     loaded = yaml.safe_load(CONFIGURATION)
     merged = {**TINY, **loaded, "corpora": {**TINY["corpora"], **loaded["corpora"]}}

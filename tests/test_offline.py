@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import tokenizers
 import yaml
-from conftest import TINY
-from hub_server import running
 from tokenizers import decoders, models, pre_tokenizers, trainers
+from worlds.hub_server import running
+from worlds.tiny import TINY
 
 from cpt_dynamics.cli import main
 from cpt_dynamics.corpora import tokens

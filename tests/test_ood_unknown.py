@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from analysed import Tables, analysed, drawn, figure_data, outcomes, rendered
-from paper_runs import OUT_OF_DOMAIN, TRUE, made
+from worlds.figures import Tables, analysed, drawn, figure_data, outcomes, rendered
+from worlds.runs import OUT_OF_DOMAIN, TRUE, made
 
 from cpt_dynamics import figures, files
 from cpt_dynamics.config import Config, Role

@@ -5,8 +5,8 @@ import re
 from pathlib import Path
 
 import pytest
-from conftest import REPOSITORY
-from test_workflow import copy_parts, jobs, snakemake
+from worlds import REPOSITORY
+from worlds.workflow import copy_parts, jobs, snakemake
 
 from cpt_dynamics import config as configuration
 from cpt_dynamics import experiments

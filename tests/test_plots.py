@@ -6,10 +6,10 @@ import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
-from analysed import Tables, analysed, drawn, figure_data, is_on_the_page, rendered
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from test_analysis import EXPERIMENTS, synthetic, synthetic_config
+from worlds.figures import Tables, analysed, drawn, figure_data, is_on_the_page, rendered
 
 from cpt_dynamics import figures
 from cpt_dynamics.errors import UserError

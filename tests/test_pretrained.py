@@ -17,9 +17,7 @@ import pandas as pd
 import pytest
 import torch
 import yaml
-from conftest import REPOSITORY, TINY
 from safetensors.torch import load_file, save_file
-from test_workflow import copy, copy_parts, idle, jobs, snakemake
 from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
@@ -33,6 +31,9 @@ from transformers import (
     Qwen2Config,
     Qwen2ForCausalLM,
 )
+from worlds import REPOSITORY
+from worlds.tiny import TINY
+from worlds.workflow import copy, copy_parts, idle, jobs, snakemake
 
 from cpt_dynamics import config as configuration
 from cpt_dynamics import curves, experiments

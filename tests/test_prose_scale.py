@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from conftest import REPOSITORY
+from worlds import REPOSITORY
 
 from cpt_dynamics import claims, experiments
 from cpt_dynamics import config as configuration

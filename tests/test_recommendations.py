@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from analysed import drawn, outcomes
-from analysed import figure_data as data_of
-from conftest import EXPERIMENTS
 from matplotlib.text import Text
-from paper_runs import loss
+from worlds.figures import drawn, outcomes
+from worlds.figures import figure_data as data_of
+from worlds.runs import loss
+from worlds.tiny import EXPERIMENTS
 
 from cpt_dynamics import config as configuration
 from cpt_dynamics import curves as tables

@@ -14,7 +14,10 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import EXPERIMENTS, REPOSITORY, TINY, refused, small_file_system, write_texts
+from worlds import REPOSITORY
+from worlds.commands import refused, small_file_system
+from worlds.released import recommend
+from worlds.tiny import EXPERIMENTS, TINY, write_texts
 
 from cpt_dynamics import config as configuration
 from cpt_dynamics import experiments
@@ -27,7 +30,6 @@ from cpt_dynamics.curves.trials import KNOBS
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments import Experiments
 from cpt_dynamics.figures.kit.origin import origin
-from cpt_dynamics.planning import recommendations
 from cpt_dynamics.report import macros, summary
 from cpt_dynamics.report.material import Material
 
@@ -37,19 +39,6 @@ FIGURES = {
     "recommendations": {"title": "Recommended values", "runs": ["trunk", "fork"]},
 }
 RELEASED = ["--configfile", "released.yaml"]
-
-
-def recommend(values: dict[str, float], path: Path) -> None:
-    """A file of recommendations: one value of each knob."""
-    knobs = {
-        knob: {
-            "recommendations": [{"weight": 0.5, "value": value, "run": recommendations.run_name(knob, value)}],
-            "runs": {recommendations.run_name(knob, value): recommendations.run_entry(knob, value)},
-        }
-        for knob, value in values.items()
-    }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"knobs": knobs}))
 
 
 @pytest.fixture(scope="module")

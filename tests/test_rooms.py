@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
-from conftest import REPOSITORY
+from worlds import REPOSITORY
 
 PACKAGE = REPOSITORY / "src/cpt_dynamics"
 PAGE = (REPOSITORY / "CONTRIBUTING.md").read_text()

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from analysed import Tables, figure_data, outcomes
-from paper_runs import TRUE, made
+from worlds.figures import Tables, figure_data, outcomes
+from worlds.runs import TRUE, made
 
 from cpt_dynamics import config as configs
 from cpt_dynamics import figures

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import TINY
-from test_bundle import planned, small_disk, wheel  # noqa: F401
-from test_campaign import away, home, quick, two_stages  # noqa: F401
+from worlds.bundles import planned, wheel
+from worlds.campaign import away, two_stages
+from worlds.tiny import TINY
 
 from cpt_dynamics.cli import main
 from cpt_dynamics.config import Config
@@ -118,7 +118,7 @@ def test_what_is_missing_or_damaged_is_said_in_one_line(came: Path, tmp_path: Pa
 
 
 @pytest.mark.slow
-def test_a_full_disk_is_said_and_leaves_nothing(came: Path, small_disk: Path) -> None:  # noqa: F811
+def test_a_full_disk_is_said_and_leaves_nothing(came: Path, small_disk: Path) -> None:
     big = small_wheel(came / "wheels", "big", {f"big/{n}.py": "x = 1\n" * 20_000 for n in range(12)})
     write_index(came, [big])
     assert "No space left on device" in refused(came, small_disk / "work")
@@ -133,10 +133,10 @@ def run(work: Path, out: Path, *options: str) -> int:
 
 
 def test_a_call_takes_what_came_and_trains_when_nothing_is_missing(
-    home: Path,  # noqa: F811
+    home: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    quick: None,  # noqa: F811
+    quick: None,
     capsys: Any,
 ) -> None:
     limit = str(30_000 / 2**20)
@@ -167,10 +167,10 @@ def test_a_call_takes_what_came_and_trains_when_nothing_is_missing(
 
 
 def test_later_stages_begin_only_what_ends_in_time(
-    home: Path,  # noqa: F811
+    home: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    quick: None,  # noqa: F811
+    quick: None,
     capsys: Any,
 ) -> None:
     work, out = away(home, tmp_path, two_stages(home, monkeypatch)), tmp_path / "out"
@@ -203,7 +203,7 @@ def test_later_stages_begin_only_what_ends_in_time(
     assert "no.json is no ledger" in capsys.readouterr().err
 
 
-def test_two_commands_do_not_work_in_one_folder(home: Path, tmp_path: Path, capsys: Any) -> None:  # noqa: F811
+def test_two_commands_do_not_work_in_one_folder(home: Path, tmp_path: Path, capsys: Any) -> None:
     work = away(home, tmp_path)
     with (work / "lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -213,7 +213,7 @@ def test_two_commands_do_not_work_in_one_folder(home: Path, tmp_path: Path, caps
     assert said == [f"error: another command works in {work}: wait for its end"] * 2
 
 
-def test_text_is_not_compressed_again(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+def test_text_is_not_compressed_again(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = tmp_path / "p"
     assert main(["campaign", "pack", "--out", str(out)]) == 0
     first = read_json(out / "index.json")

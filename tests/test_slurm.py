@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import EXPERIMENTS, REPOSITORY, TINY
-from test_workflow import complete, copy, copy_parts, idle
+from worlds import REPOSITORY
+from worlds.tiny import EXPERIMENTS, TINY
+from worlds.workflow import complete, copy, copy_parts, idle
 
 from cpt_dynamics import config as configuration
 from cpt_dynamics import experiments

@@ -14,8 +14,9 @@ from typing import Any
 import pandas as pd
 import pytest
 import yaml
-from conftest import CONSTANT, EXPERIMENTS, TINY
 from safetensors.torch import load_file
+from worlds.tiny import CONSTANT, EXPERIMENTS, TINY
+from worlds.training import elsewhere, losses, planned
 
 from cpt_dynamics import config as configuration
 from cpt_dynamics import experiments
@@ -30,19 +31,6 @@ from cpt_dynamics.training import device
 from cpt_dynamics.training.checkpoints import Store
 
 
-def planned(config: Config, only: list[str] | None = None) -> tuple[dict[str, Run], Plan]:
-    runs = experiments.load(config).runs
-    chosen = {name: run for name, run in runs.items() if only is None or name in only}
-    return chosen, experiments.plan(chosen.values(), config)
-
-
-def losses(config: Config, plan: Plan, run: Run) -> pd.DataFrame:
-    from cpt_dynamics.curves.assemble import assemble
-
-    table, _ = assemble([run], plan, Layout(config))
-    return table[["step", "validation", "loss"]].reset_index(drop=True)
-
-
 def weights(config: Config, plan: Plan, run: Run, step: int) -> dict[str, Any]:
     trainer = training.open_trainer(plan, config)
     return load_file(trainer.store.path(trainer.key(run, step)) / "state.safetensors")
@@ -50,16 +38,6 @@ def weights(config: Config, plan: Plan, run: Run, step: int) -> dict[str, Any]:
 
 def same(a: dict[str, Any], b: dict[str, Any]) -> bool:
     return a.keys() == b.keys() and all(bool((a[name] == b[name]).all()) for name in a)
-
-
-def elsewhere(config: Config, folder: str) -> Config:
-    """The same configuration with results of its own, and the text of the other."""
-    other = config.model_copy(update={"results": folder})
-    for part in ("tokens", "tokenizer.json"):
-        source, target = Layout(config).root / part, Layout(other).root / part
-        target.parent.mkdir(parents=True, exist_ok=True)
-        (shutil.copytree if source.is_dir() else shutil.copy)(source, target)
-    return other
 
 
 def test_a_shared_run_is_bitwise_the_unshared_one(tiny: Config) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 import pytest
 import yaml
-from conftest import CONSTANT, EXPERIMENTS
+from worlds.tiny import CONSTANT, EXPERIMENTS
 
 from cpt_dynamics import config as configuration
 from cpt_dynamics import experiments

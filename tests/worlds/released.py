@@ -1,10 +1,12 @@
-"""A folder of released curves with results, as another scale would have it."""
+"""Folders of released curves with results, and recommendations that are made up."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 from cpt_dynamics.curves.released import CONTENTS, RESULTS, SCHEMA, seal
 from cpt_dynamics.files import sha256, write_json
+from cpt_dynamics.planning import recommendations
 
 
 def release(folder: Path, results: dict[str, Any] | None) -> Path:
@@ -26,3 +28,16 @@ def sealed(folder: Path) -> None:
     }
     contents: dict[str, Any] = {"schema": SCHEMA, "files": files}
     write_json(folder / CONTENTS, {**contents, "sha256": seal(contents)})
+
+
+def recommend(values: dict[str, float], path: Path) -> None:
+    """A file of recommendations: one value of each knob."""
+    knobs = {
+        knob: {
+            "recommendations": [{"weight": 0.5, "value": value, "run": recommendations.run_name(knob, value)}],
+            "runs": {recommendations.run_name(knob, value): recommendations.run_entry(knob, value)},
+        }
+        for knob, value in values.items()
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"knobs": knobs}))
