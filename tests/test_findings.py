@@ -539,7 +539,7 @@ def test_a_figure_leads_to_its_data_and_to_its_rule(world: Path, monkeypatch: py
     }
     Path("config/experiments.yaml").write_text(yaml.safe_dump(entries))
     material = Material(config.load([]))
-    material.__dict__["results"] = dict.fromkeys(material.figures, of_lambda(0.1, 0.5))
+    monkeypatch.setattr(Material, "of_figure", lambda self, figure: of_lambda(0.1, 0.5))
     written = document.figures(material, "runs")
     assert r"\datafile{../figures/lambda.csv}{figures/lambda.csv}" in written
     assert r"\datafile{../../../workflow/rules/figures.smk}{snakemake lambda}" in written
@@ -577,7 +577,7 @@ def test_the_summary_has_every_fit_of_every_figure() -> None:
         "fig02": Fig02.model_construct(sets={Role.GENERAL: ShiftSet.model_construct(validation="books", forms=forms)}),
         "fig22": Made(gain=None),
     }
-    material = cast(Material, SimpleNamespace(results=results))
+    material = cast(Material, SimpleNamespace(of_figure=results.__getitem__))
     found: dict[str, Any] = {figure: summary.fits(material, figure) for figure in results}
     assert (found["fig11"]["books"]["r2"], found["fig11"]["books"]["r2_cpt"]) == (0.9, 0.45)
     assert {name: one["validation"] for name, one in found["fig19"].items()} == {
