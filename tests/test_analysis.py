@@ -19,7 +19,7 @@ from cpt_dynamics.figures.fig01.result import Result as Fig01
 from cpt_dynamics.figures.fig02.result import Result as Fig02
 from cpt_dynamics.figures.fig03.result import Result as Fig03
 from cpt_dynamics.figures.fig10.result import Result as Fig10
-from cpt_dynamics.figures.kit import published, selection, shifts
+from cpt_dynamics.figures.kit import published, selection, shifts, style
 from cpt_dynamics.figures.kit.joint import PAPER_LAMBDA
 from cpt_dynamics.figures.kit.result import FigureResult, read_result, to_json
 from cpt_dynamics.figures.lambda_ import analyse as scan
@@ -147,9 +147,9 @@ def test_the_right_lambda_is_found_without_the_held_out_runs(exact: Tables, monk
 def test_leaving_a_run_out_takes_its_own_pretraining_along(exact: Tables, monkeypatch: pytest.MonkeyPatch) -> None:
     experiments = exact[3]
     monkeypatch.setattr(scan, "grid", lambda chosen: [chosen, PAPER_LAMBDA])
-    entry = experiments.figures["fig03"]
+    entry = experiments.figures["lambda"]
     longer = entry.model_copy(update={"runs": ["pt_wsd", *entry.runs]})
-    more = dataclasses.replace(experiments, figures={**experiments.figures, "fig03": longer})
+    more = dataclasses.replace(experiments, figures={**experiments.figures, "lambda": longer})
     one, two = analysed(Lambda, exact), analysed(Lambda, (*exact[:3], more))
     assert two.fitted_runs == one.fitted_runs == ["cpt_wsd", "cpt_cosine", "cpt_constant"]
     assert to_json(two)["points"] == to_json(one)["points"]
@@ -161,6 +161,26 @@ def test_a_run_is_a_prefix_only_phase_by_phase(exact: Tables) -> None:
     # under a constant LR all transfers have the LR of the others, but not their data
     kept = ["transfer_1", "transfer_3", "cpt_constant", "cpt_wsd"]
     assert experiments.without_prefixes(runs) == kept
+
+
+def test_schedules_are_named_by_what_they_are(exact: Tables) -> None:
+    *_, config, experiments = exact
+    phase = {"phase": "continual", "data": {"strong": 1}, "steps": "continual"}
+    half = {**phase, "schedule": {"shape": "cosine", "peak": 0.5, "end": 0.05}}
+    high = {**phase, "schedule": {"shape": "cosine", "peak": 0.25}}
+    more = {name: {"after": "pt_wsd", "phases": [last]} for name, last in {"half": half, "high": high}.items()}
+    runs = experiments.extended(more, config).runs
+    assert {name: style.schedule_label(run) for name, run in runs.items() if run.continual} == {
+        "cpt_constant": "constant",
+        **{f"transfer_{number}": "constant" for number in (1, 2, 3)},
+        "cpt_wsd": "WSD",
+        "cpt_cosine": "cosine",
+        "cpt_linear": "no re-warm-up, 50 % to 0 %",
+        "cpt_rewarm_cosine": "re-warm-up, 0 % to 10 %",
+        "half": "cosine, half the peak",
+        "high": "re-warm-up, 10 % to 25 %",
+    }
+    assert style.schedule_label(runs["pt_wsd_half"]) == "pt wsd half"
 
 
 def test_shifts_of_the_transfer_points_overlap(exact: Tables) -> None:

@@ -55,7 +55,6 @@ def curves(law: str, parameters: dict[str, float], noise: float) -> tuple[pd.Dat
     steps = np.concatenate([np.arange(100, 1001, 75), 1000 + np.unique(np.geomspace(1, 300, 20).round().astype(int))])
     parts = [replace(BEFORE, **change).features(SETTINGS, steps).assign(run=run) for run, change in RUNS.items()]
     table = pd.concat(parts, ignore_index=True)
-    table.attrs.update(SETTINGS)
     return table, losses(law, parameters, table, noise)
 
 

@@ -9,7 +9,7 @@ import pytest
 from worlds.curves import curve, schedule
 
 from cpt_dynamics import curves
-from cpt_dynamics.areas import areas
+from cpt_dynamics.areas import AreaSettings, areas
 from cpt_dynamics.errors import UserError
 
 
@@ -71,7 +71,7 @@ def test_features_are_the_areas_at_the_evaluated_steps(carry_over: bool) -> None
     shuffled = table.sample(frac=1, random_state=1)  # rows keep their order and index
     found = curves.features(shuffled, plan, 0.9, "true-in-S1", carry_over)
     assert list(found.index) == list(shuffled.index)
-    assert found.attrs == {"lambda": 0.9, "warmup": "true-in-S1", "carry_over": carry_over, "lr_power": 0.1}
+    assert set(found["settings"]) == {AreaSettings(0.9, "true-in-S1", carry_over, 0.1)}
     for run in ("a", "b"):
         expected = areas(plan[plan["run"] == run]["lr"], 60, 0.9, "true-in-S1", carry_over=carry_over)
         rows = found[found["run"] == run]

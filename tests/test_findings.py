@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import jsonschema
 import numpy as np
@@ -40,6 +40,7 @@ from cpt_dynamics.report import document, summary
 from cpt_dynamics.report import verdicts as page
 from cpt_dynamics.report.material import Material
 
+P = TypeVar("P", bound=BaseModel)
 ROOT = Path(__file__).parent.parent
 SCHEMA = json.loads((ROOT / "workflow/schemas/claims.schema.json").read_text())
 MADE_UP: dict[str, Any] = {
@@ -114,10 +115,15 @@ def of_lambda(share: float | None, over_best: float | None) -> Lambda:
     )
 
 
+def part(kind: type[P], **known: Any) -> P:
+    """A part of a result that has some of its fields and no others."""
+    return kind.model_construct(**known)
+
+
 def of_fig05(mean: float | None, p: float | None) -> Fig05:
     """A result of figure 5 that has what `MADE_UP` asks of it, and no more."""
     trend = Trend(mean=mean, p=p, n=3, unit="seed", slopes={})
-    return Fig05.model_construct(panels={"without": PotentialPanel.model_construct(trend=trend)})
+    return part(Fig05, panels={"without": part(PotentialPanel, trend=trend)})
 
 
 def evaluated(claims: Claims, *results: FigureResult) -> list[Verdict]:
@@ -539,7 +545,7 @@ def test_a_figure_leads_to_its_data_and_to_its_rule(world: Path, monkeypatch: py
     }
     Path("config/experiments.yaml").write_text(yaml.safe_dump(entries))
     material = Material(config.load([]))
-    material.__dict__["results"] = dict.fromkeys(material.figures, of_lambda(0.1, 0.5))
+    monkeypatch.setattr(Material, "of_figure", lambda self, figure: of_lambda(0.1, 0.5))
     written = document.figures(material, "runs")
     assert r"\datafile{../figures/lambda.csv}{figures/lambda.csv}" in written
     assert r"\datafile{../../../workflow/rules/figures.smk}{snakemake lambda}" in written
@@ -566,18 +572,18 @@ def form(name: str, r2: float) -> MeasuredForm:
     steps = np.arange(1.0, 60.0)
     found = fitting.fit(f"shift_{name}", {"s1cpt": steps}, 1 - (1 + steps) ** -0.5, n_starts=1)
     known: dict[str, Any] = {"law": found.law.name, "parameters": {"B": 1.0}, "r2": r2, "fit": found}
-    return MeasuredForm.model_construct(**known)
+    return part(MeasuredForm, **known)
 
 
 def test_the_summary_has_every_fit_of_every_figure() -> None:
-    forms = Forms.model_construct(s1cpt={name: form(name, r2) for name, r2 in (("power", 0.9), ("exponential", 0.8))})
+    forms = part(Forms, s1cpt={name: form(name, r2) for name, r2 in (("power", 0.9), ("exponential", 0.8))})
     results = {
         "fig11": Made(fits={"general": fit("books", 0.9)}),
         "fig19": Made(fits={"general": {"printed": fit("books", 0.7), "exchanged": fit("books", 0.8)}}),
-        "fig02": Fig02.model_construct(sets={Role.GENERAL: ShiftSet.model_construct(validation="books", forms=forms)}),
+        "fig02": part(Fig02, sets={Role.GENERAL: part(ShiftSet, validation="books", forms=forms)}),
         "fig22": Made(gain=None),
     }
-    material = cast(Material, SimpleNamespace(results=results))
+    material = cast(Material, SimpleNamespace(of_figure=results.__getitem__))
     found: dict[str, Any] = {figure: summary.fits(material, figure) for figure in results}
     assert (found["fig11"]["books"]["r2"], found["fig11"]["books"]["r2_cpt"]) == (0.9, 0.45)
     assert {name: one["validation"] for name, one in found["fig19"].items()} == {

@@ -13,7 +13,7 @@ import pytest
 from worlds.curves import areas_at, losses
 
 from cpt_dynamics import fitting, laws
-from cpt_dynamics.areas import areas
+from cpt_dynamics.areas import AreaSettings, areas
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.fitting import Fit
 from cpt_dynamics.fitting.problem import Problem
@@ -272,17 +272,20 @@ def test_outliers_do_not_move_a_fit() -> None:
 
 def test_a_fit_survives_json() -> None:
     features, loss = noisy("negative")
-    features = features.copy()
-    features.attrs = {"lambda": 0.999, "warmup": "peak", "carry_over": True}
+    features = features.assign(settings=AreaSettings(lambda_=0.999))
     found = fitting.fit(laws.get("cpt", "negative"), features, loss)
     again = Fit.from_json(json.loads(json.dumps(found.to_json(), allow_nan=False)))
     assert again == found
     assert np.array_equal(again.predict(features), found.predict(features))
     assert found.settings["lambda"] == 0.999
     assert set(found.versions) >= {"cpt_dynamics", "numpy", "scipy"}
-    features.attrs["lambda"] = 0.99
-    with pytest.raises(UserError, match=r"lambda = 0\.999"):
-        found.predict(features)
+    other = features.assign(settings=AreaSettings(lambda_=0.99))
+    part = other.query("s1cpt > 0").reset_index(drop=True).merge(other[["s1cpt"]].drop_duplicates(), on="s1cpt")
+    for rows in (other, part, pd.concat([part, part], ignore_index=True)):
+        with pytest.raises(UserError, match=r"lambda = 0\.999"):
+            found.predict(rows)
+    with pytest.raises(UserError, match="made in 2 ways"):
+        found.predict(pd.concat([features, other]))
     with pytest.raises(UserError, match="not a fit"):
         Fit.from_json({"law": "cpt"})
 

@@ -378,7 +378,7 @@ def test_changes_are_merged_for_the_search_and_counted_for_the_fit() -> None:
     coarse = comparison.merged(features, 8)
     assert {past.merge for past in coarse["history"]} == {8}
     assert len(set(coarse["history"])) == 4
-    assert coarse.attrs == features.attrs
+    assert list(coarse["settings"]) == list(features["settings"])
     point = {"L0": 2.5, "A": 0.5, "alpha": 0.5, "B": 20.0, "C": 2.0, "beta": 0.6, "gamma": 0.6}
     law = laws.get("multi_power")
     features["loss"] = law.predict(point, features)

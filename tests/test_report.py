@@ -369,8 +369,8 @@ def test_every_bound_of_the_report_is_a_line_of_the_claims(material: Material) -
     assert len(rows) > 100
     assert [row for row in rows if row not in shown] == []
     for row in rows:
-        one = shown[row]
-        limits = [limit for limit in (one.above, one.below) if limit is not None]
+        seen = shown[row]
+        limits = [limit for limit in (seen.above, seen.below) if limit is not None]
         wanted = row.split(" & ")[2]
         assert all(
             any(printed == pytest.approx(limit, rel=1e-5) for printed in numbers_of(wanted)) for limit in limits

@@ -13,6 +13,7 @@ from worlds.runs import TRUE, made
 from cpt_dynamics import config as configs
 from cpt_dynamics import figures
 from cpt_dynamics.config import Config, Role
+from cpt_dynamics.curves import unique_measurements
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.figures.comparison import analyse as all_laws
 from cpt_dynamics.figures.comparison.result import Result as Comparison
@@ -187,7 +188,7 @@ def test_pooled_errors_are_those_over_all_unseen_rows(data: Data, compared: Comp
     curves, schedules, config, _ = data
     runs = [*compared.fitted_runs, *compared.heldout_runs]
     features = selection.with_areas(selection.of_runs(curves, runs), schedules, config)
-    once = selection.without_repeats(features[features["validation"] == config.roles.strong], schedules)
+    once = unique_measurements(features[features["validation"] == config.roles.strong], schedules)
     unseen = selection.continual(once, compared.heldout_runs, config.roles.strong)
     found = compared.sets[Role.STRONG]
     law = found.laws["cpt"]

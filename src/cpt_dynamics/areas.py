@@ -1,9 +1,10 @@
 """Forward area S1 and annealing area S2 of a learning-rate sequence (arXiv 2505.07796, Eqs. 1, 2 and 4)."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from itertools import accumulate
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -27,6 +28,25 @@ class Areas:
     s2pt: Array
     s1cpt: Array
     s2cpt: Array
+
+
+@dataclass(frozen=True)
+class AreaSettings:
+    """How areas are made, by the names of the parameters of `curves.features`; lr_power: of the weighted areas."""
+
+    lambda_: float = 0.999
+    warmup: Warmup = "peak"
+    carry_over: bool = True
+    lr_power: float = 0.1
+
+    @classmethod
+    def of(cls, stated: Mapping[str, Any]) -> "AreaSettings":
+        """From the `settings` of a fit; what they do not state takes the default."""
+        return cls(**{"lambda_" if name == "lambda" else name: value for name, value in stated.items()})
+
+    def to_json(self) -> dict[str, Any]:
+        """As the `settings` of a fit."""
+        return {"lambda" if name == "lambda_" else name: value for name, value in asdict(self).items()}
 
 
 @dataclass(frozen=True)

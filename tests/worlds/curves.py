@@ -9,7 +9,6 @@ import pandas as pd
 
 from cpt_dynamics.areas import LAMBDA, areas_of, history
 from cpt_dynamics.experiments.runs import Phase, Run
-from cpt_dynamics.figures.kit import selection
 from cpt_dynamics.laws import Law, get
 
 AREAS = ("s1pt", "s2pt", "s1cpt", "s2cpt")
@@ -76,7 +75,7 @@ def curves_of(
     """
     tables, plans = [], []
     for run in runs:
-        plans.append(schedule(run.name, run.lr, selection.transfer_step(run)))
+        plans.append(schedule(run.name, run.lr, run.transfer_step))
         kept = np.unique([*steps(run)])
         about = {"seed": run.seed, "model": run.model, "params": params[run.model]}
         for validation, exact in loss(run).items():

@@ -11,7 +11,6 @@ from cpt_dynamics.areas import areas
 from cpt_dynamics.config import Config
 from cpt_dynamics.experiments import runs as experiments_
 from cpt_dynamics.experiments.runs import Experiments, Run, steps_to_evaluate
-from cpt_dynamics.figures.kit import selection
 from cpt_dynamics.laws import get
 from worlds.curves import curves_of
 
@@ -34,7 +33,7 @@ OUT_OF_DOMAIN = {  # weights of the losses on D_pt and D_cpt
 
 def loss(run: Run, role: str, config: Config) -> np.ndarray:
     """Loss of a run after every step, by Eq. 4 with a shift that replay and the domain scale, and a size term."""
-    before = selection.transfer_step(run)
+    before = run.transfer_step
     found = dataclasses.asdict(areas(run.lr, before, config.law.lambda_))
     mixture = dict(run.phases[-1].mixture)
     true = dict(TRUE[role])

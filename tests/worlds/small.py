@@ -42,10 +42,12 @@ figures:
     title: Loss curves
     runs: [hidden_constant, scratch_constant, cpt_constant, hidden_wsd, scratch_wsd, cpt_wsd]
   fig02: {title: Shift, runs: [hidden_constant, scratch_constant, transfer_1, transfer_2, transfer_3]}
-  fig03:
+  fig03: &fits
     title: Fits
     runs: [cpt_wsd, cpt_cosine, cpt_constant]
     heldout: [cpt_linear, cpt_rewarm_cosine]
+  fig10: *fits
+  lambda: *fits
 """
 
 TRUE = {

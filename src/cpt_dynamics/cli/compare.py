@@ -57,7 +57,7 @@ def _of_logs(options: argparse.Namespace) -> tuple[dict[str, Any], list[str], An
     result: dict[str, Any] = plain(
         {
             "validation": data.validation,
-            "settings": rows.attrs,
+            "settings": settings.areas.to_json(),
             "first_step": options.first_step,
             "left_out_early": early,
             "phase": options.phase,
@@ -120,7 +120,6 @@ def _compared(
 
     train, _ = once(of_runs(rows, fitted))
     both = pd.concat([train, of_runs(rows, tested)])
-    both.attrs = rows.attrs
     found = comparison.compare(laws, both, dict.fromkeys(train["run"]), tested, phase)
     return {**found, "fitted_runs": fitted}
 

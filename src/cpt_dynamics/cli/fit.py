@@ -202,7 +202,8 @@ def _sweep(
         raise UserError(f"--sweep-lambda is {options.sweep_lambda!r}: give numbers separated by commas") from None
 
     def rows(value: float) -> pd.DataFrame:
-        table = replace(settings, lambda_=value).features(data.curves, data.schedules)
+        made = replace(settings, areas=replace(settings.areas, lambda_=value))
+        table = made.features(data.curves, data.schedules)
         return FittedRows.of(table, excluded, options.first_step).used
 
     loss = rows(values[0])["loss"]

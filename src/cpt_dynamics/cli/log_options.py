@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 
 import pandas as pd
 
+from cpt_dynamics.areas import AreaSettings
 from cpt_dynamics.cli.text import bullets
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.files import plain
@@ -28,9 +29,8 @@ PLOTS = (".pdf", ".png", ".svg")
 
 def settings_of(options: argparse.Namespace, rows: pd.DataFrame) -> FeatureSettings:
     """How features are made; `rows` have the runs and phases that values by run are needed for."""
-    return FeatureSettings(
-        options.lambda_, options.warmup, not options.restart_momentum, options.lr_power, **by_run(options, rows)
-    )
+    areas = AreaSettings(options.lambda_, options.warmup, not options.restart_momentum, options.lr_power)
+    return FeatureSettings(areas, **by_run(options, rows))
 
 
 def by_run(options: argparse.Namespace, rows: pd.DataFrame) -> dict[str, Any]:
@@ -185,10 +185,11 @@ def hints(data: Data, options: argparse.Namespace, settings: FeatureSettings) ->
             f" --first-step {max(ends.values())} leaves them out"
         )
     longest = int(data.schedules.groupby("run").size().max())
-    memory = 1 / (1 - settings.lambda_) if settings.lambda_ < 1 else math.inf
+    lambda_ = settings.areas.lambda_
+    memory = 1 / (1 - lambda_) if lambda_ < 1 else math.inf
     if memory > longest / 10:
         found.append(
-            f"lambda {settings.lambda_:g} remembers {memory:,.0f} steps, and no run has more than {longest:,}: compare"
+            f"lambda {lambda_:g} remembers {memory:,.0f} steps, and no run has more than {longest:,}: compare"
             " others with fit --sweep-lambda, and choose with --lambda"
         )
     return found

@@ -88,8 +88,6 @@ def _predict(found: Fit, content: Mapping[str, Any], options: argparse.Namespace
     drawn = drawn.drop(columns="loss", errors="ignore").merge(losses, on=["run", "step"], how="left")
     told = [step in printed[run] or step in logged[run] for run, step in zip(drawn["run"], drawn["step"], strict=True)]
     rows = drawn[np.array(told)].reset_index(drop=True)
-    for table_ in (drawn, rows):
-        table_.attrs = {str(key): value for key, value in found.settings.items()}
     return Prediction(found, data, drawn, rows, printed, settings, _bands(content))
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from cpt_dynamics import files
-from cpt_dynamics.areas import Warmup, area_columns, history
+from cpt_dynamics.areas import AreaSettings, Warmup, area_columns, history
 from cpt_dynamics.errors import UserError
 
 CURVES_SCHEMA = "cpt-dynamics/curves/1"
@@ -150,11 +150,11 @@ def features(
 
     s1pt, s2pt, s1cpt, s2cpt: see `areas.areas`. s2pt_lr, s2cpt_lr: the annealing areas weighted by
     LR^lr_power (arXiv 2505.07796, Eq. 9). history: the run's `areas.History`, for laws that sum over the
-    changes of the LR; `merge` is its parameter.
+    changes of the LR; `merge` is its parameter. settings: the choices, as `areas.AreaSettings`, which a fit keeps.
 
     A run whose pre-training is unknown has continual steps only; its LR before them is taken as zero
     (arXiv 2505.07796, section on open-source models). `warmup_steps` states, by run, where the warm-up
-    ends if the schedule does not show it. The choices are kept in the table's `attrs` and so in a fit.
+    ends if the schedule does not show it.
     """
     schedules = schedules[schedules["run"].isin(curves["run"].unique())]
     check_pair(curves, schedules)
@@ -171,9 +171,8 @@ def features(
         for column, area in area_columns(past, at, lambda_, carry_over, lr_power).items():
             values[column][rows] = area
         histories[rows] = past
-    result = curves.assign(**values, history=histories)
-    result.attrs = {"lambda": lambda_, "warmup": warmup, "carry_over": carry_over, "lr_power": lr_power}
-    return result
+    settings = np.full(len(curves), AreaSettings(lambda_, warmup, carry_over, lr_power), dtype=object)
+    return curves.assign(**values, history=histories, settings=settings)
 
 
 def _chosen(table: pd.DataFrame, columns: dict[str, str], name: str) -> pd.DataFrame:

@@ -94,9 +94,7 @@ def search(law: Law, rows: pd.DataFrame, delta: float = 1e-3) -> tuple[Fit, Fit]
 def merged(features: pd.DataFrame, merge: int) -> pd.DataFrame:
     """The same features with neighbouring falls of the LR merged (see `areas.History.events`)."""
     histories = {past: replace(past, merge=merge) for past in features[HISTORY].unique()}
-    result = features.assign(**{HISTORY: features[HISTORY].map(histories)})
-    result.attrs = dict(features.attrs)
-    return result
+    return features.assign(**{HISTORY: features[HISTORY].map(histories)})
 
 
 def _fitted(law: Law, train: pd.DataFrame, delta: float) -> dict[str, Any]:

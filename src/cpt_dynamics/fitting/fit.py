@@ -74,11 +74,10 @@ class Fit:
 
     def predict(self, features: Features) -> Array:
         """The law's value for every row, [n]; `UserError` for areas made otherwise than the fitted ones."""
-        theirs = getattr(features, "attrs", None) or {}
-        for key in theirs.keys() & self.settings.keys():
-            if theirs[key] != self.settings[key]:
+        for key, theirs in settings_of(features).items():
+            if self.settings.get(key, theirs) != theirs:
                 raise UserError(
-                    f"the fit has {key} = {self.settings[key]!r}, the features have {theirs[key]!r}:"
+                    f"the fit has {key} = {self.settings[key]!r}, the features have {theirs!r}:"
                     " compute the features with the fit's settings"
                 )
         return self.law.predict(self.parameters, features)
@@ -113,7 +112,6 @@ def fit(
     delta: float = 1e-3,
     n_starts: int | None = None,
     gradient: Gradient = "numerical",
-    settings: dict[str, Any] | None = None,
     n_screen: int = 256,
     max_rows: int = 1000,
     starts: Sequence[Parameters] = (),
@@ -121,7 +119,7 @@ def fit(
     """Fit `law` to `loss`, [n] (nats/token), on the rows of `features`.
 
     method: "varpro" (see `varpro`) or "paper" (multi-start L-BFGS on all parameters, with `gradient`);
-    both minimise the same objective. settings: how the areas were made; None takes `features.attrs`.
+    both minimise the same objective.
     n_screen, max_rows, starts (parameters of the law): of `varpro.search`; "paper" has starts of its own.
     """
     law = get(law) if isinstance(law, str) else law
@@ -175,7 +173,7 @@ def fit(
             *_search_warnings(optimality, at_bounds, n_starts, n_agree),
         ],
         ranges=warnings.input_ranges(features, problem.x),
-        settings=dict(getattr(features, "attrs", None) or {}) if settings is None else dict(settings),
+        settings=settings_of(features),
         data_hash=data_hash(problem.x, observed),
         versions=versions(),
     )
@@ -196,6 +194,15 @@ def fit_skill(found: Fit, features: Features, loss: Any) -> float:
     if not rows.any():
         raise UserError("skill is defined on CPT rows, and there is none: add rows after a transfer")
     return skill(observed[rows], found.predict(features)[rows], baseline.predict(features)[rows])
+
+
+def settings_of(features: Features) -> dict[str, Any]:
+    """How the areas of the rows were made (see `areas.AreaSettings`); nothing where the features do not say."""
+    made = warnings.column(features, "settings")
+    distinct = [] if made is None else list(dict.fromkeys(made.tolist()))
+    if len(distinct) > 1:
+        raise UserError(f"the features have areas made in {len(distinct)} ways: compute all of them with one")
+    return distinct[0].to_json() if distinct else {}
 
 
 def data_hash(arrays: dict[str, Array], loss: Array) -> str:

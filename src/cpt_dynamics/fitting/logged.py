@@ -3,14 +3,14 @@
 import contextlib
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
 
 from cpt_dynamics import curves, files
-from cpt_dynamics.areas import Warmup
+from cpt_dynamics.areas import AreaSettings, Warmup
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.fitting.fit import Fit
 from cpt_dynamics.fitting.uncertainty import measurements
@@ -30,10 +30,7 @@ GIVEN_BY = {
 class FeatureSettings:
     """How features are made (see `curves.features`); replay, params: by run, where logs do not tell."""
 
-    lambda_: float
-    warmup: Warmup
-    carry_over: bool
-    lr_power: float
+    areas: AreaSettings
     replay: Mapping[str, float] | None = None
     params: Mapping[str, float] | None = None
 
@@ -44,21 +41,18 @@ class FeatureSettings:
             value = found.settings
             lambda_, lr_power = float(value["lambda"]), float(value["lr_power"])
             if 0 <= lambda_ < 1 and value["warmup"] in get_args(Warmup):
-                return cls(lambda_, value["warmup"], bool(value["carry_over"]), lr_power)
+                return cls(AreaSettings(lambda_, value["warmup"], bool(value["carry_over"]), lr_power))
         raise UserError(f"{path} does not say how its areas were made: fit again")
 
     def features(self, rows: pd.DataFrame, schedules: pd.DataFrame) -> pd.DataFrame:
         """`rows` with what laws read; a column whose values are unknown (`params`, `tokens`, `replay`) is left out."""
-        found = curves.features(rows, schedules, self.lambda_, self.warmup, self.carry_over, lr_power=self.lr_power)
-        attrs = found.attrs
+        found = curves.features(rows, schedules, **asdict(self.areas))
         if self.params is not None:
             found = found.assign(params=rows["run"].map(self.params))
         if self.replay is not None:
             found = found.assign(replay=rows["run"].map(self.replay).fillna(1.0))  # any number does in PT (laws.replay)
         unknown = [name for name in ("params", "tokens") if name in found and not (found[name] > 0).all()]
-        found = found.drop(columns=unknown)
-        found.attrs = attrs
-        return found
+        return found.drop(columns=unknown)
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,24 +85,18 @@ class FittedRows:
 def from_step(table: pd.DataFrame, first_step: int) -> tuple[pd.DataFrame, int]:
     """The rows without those of pre-training before a step, and how many those are."""
     early = (table["phase"] == "pretraining") & (table["step"] < first_step)
-    return _rows(table, ~early), int(early.sum())
+    return table[~early], int(early.sum())
 
 
 def once(table: pd.DataFrame) -> tuple[pd.DataFrame, int]:
     """The rows with each measurement once, as runs that branch off share their first ones; and how many repeats."""
     repeated = measurements(table.reset_index(drop=True), table["loss"].to_numpy()).duplicated().to_numpy()
-    return _rows(table, ~repeated), int(repeated.sum())
+    return table[~repeated], int(repeated.sum())
 
 
 def of_runs(table: pd.DataFrame, runs: Iterable[str]) -> pd.DataFrame:
     """The rows of some runs."""
-    return _rows(table, table["run"].isin(list(runs)))
-
-
-def _rows(table: pd.DataFrame, chosen: Any) -> pd.DataFrame:
-    part = table[np.asarray(chosen)]
-    part.attrs = table.attrs
-    return part
+    return table[table["run"].isin(list(runs))]
 
 
 def check_law(law: Law, table: pd.DataFrame) -> None:
@@ -166,9 +154,7 @@ def predicted(found: Fit, data: Data, steps: Mapping[str, Iterable[int]], settin
     check_inputs(found.law, table)
     with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
         values = found.predict(table)
-    kept = table.assign(predicted=values)[np.isfinite(values)]
-    kept.attrs = table.attrs
-    return kept
+    return table.assign(predicted=values)[np.isfinite(values)]
 
 
 def drawn_steps(data: Data, run: str, first: int = 1) -> set[int]:

@@ -322,9 +322,7 @@ def _labels(features: pd.DataFrame, groups: Iterable[Any] | None) -> NDArray[Any
 
 
 def _part(features: pd.DataFrame, rows: Mask | NDArray[np.intp]) -> pd.DataFrame:
-    part = features.iloc[np.flatnonzero(rows) if rows.dtype == bool else rows]
-    part.attrs = features.attrs
-    return part
+    return features.iloc[np.flatnonzero(rows) if rows.dtype == bool else rows]
 
 
 def _fit_once(

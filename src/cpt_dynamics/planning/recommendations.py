@@ -97,7 +97,7 @@ def grid_of(knob: str, runs: list[str], config: Config, experiments: Experiments
     """Those of the runs that try a value of the knob, with that value, ascending."""
     found = {}
     for name in runs:
-        value = tried(knob, experiments.runs[name], config)
+        value = tried(knob, experiments.runs[name], config, experiments)
         if value is not None:
             found[name] = value
     if len(set(found.values())) < 2:
@@ -108,28 +108,22 @@ def grid_of(knob: str, runs: list[str], config: Config, experiments: Experiments
     return dict(sorted(found.items(), key=lambda item: item[1]))
 
 
-def tried(knob: str, run: Run, config: Config) -> float | None:
+def tried(knob: str, run: Run, config: Config, experiments: Experiments) -> float | None:
     """The value of the knob that a run tries; None if it is another run than that value gives.
 
-    All LRs and the text of both phases must be those of the trial at that value.
+    The LR and the text of both phases must be those of the trial at that value.
     """
-    peak = config.optimizer.peak_lr
-    before = sum(phase.steps for phase in run.phases if phase.phase == "pretraining")
-    if before in (0, run.steps) or run.seed != config.seed or run.model != next(iter(config.models)):
+    if [phase.phase for phase in run.phases] != ["pretraining", "continual"]:
         return None
-    replay = dict(run.phases[-1].mixture).get(config.roles.general, 0.0)
     known = {
-        # Without a re-warm-up no step of CPT has its peak, which is the LR of the checkpoint.
-        "peak_lr": float(run.lr[before - 1 :].max()) / peak,
-        "potential": float(run.lr[before - 1]) / peak,
-        "replay": replay,
+        "peak_lr": run.phases[1].peak,
+        "potential": float(run.phases[0].lr[-1]) / config.optimizer.peak_lr,
+        "replay": run.share(config.roles.general),
     }
-    value = float(round(known[knob], 9))
-    trial = scenario(knob, value, config).lr
-    same = len(trial) == run.steps and np.allclose(trial, run.lr, rtol=1e-9, atol=0)
-    wanted = {config.corpus_of(role): share for role, share in stated(knob, value)[2].items() if share > 0}
-    read = {name: round(share, 9) for name, share in run.phases[-1].mixture}
-    return value if same and read == wanted else None
+    value = round(known[knob], 9)
+    trial = experiments.extended({"trial": run_entry(knob, value)}, config).runs["trial"]
+    agree = (trial.model, trial.seed, trial.steps) == (run.model, run.seed, run.steps) and trial.has_lr_of(run)
+    return value if agree and [phase.data for phase in trial.phases] == [phase.data for phase in run.phases] else None
 
 
 def over(knob: str, pair: Pair, values: Iterable[float], config: Config) -> Scan:

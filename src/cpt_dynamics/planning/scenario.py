@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from cpt_dynamics import schedules
-from cpt_dynamics.areas import area_columns, history
+from cpt_dynamics.areas import AreaSettings, area_columns, history
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.laws import Array, Features, Law
 from cpt_dynamics.schedules import Schedule
@@ -158,25 +158,22 @@ def features_of(
 ) -> pd.DataFrame:
     """What laws read of a run with the given LR, a row for each of the given steps (from 1; None: every step).
 
-    settings: `lambda`, `warmup`, `carry_over`, `lr_power` of a fit; what is missing takes the defaults of
-    `curves.features`.
+    settings: those of a fit (see `areas.AreaSettings`).
     """
-    past = history(lr, pretraining_steps, settings.get("warmup", "peak"))
-    lambda_, carry_over = settings.get("lambda", 0.999), settings.get("carry_over", True)
+    made = AreaSettings.of(settings)
+    past = history(lr, pretraining_steps, made.warmup)
     chosen = np.arange(1, len(lr) + 1) if steps is None else np.atleast_1d(np.asarray(steps, dtype=np.int64))
     before = pretraining_steps
-    columns = area_columns(past, chosen, lambda_, carry_over, settings.get("lr_power", 0.1))
-    histories = np.full(len(chosen), past, dtype=object)
-    table = pd.DataFrame(
+    columns = area_columns(past, chosen, made.lambda_, made.carry_over, made.lr_power)
+    return pd.DataFrame(
         {
             "step": chosen,
             "phase_step": np.where(chosen > before, chosen - before, chosen),
             "lr": lr[chosen - 1],
             **columns,
-            "history": histories,
+            "history": np.full(len(chosen), past, dtype=object),
+            "settings": np.full(len(chosen), made, dtype=object),
             "replay": replay,
             "params": params,
         }
     )
-    table.attrs = {str(key): value for key, value in settings.items()}
-    return table

@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 import pandas as pd
 
+from cpt_dynamics.areas import AreaSettings
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.laws import Array
 from cpt_dynamics.planning.scenario import Pair, Predictor, Scenario, features_of
@@ -163,12 +164,11 @@ class _Objective:
         return total, gradient
 
     def _loss(self, law: Predictor, fixed: Mapping[str, float], lr: Array) -> tuple[float, Array]:
-        settings = law.settings
-        lambda_, last = settings.get("lambda", 0.999), float(self.scenario.lr[self.scenario.pretraining_steps - 1])
+        settings, last = AreaSettings.of(law.settings), float(self.scenario.lr[self.scenario.pretraining_steps - 1])
         areas: dict[str, tuple[float, Array]] = {"s1cpt": (float(lr.sum()), np.ones(len(lr)))}
-        for name, power in (("s2cpt", 0.0), ("s2cpt_lr", settings.get("lr_power", 0.1))):
+        for name, power in (("s2cpt", 0.0), ("s2cpt_lr", settings.lr_power)):
             if name in law.law.inputs:
-                areas[name] = area_gradients(lr, last, fixed["momentum"], lambda_, power)
+                areas[name] = area_gradients(lr, last, fixed["momentum"], settings.lambda_, power)
         point = {**fixed, **{name: area for name, (area, _) in areas.items()}}
         gradient = np.zeros(len(lr))
         for name, (_, slopes) in areas.items():
@@ -280,7 +280,7 @@ def _pretraining(scenario: Scenario, law: Predictor) -> dict[str, float]:
     table = scenario.features(law.settings, [max(before - 1, 1), before])
     fixed = {name: float(table[name].iloc[1]) for name in ("s1pt", "s2pt", "s2pt_lr", "replay", "params")}
     carried = float(table["s2pt"].iloc[1] - table["s2pt"].iloc[0])
-    return {**fixed, "momentum": carried if law.settings.get("carry_over", True) else 0.0}
+    return {**fixed, "momentum": carried if AreaSettings.of(law.settings).carry_over else 0.0}
 
 
 def _at(law: Predictor, points: list[dict[str, float]]) -> Array:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from cpt_dynamics.areas import AreaSettings
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.laws import Array
 from cpt_dynamics.planning.scenario import Pair, Predictor, Scenario
@@ -189,10 +190,11 @@ def _rise_beyond(scenario: Scenario, law: Predictor) -> Array | None:
 def _ends(scenario: Scenario, law: Predictor) -> tuple[float, float, float, float, float]:
     """s1pt, s2pt, s1cpt and s2cpt at the end of CPT, and s2cpt of the same schedule stretched without end."""
     before = scenario.pretraining_steps
+    settings = AreaSettings.of(law.settings)
     table = scenario.features(law.settings, [max(before - 1, 1), before, len(scenario.lr)])
-    memory = 1 / (1 - law.settings.get("lambda", 0.999))
+    memory = 1 / (1 - settings.lambda_)
     momentum = float(table["s2pt"].iloc[1] - table["s2pt"].iloc[0])
-    carried = momentum * (memory - 1) if law.settings.get("carry_over", True) else 0.0
+    carried = momentum * (memory - 1) if settings.carry_over else 0.0
     fallen = float(scenario.lr[before - 1] - scenario.lr[-1])
     s1pt, s2pt, s1cpt, s2cpt = (float(table[name].iloc[2]) for name in ("s1pt", "s2pt", "s1cpt", "s2cpt"))
     return s1pt, s2pt, s1cpt, s2cpt, carried + fallen * memory

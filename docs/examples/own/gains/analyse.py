@@ -12,7 +12,7 @@ def analyse(data: FigureData) -> Result:
     changes = []
     for run in selection.transfers(data.experiments, data.entry.runs):
         rows = selection.of_runs(data.curves, [run.name])
-        transfer = selection.transfer_step(run)
+        transfer = run.transfer_step
         for role, validation in names.items():
             losses = rows[rows["validation"] == validation].set_index("step")["loss"]
             changes.append(Change(run=run.name, role=role, before=losses[transfer], after=losses[run.steps]))

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from cpt_dynamics import curves as tables
 from cpt_dynamics.config import Role
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.figures.comparison.result import LawsOfSet, Result, ScoredLaw
@@ -79,7 +78,6 @@ def _of_set(
     train = selection.to_fit(features, data.schedules, entry.runs, validation, config.law.first_step)
     tests = selection.continual(features, entry.heldout, validation)
     rows = pd.concat([train.table, tests])
-    rows.attrs = features.attrs
     # A run all of whose rows another fitted one has is no run of the table any more.
     fitted = [run for run in entry.runs if run in set(train.table["run"])]
     laws: dict[str, Law] = {}
@@ -116,11 +114,7 @@ def _of_set(
 
 def _weighted(rows: pd.DataFrame, data: FigureData, power: float) -> pd.DataFrame:
     """The same rows with annealing areas weighted by another power of the LR (Eq. 9)."""
-    law = data.config.law
-    areas = tables.features(rows, data.schedules, law.lambda_, law.warmup, law.carry_over, lr_power=power)
-    result = areas.assign(replay=rows["replay"])
-    result.attrs = areas.attrs
-    return result
+    return selection.with_areas(rows, data.schedules, data.config, lr_power=power)
 
 
 def _scored(one: ComparedLaw, pooled: Measured, law: Law, rank: int | None, noise: float | None) -> ScoredLaw:

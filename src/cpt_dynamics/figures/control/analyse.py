@@ -60,7 +60,7 @@ def _pairs(runs: list[Run], controls: list[Run]) -> dict[str, str]:
         run.name: control.name
         for run in runs
         for control in controls
-        if (run.model, run.seed) == (control.model, control.seed) and np.array_equal(run.lr, control.lr)
+        if (run.model, run.seed, run.steps) == (control.model, control.seed, control.steps) and run.has_lr_of(control)
     }
 
 

@@ -67,7 +67,7 @@ def _column(
     """LR and losses of a run and its control."""
     plan = selection.of_runs(data.schedules, [run], "schedules")
     style.lr_panel(axes[0], plan, color=style.BLACK)
-    axes[0].set_title(style.schedule_label(run, plan))
+    axes[0].set_title(style.schedule_label(data.experiments.runs[run]))
     tables = [style.long("lr", "", run, plan["step"], plan["lr"])]
     for role, ax in zip(result.sets, axes[1:], strict=True):
         tables += _losses(ax, data, result, role, run, handles)
@@ -90,7 +90,7 @@ def _losses(
     ):
         handles[label] = fitted.dots(ax, rows, colour, alpha=0.75)
         tables.append(style.long(role, label, name, rows["step"], rows["loss"]))
-    curve = fitted.law_curve(found.fit, data.schedules, control, data.config, result.first_step)
+    curve = fitted.law_curve(found.fit, data.schedules, control, result.first_step)
     (handles["Eq. 2, fitted to PT"],) = ax.plot(curve["step"], curve["loss"], **style.LAW)
     tables.append(style.long(role, "Eq. 2", control, curve["step"], curve["loss"]))
     if control in found.residuals:
@@ -107,7 +107,7 @@ def _shifts(part: Any, data: FigureData, result: Result) -> list[pd.DataFrame]:
         table = found.shifts.table
         for run, look in zip(result.pairs, SHIFTS, strict=False):
             rows = table[(table["run"] == run) & (table["s1cpt"] > 0)]
-            label = style.schedule_label(run, selection.of_runs(data.schedules, [run], "schedules"))
+            label = style.schedule_label(data.experiments.runs[run])
             (handles[label],) = ax.plot(rows["s1cpt"], rows["shift"], ms=3, mew=0, lw=0.8, alpha=0.85, **look)
             tables.append(style.long(f"{role}_shift", label, run, rows["s1cpt"], rows["shift"]))
         ax.axhline(0, color="#444444", lw=0.6)

@@ -26,13 +26,13 @@ def analyse(data: FigureData) -> Result:
 
 
 def _column(data: FigureData, run: Run) -> Column:
-    found = selection.twins(run, data.experiments, data.entry.runs)
+    found = data.experiments.twins(run.name, data.entry.runs)
     if found.scratch is None:
         raise UserError(
             f"{data.config.stated_in}: fig01 needs a run from scratch on the domain corpus with the LR of {run.name!r}"
         )
     rows = selection.of_runs(data.curves, [found.run, found.hidden, found.scratch])
-    transfer = selection.transfer_step(run)
+    transfer = run.transfer_step
     sets = {}
     for role, validation in selection.roles(data.config).items():
         here = rows[rows["validation"] == validation]

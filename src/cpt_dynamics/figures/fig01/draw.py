@@ -32,7 +32,7 @@ def draw(data: FigureData, result: Result) -> tuple[Figure, pd.DataFrame]:
         for j, column in enumerate(result.columns):
             plan = selection.of_runs(data.schedules, [column.cpt], "schedules")
             style.lr_panel(axes[0, j], plan, color=style.BLACK)
-            axes[0, j].set_title(style.schedule_label(column.cpt, plan))
+            axes[0, j].set_title(style.schedule_label(data.experiments.runs[column.cpt]))
             tables.append(style.long("lr", "cpt", column.cpt, plan["step"], plan["lr"]))
             for ax, (role, validation) in zip(axes[1:, j], result.validations.items(), strict=True):
                 for series, (run, part) in _parts(data.curves, column, validation).items():

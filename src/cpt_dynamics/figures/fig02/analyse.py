@@ -33,7 +33,7 @@ def analyse(data: FigureData) -> Result:
         title=entry.title,
         runs=runs,
         heldout_runs=[run for run in hidden if run not in runs],
-        transfers={run: selection.transfer_step(experiments.runs[run]) for run in hidden},
+        transfers={run: experiments.runs[run].transfer_step for run in hidden},
         hidden=hidden,
         total_steps=total,
         validations=selection.roles(config),

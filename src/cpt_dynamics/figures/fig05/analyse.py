@@ -119,11 +119,10 @@ def _finals(chosen: Sequence[Start], features: pd.DataFrame, pair: Pair, config:
     if missing := sorted(set(potentials) - set(rows["run"])):
         raise UserError(f"run {missing[0]!r} has no losses on {config.roles.strong!r} after its transfer: evaluate it")
     last = rows.loc[rows.groupby("run", sort=False)["step"].idxmax()]
-    last.attrs = features.attrs
     table = pd.DataFrame(
         {
             "run": last["run"],
-            "group": last["run"].map(selection.group),
+            "group": last["run"].map({start.run.name: start.run.group for start in chosen}),
             "seed": last["seed"],
             "potential": last["run"].map(potentials),
             "step": last["phase_step"],

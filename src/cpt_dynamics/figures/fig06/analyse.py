@@ -39,11 +39,12 @@ def analyse(data: FigureData) -> Result:
     domains = {}
     for role in (Role.WEAK, Role.STRONG):
         added = {config.corpus_of(role)}
-        alone = (run.name for run in runs if _added(run, config) == added and _replay(run, config) == 0)
+        alone = (run.name for run in runs if _added(run, config) == added and run.share(config.roles.general) == 0)
         if (first := next(alone, None)) is not None:
             domains[role] = first
     replayed = [run for run in runs if _added(run, config) <= {config.roles.strong}]
-    shares = {run.name: _replay(run, config) for run in sorted(replayed, key=lambda run: _replay(run, config))}
+    shares = {run.name: run.share(config.roles.general) for run in replayed}
+    shares = dict(sorted(shares.items(), key=lambda item: item[1]))
     if len(domains) < 2 or len(set(shares.values())) < 2:
         raise UserError(
             f"{config.stated_in}: fig06 needs CPT on the weak and on the strong domain alone, and on the strong one"
@@ -69,11 +70,6 @@ def analyse(data: FigureData) -> Result:
     )
 
 
-def _replay(run: Run, config: Config) -> float:
-    """Share of D_pt in CPT, r_pt."""
-    return dict(run.phases[-1].mixture).get(config.roles.general, 0.0)
-
-
 def _added(run: Run, config: Config) -> set[str]:
     """The corpora that CPT adds to D_pt."""
     return {corpus for corpus, share in run.phases[-1].mixture if share > 0} - {config.roles.general}
@@ -95,7 +91,6 @@ def _domains(tables: dict[Role, pd.DataFrame], runs: dict[Role, str]) -> Domains
 def _shift(table: pd.DataFrame, run: str, role: Role) -> Shift:
     """The shift of one run, its size late in CPT, and the power form over the forward area (Eq. 3)."""
     rows = table[table["run"] == run].reset_index(drop=True)
-    rows.attrs = table.attrs
     late = rows["phase_step"] > (1 - LATE) * rows["phase_step"].max()
     power, fitted = None, np.full(len(rows), np.nan)
     if rows["shift"].abs().max() > ROUNDING and len(rows) > len(get("shift_power").parameters):

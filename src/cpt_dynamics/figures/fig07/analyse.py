@@ -101,11 +101,7 @@ def _peak_of(run: Run, scenario: Scenario, config: Config) -> float | None:
     """The peak LR at which the scenario is this run of CPT on the strong domain alone, None if it is at none."""
     if dict(run.phases[-1].mixture) != {config.roles.strong: 1.0} or run.steps != len(scenario.lr):
         return None
-    made = scenario_of(run, config)
-    if made is None:
-        return None
-    peak = made.continual.peak
-    lr = float(run.lr[selection.transfer_step(run) - 1]) if peak == "last" else float(peak) * made.peak_lr
+    lr = run.phases[-1].peak * config.optimizer.peak_lr
     return lr if is_of(run, scenario.with_knob("peak_lr", lr)) else None
 
 
@@ -114,7 +110,6 @@ def _final(features: pd.DataFrame, run: str, peak: float, laws: Mapping[Role, Fi
     for role, law in laws.items():
         rows = selection.continual(features, [run], config.corpus_of(role))
         last = rows[rows["step"] == rows["step"].max()]
-        last.attrs = features.attrs
         losses[role] = float(last["loss"].iloc[0])
         predicted[role] = float(law.predict(last)[0])
     return FinalLosses(run=run, peak_lr=peak, loss=losses, predicted=predicted)
@@ -156,7 +151,7 @@ def _turned(
     data: FigureData, run: Run, features: pd.DataFrame, law: Fit, critical: float, noise: float | None
 ) -> Turned:
     """Whether one run gets back to its start."""
-    roles, before = data.config.roles, selection.transfer_step(run)
+    roles, before = data.config.roles, run.transfer_step
     rows = selection.of_runs(features, [run.name])
     rows = rows[rows["validation"] == roles.general].sort_values("step")
     first, after = rows[rows["step"] <= before], rows[rows["step"] > before]
@@ -199,8 +194,8 @@ def turned(step: Array, loss: Array, start: float) -> int | None:
 
 def _by_law(data: FigureData, run: Run, law: Fit) -> ByLaw:
     """What the law of Fig. 3 says of a run."""
-    loss = law_curve(law, data.schedules, run.name, data.config)["loss"].to_numpy()
-    before = selection.transfer_step(run)
+    loss = law_curve(law, data.schedules, run.name)["loss"].to_numpy()
+    before = run.transfer_step
     start, after = float(loss[before - 1]), loss[before:]
     scenario = scenario_of(run, data.config)
     found = turning_length(law, scenario, ENDLESS * len(after)) if scenario is not None else None

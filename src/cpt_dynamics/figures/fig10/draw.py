@@ -29,7 +29,7 @@ def draw(data: FigureData, result: Result) -> tuple[Figure, pd.DataFrame]:
             plan = selection.of_runs(data.schedules, [run], "schedules")
             before = int((plan["phase"] == "pretraining").sum())
             style.lr_panel(axes[0, j], plan, color=style.BLACK)
-            axes[0, j].set_title(style.schedule_label(run, plan))
+            axes[0, j].set_title(style.schedule_label(data.experiments.runs[run]))
             tables.append(style.long("lr", "", run, plan["step"], plan["lr"]))
             for ax in axes[:, j]:
                 style.transfer_line(ax, before)
@@ -57,7 +57,7 @@ def _panel(
     rows = fitted.measured(data.curves, run, result.validations[role], first)
     tables = losses(ax, rows, role, run, handles)
     for name, fit, line in ((LAW, found.fit, style.LAW), (S1_ONLY, found.s1_only_fit, style.RIVAL)):
-        curve = fitted.law_curve(fit, data.schedules, run, data.config, first)
+        curve = fitted.law_curve(fit, data.schedules, run, first)
         (handles[name],) = ax.plot(curve["step"], curve["loss"], **line)
         tables.append(style.long(role, name, run, curve["step"], curve["loss"]))
     errors = found.runs[run]

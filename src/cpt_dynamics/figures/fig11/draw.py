@@ -6,16 +6,14 @@ from matplotlib.figure import Figure
 from cpt_dynamics.config import Role
 from cpt_dynamics.figures.data import FigureData
 from cpt_dynamics.figures.fig11.result import Result
-from cpt_dynamics.figures.kit import equations, published, selection
-from cpt_dynamics.figures.kit.joint_figure import joint_figure, moved, schedule_name
+from cpt_dynamics.figures.kit import equations, published, selection, style
+from cpt_dynamics.figures.kit.joint_figure import joint_figure
 
 
 def draw(data: FigureData, result: Result) -> tuple[Figure, pd.DataFrame]:
     """As Figure 3: one column for each schedule with CPT; above a row the fitted equation and the printed one."""
-    columns = [
-        (schedule_name(run, selection.of_runs(data.schedules, [run], "schedules")), [run])
-        for run in moved(data.schedules, result.runs)
-    ]
+    moved = selection.transfers(data.experiments, result.runs)
+    columns = [(style.schedule_label(run), [run.name]) for run in moved]
     return joint_figure(data, columns, result.fits, result.first_step, _printed)
 
 

@@ -12,7 +12,7 @@ from cpt_dynamics.config import Role
 from cpt_dynamics.figures.data import FigureData
 from cpt_dynamics.figures.fig12.result import Result
 from cpt_dynamics.figures.kit import equations, fitted, published, selection, style
-from cpt_dynamics.figures.kit.joint_figure import Lines, label_rows, losses, r2, schedule_name, steps, write_lines
+from cpt_dynamics.figures.kit.joint_figure import Lines, label_rows, losses, r2, steps, write_lines
 from cpt_dynamics.laws import get
 
 COLOURS = (style.VERMILION, style.ORANGE, style.GREEN, style.PURPLE, style.SKY)
@@ -37,7 +37,7 @@ def draw(data: FigureData, result: Result) -> tuple[Figure, pd.DataFrame]:
             some = next(iter(runs.values()))
             plan = selection.of_runs(data.schedules, [some], "schedules")
             style.lr_panel(axes["lr"], plan, color=style.BLACK)
-            axes["lr"].set_title(schedule_name(some, plan))
+            axes["lr"].set_title(style.schedule_label(data.experiments.runs[some]))
             tables.append(style.long("lr", "", some, plan["step"], plan["lr"]))
             for role in roles:
                 tables += _panel(axes[role], data, result, runs, role, colours, handles)
@@ -71,7 +71,7 @@ def _panel(
         name = f"CPT with {ratio} % replay, and Eq. 4"
         tables += losses(ax, rows, role, run, {} if i else handles, colours[ratio], name, before=not i)
         seen.append(style.shown(rows, int(rows["step"].max())))
-        curve = fitted.law_curve(found.fit, data.schedules, run, data.config, first)
+        curve = fitted.law_curve(found.fit, data.schedules, run, first)
         (handles[name],) = ax.plot(curve["step"], curve["loss"], **{**style.LAW, "color": colours[ratio], "lw": 1.1})
         tables.append(style.long(role, f"Eq. 4 at {ratio} %", run, curve["step"], curve["loss"]))
     style.loss_limits(ax, seen)

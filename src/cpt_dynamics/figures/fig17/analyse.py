@@ -57,7 +57,7 @@ def _hidden(run: Run, experiments: Experiments, among: list[str]) -> str:
     batch = run.phases[-1].batch
     same = [name for name in among if experiments.runs[name].phases[-1].batch == batch]
     try:
-        return selection.twins(run, experiments, same).hidden
+        return experiments.twins(run.name, same).hidden
     except UserError as error:
         raise UserError(f"{error}, in batches of {batch.sequences} sequences of {batch.length} tokens") from None
 

@@ -57,7 +57,7 @@ def analyse(data: FigureData) -> Result:
         lambda_=config.law.lambda_,
         carry_over=config.law.carry_over,
         n_starts=STARTS,
-        true_s1pt={run.name: _s1pt(run, config) for run in runs if selection.transfer_step(run)},
+        true_s1pt={run.name: _s1pt(run, config) for run in runs if run.transfer_step},
         published=[
             PrintedFit(**item.model_dump(include=set(PrintedFit.model_fields)))
             for item in published.load()
@@ -161,5 +161,5 @@ def _over(one: Errors, other: Errors) -> float | None:
 
 def _s1pt(run: Run, config: Config) -> float:
     """The forward area of pre-training that the fit does not see."""
-    before = selection.transfer_step(run)
+    before = run.transfer_step
     return float(areas(run.lr, before, config.law.lambda_, config.law.warmup).s1pt[-1])

@@ -91,7 +91,7 @@ def _losses(
         label = f"{run.replace('_', ' ')}, {'held out' if heldout else 'fitted'}"
         handles[label] = fitted.dots(ax, part, _colour(result, run), **look)
         parts.append(style.long(role, label, run, part["step"], part["loss"]))
-        curve = fitted.law_curve(found.fit, plans, run, data.config)
+        curve = fitted.law_curve(found.fit, plans, run)
         (handles[LAW],) = ax.plot(curve["step"], curve["loss"], **style.LAW)
         parts.append(style.long(role, LAW, run, curve["step"], curve["loss"]))
     handles[LAW] = handles.pop(LAW)  # last in the legend

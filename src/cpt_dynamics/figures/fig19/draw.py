@@ -40,7 +40,7 @@ def draw(data: FigureData, result: Result) -> tuple[Figure, pd.DataFrame]:
                 axes.append(ax)
                 tables += _panel(ax, data, result, runs, role, colours, handles)
                 run = next(iter(runs.values()))
-                ax.set_title(style.schedule_label(run, selection.of_runs(data.schedules, [run], "schedules")))
+                ax.set_title(style.schedule_label(data.experiments.runs[run]))
                 ax.set_xlabel("CPT step" if i else "")
                 if j:
                     ax.tick_params(labelleft=False)

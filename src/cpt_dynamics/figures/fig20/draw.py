@@ -10,7 +10,6 @@ from cpt_dynamics.config import Role
 from cpt_dynamics.figures.data import FigureData
 from cpt_dynamics.figures.fig20.result import FormFit, Result
 from cpt_dynamics.figures.kit import fitted, selection, style
-from cpt_dynamics.figures.kit.joint_figure import moved
 from cpt_dynamics.figures.kit.law_steps import law_steps
 
 VARIANTS = {
@@ -30,7 +29,7 @@ MARKS: dict[str, dict[str, Any]] = {
 
 def draw(data: FigureData, result: Result) -> tuple[Figure, pd.DataFrame]:
     """A column for each variant and a row for each validation set; below, the errors on the held-out runs."""
-    runs = moved(data.schedules, result.runs)
+    runs = [run.name for run in selection.transfers(data.experiments, result.runs)]
     with style.context():
         figure = Figure(figsize=(style.WIDTH, 6.8), layout="constrained")
         style.pads(figure)
@@ -73,7 +72,7 @@ def _panel(
     tables = []
     for colour, run in zip(COLOURS, runs, strict=False):
         rows = fitted.measured(data.curves, run, result.validations[role], first)
-        label = style.schedule_label(run, selection.of_runs(data.schedules, [run], "schedules"))
+        label = style.schedule_label(data.experiments.runs[run])
         after = rows["phase"] == "continual"
         handles["PT"] = fitted.dots(ax, rows[~after], style.GREY, alpha=0.5)
         handles[f"CPT: {label}"] = fitted.dots(ax, rows[after], colour, alpha=0.7)

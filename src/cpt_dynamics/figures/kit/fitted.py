@@ -1,23 +1,18 @@
 """Panels of a law beside the losses, shared by Figs. 3 and 10."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
 
-from cpt_dynamics.config import Config
 from cpt_dynamics.figures.kit import selection, style
 from cpt_dynamics.fitting import Fit
 
 
-def law_curve(found: Fit, schedules: pd.DataFrame, run: str, config: Config, first: int = 1) -> pd.DataFrame:
+def law_curve(found: Fit, schedules: pd.DataFrame, run: str, first: int = 1) -> pd.DataFrame:
     """Prediction of a fit at every step of a run from `first` on: columns of `every_step` and `loss`."""
     steps = selection.every_step(schedules, run)
-    settings: Mapping[str, Any] = found.settings
-    features = selection.with_areas(steps, schedules, config, settings["lambda"], settings["carry_over"])
-    features = features[features["step"] >= max(first, 1)]
-    features.attrs = {str(key): value for key, value in found.settings.items()}
+    features = selection.with_areas_of(steps[steps["step"] >= first], schedules, found.settings)
     return features.assign(loss=found.predict(features))
 
 

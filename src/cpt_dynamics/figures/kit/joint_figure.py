@@ -70,7 +70,7 @@ def _panel(
         rows = fitted.measured(data.curves, run, found.validation, first)
         tables += losses(ax, rows, role, run, handles)
         seen.append(style.shown(rows, int(rows["step"].max())))
-    curve = fitted.law_curve(found.fit, data.schedules, runs[0], data.config, first)
+    curve = fitted.law_curve(found.fit, data.schedules, runs[0], first)
     (handles["Eq. 4, fitted jointly"],) = ax.plot(curve["step"], curve["loss"], **style.LAW)
     tables.append(style.long(role, "Eq. 4", runs[0], curve["step"], curve["loss"]))
     peak = _peak(curve)
@@ -81,19 +81,6 @@ def _panel(
         tables.append(style.long(role, "peak", runs[0], [peak["step"]], [peak["loss"]]))
     style.loss_limits(ax, seen)
     return tables
-
-
-def moved(schedules: pd.DataFrame, runs: Sequence[str]) -> list[str]:
-    """Those of the runs that have steps of CPT."""
-    there = set(schedules.loc[schedules["phase"] == "continual", "run"])
-    return [run for run in runs if run in there]
-
-
-def schedule_name(run: str, plan: pd.DataFrame) -> str:
-    """What a run's schedule is called: the end of its name (`weak_cosine_half`) if that is known, or see `style`."""
-    words = run.split(".")[0].split("_")
-    endings = ["_".join(words[i:]) for i in range(len(words))]
-    return next((style.LABELS[end] for end in endings if end in style.LABELS), style.schedule_label(run, plan))
 
 
 def losses(

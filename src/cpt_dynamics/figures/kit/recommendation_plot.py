@@ -72,7 +72,7 @@ def draw_schedule(curves: Mapping[str, Mapping[str, Any]], compared: pd.DataFram
             line: dict[str, Any] = {"color": COLOURS[i], "lw": 1.0, "ls": "--"} if i else style.CONTINUAL
             for ax, key in zip(axes, ("lr", "general", "domain"), strict=True):
                 (drawn,) = ax.plot(curve["step"], curve[key] / 10**power if key == "lr" else curve[key], **line)
-            label = style.LABELS.get(name, name)
+            label = style.SHAPES.get(name, name)
             handles[f"{label} (goal {goals[name]:.3f})"] = drawn
         labels = [rf"LR ($10^{{{power}}}$)", ROWS["general"], ROWS["domain"]]
         for ax, label in zip(axes, labels, strict=True):

@@ -151,23 +151,15 @@ def to_fit(knob: str, runs: list[str], grid: Mapping[str, float], experiments: E
     """
     if knob != "replay":
         return [run for run in runs if run not in grid and not _replays(experiments.runs[run])]
-    checkpoints = {_checkpoint(experiments.runs[run]) for run in grid}
-    return [
-        run
-        for run in runs
-        if run not in grid
-        and (not selection.transfers(experiments, [run]) or _checkpoint(experiments.runs[run]) not in checkpoints)
-    ]
+    tried = [experiments.runs[name] for name in grid]
+    checkpoints = {run.pieces(run.transfer_step) for run in tried}
+    others = [experiments.runs[name] for name in runs if name not in grid]
+    return [run.name for run in others if not run.continual or run.pieces(run.transfer_step) not in checkpoints]
 
 
 def _replays(run: Run) -> bool:
     """Whether the CPT of a run reads anything of the corpus of its PT."""
-    return run.phases[-1].phase == "continual" and run.phases[0].mixture[0][0] in dict(run.phases[-1].mixture)
-
-
-def _checkpoint(run: Run) -> bytes:
-    """What tells the checkpoint that CPT starts from: the LR of every step before."""
-    return run.lr[: selection.transfer_step(run)].tobytes()
+    return run.continual and run.share(run.phases[0].mixture[0][0]) > 0
 
 
 def _fit(

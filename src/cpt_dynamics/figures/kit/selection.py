@@ -1,19 +1,18 @@
 """Which rows of a curve table a figure and its fits use."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import pandas as pd
 
 from cpt_dynamics import curves as tables
+from cpt_dynamics.areas import AreaSettings
 from cpt_dynamics.config import Config, Role
 from cpt_dynamics.curves.measurements import unique_measurements
 from cpt_dynamics.errors import UserError
-from cpt_dynamics.experiments.runs import Experiments, FigureEntry, Run, Twins
-
-# Figures that are made from the runs of another one unless experiments.yaml says otherwise.
-SAME_RUNS = {"fig10": "fig03", "lambda": "fig03"}
+from cpt_dynamics.experiments.runs import Experiments, FigureEntry, Run
+from cpt_dynamics.schedules import Piece
 
 
 @dataclass(frozen=True)
@@ -40,9 +39,7 @@ class Rows:
 
 
 def entry(experiments: Experiments, figure: str) -> FigureEntry:
-    """The runs of a figure; `fig10` and `lambda` take those of `fig03` if they have no entry of their own."""
-    if figure not in experiments.figures:
-        figure = SAME_RUNS.get(figure, figure)
+    """The runs of a figure, as experiments.yaml states them."""
     experiments.runs_of(figure)  # says which figures there are
     return experiments.figures[figure]
 
@@ -80,17 +77,14 @@ def with_areas(
 
 
 def with_areas_of(rows: pd.DataFrame, schedules: pd.DataFrame, settings: Mapping[str, Any]) -> pd.DataFrame:
-    """`rows` with areas made as `settings` (those of a fit) say, the weight of the LR with them."""
-    made = {key: settings[key] for key in ("warmup", "carry_over", "lr_power")}
-    return tables.features(rows, schedules, settings["lambda"], **made)
+    """`rows` with areas made as the `settings` of a fit say."""
+    return tables.features(rows, schedules, **asdict(AreaSettings.of(settings)))
 
 
 def with_replay(features: pd.DataFrame, experiments: Experiments, config: Config) -> pd.DataFrame:
     """`features` with `replay`, the share of D_pt in the last phase of each run (r_pt of Eq. 8)."""
     shares = {name: experiments.runs[name].share(config.roles.general) for name in features["run"].unique()}
-    result = features.assign(replay=features["run"].map(shares))
-    result.attrs = features.attrs
-    return result
+    return features.assign(replay=features["run"].map(shares))
 
 
 def by_replay(experiments: Experiments, config: Config, runs: list[str]) -> dict[float, list[str]]:
@@ -103,10 +97,10 @@ def by_replay(experiments: Experiments, config: Config, runs: list[str]) -> dict
 
 def by_schedule(experiments: Experiments, by_ratio: Mapping[str, list[str]]) -> list[dict[str, str]]:
     """Of runs by ratio, those that have one LR in every step: for each LR schedule, ratio -> the first run under it."""
-    found: dict[bytes, dict[str, str]] = {}
-    for ratio, runs in by_ratio.items():
-        for run in runs:
-            found.setdefault(experiments.runs[run].lr.tobytes(), {}).setdefault(ratio, run)
+    found: dict[tuple[Piece, ...], dict[str, str]] = {}
+    for ratio, names in by_ratio.items():
+        for run in (experiments.runs[name] for name in names):
+            found.setdefault(run.pieces(run.steps), {}).setdefault(ratio, run.name)
     return list(found.values())
 
 
@@ -144,9 +138,7 @@ def to_fit(
         raise UserError(f"runs of several model sizes ({', '.join(sorted(set(rows['model'])))}) in one fit of Eq. 4")
     unique = unique_measurements(rows, schedules)
     early = (unique["phase"] == "pretraining") & (unique["step"] < first_step)
-    late = unique[~early]
-    late.attrs = features.attrs
-    return Rows(late, int(early.sum()), len(rows) - len(unique))
+    return Rows(unique[~early], int(early.sum()), len(rows) - len(unique))
 
 
 def continual(features: pd.DataFrame, runs: list[str], validation: str) -> pd.DataFrame:
@@ -161,35 +153,10 @@ def every_step(schedules: pd.DataFrame, run: str) -> pd.DataFrame:
     return plan.assign(phase_step=plan.groupby("phase", sort=False).cumcount() + 1).reset_index(drop=True)
 
 
-def group(run: str) -> str:
-    """What is left out together when whole runs are left out: a run with all its seeds."""
-    return run.split(".seed")[0]
-
-
-def twins(run: Run, experiments: Experiments, among: list[str]) -> Twins:
-    """See `Experiments.twins`."""
-    return experiments.twins(run.name, among)
-
-
-def without_repeats(rows: pd.DataFrame, schedules: pd.DataFrame) -> pd.DataFrame:
-    """See `curves.unique_measurements`."""
-    return unique_measurements(rows, schedules)
-
-
-def without_prefixes(experiments: Experiments, runs: list[str]) -> list[str]:
-    """See `Experiments.without_prefixes`."""
-    return experiments.without_prefixes(runs)
-
-
 def transfers(experiments: Experiments, runs: list[str]) -> list[Run]:
     """Those of the named runs that have a continual phase."""
     found = [experiments.runs[name] for name in runs]
     return [run for run in found if run.continual]
-
-
-def transfer_step(run: Run) -> int:
-    """The number of pre-training steps of a run."""
-    return run.transfer_step
 
 
 def roles(config: Config) -> dict[Role, str]:

@@ -87,9 +87,9 @@ def fit_form(table: pd.DataFrame, role: Role, form: str = "shift_power") -> Fit:
 
 
 def hidden_curves(experiments: Experiments, runs: list[str]) -> dict[str, str]:
-    """CPT run -> its hidden pre-training curve, both among `runs` (see `selection.twins`)."""
+    """CPT run -> its hidden pre-training curve, both among `runs` (see `Experiments.twins`)."""
     moved = selection.transfers(experiments, runs)
-    return {run.name: selection.twins(run, experiments, runs).hidden for run in moved}
+    return {run.name: experiments.twins(run.name, runs).hidden for run in moved}
 
 
 def measured(features: pd.DataFrame, hidden: Mapping[str, str], validation: str) -> pd.DataFrame:
@@ -109,12 +109,10 @@ def measured(features: pd.DataFrame, hidden: Mapping[str, str], validation: str)
             "shift": rows["loss"] - base,
             "interpolated": ~rows["step"].isin(curve.index),
         }
-        parts.append(rows[["run", "phase_step", "s1cpt"]].assign(**new))
+        parts.append(rows[["run", "phase_step", "s1cpt", "settings"]].assign(**new))
     if not any(len(part) for part in parts):
         raise UserError("no run of the figure has losses after a transfer: list runs with a continual phase")
-    table = pd.concat(parts, ignore_index=True)
-    table.attrs = features.attrs
-    return table
+    return pd.concat(parts, ignore_index=True)
 
 
 def _curve(features: pd.DataFrame, run: str, validation: str) -> pd.Series:

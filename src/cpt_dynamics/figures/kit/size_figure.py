@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from cpt_dynamics.config import Role
 from cpt_dynamics.figures.data import FigureData
 from cpt_dynamics.figures.kit import fitted, selection, style
-from cpt_dynamics.figures.kit.joint_figure import Lines, label_rows, losses, schedule_name, steps, write_lines
+from cpt_dynamics.figures.kit.joint_figure import Lines, label_rows, losses, steps, write_lines
 from cpt_dynamics.figures.kit.result import SizesResult
 from cpt_dynamics.fitting import Fit
 
@@ -46,11 +46,11 @@ def size_figure(
                 plan = selection.of_runs(data.schedules, [run], "schedules")
                 style.lr_panel(column["lr"], plan, color=colour)
                 tables.append(style.long("lr", "", run, plan["step"], plan["lr"]))
-                label = f"CPT, {schedule_name(run, plan)}"
+                label = f"CPT, {style.schedule_label(data.experiments.runs[run])}"
                 for role, sizes in laws.items():
                     measured = fitted.measured(data.curves, run, result.validations[role], result.first_step)
                     tables += losses(column[role], measured, role, run, handles, colour, label)
-                    curve = fitted.law_curve(sizes[model], data.schedules, run, data.config, result.first_step)
+                    curve = fitted.law_curve(sizes[model], data.schedules, run, result.first_step)
                     (handles[name],) = column[role].plot(curve["step"], curve["loss"], **{**style.LAW, "lw": 1.1})
                     tables.append(style.long(role, name, run, curve["step"], curve["loss"]))
             for place, ax in column.items():

@@ -12,6 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator
 
+from cpt_dynamics.experiments.runs import Run
+
 WIDTH = 6.5  # inches, \textwidth of the report: nothing is scaled in print
 SMALL = 7  # points, the smallest text
 
@@ -78,13 +80,8 @@ RC: Any = {
     "savefig.bbox": None,
 }
 
-LABELS = {
-    "constant": "constant",
-    "wsd": "WSD",
-    "cosine": "cosine",
-    "wsd_half": "WSD, half the peak",
-    "cosine_half": "cosine, half the peak",
-}
+SHAPES = {"constant": "constant", "wsd": "WSD", "cosine": "cosine"}
+PEAKS = {1.0: "", 0.5: ", half the peak"}
 SET_LABELS = {"general": r"$D_\mathrm{pt}$", "strong": r"$D_\mathrm{cpt}$"}
 
 
@@ -95,15 +92,16 @@ def context() -> Iterator[None]:
         yield
 
 
-def schedule_label(run: str, plan: pd.DataFrame) -> str:
-    """What a run's schedule is called in a title: its name, or the LR of CPT in % of the peak."""
-    bare = run.removeprefix("cpt_")
-    after = plan["phase"] == "continual"
-    if bare in LABELS or not after.any() or after.all():
-        return LABELS.get(bare, bare.replace("_", " "))
-    before, lr = plan.loc[~after, "lr"], plan.loc[after, "lr"]
-    start, top, end = (f"{100 * value / before.max():.0f}" for value in (before.iloc[-1], lr.max(), lr.iloc[-1]))
-    if lr.max() > before.iloc[-1] * (1 + 1e-9):
+def schedule_label(run: Run) -> str:
+    """What a run's schedule is called in a title: the shape of CPT from a usual peak, or its LR in % of the peak."""
+    last, transfer = run.phases[-1], run.transfer_step
+    if not run.continual or not transfer:
+        return run.group.replace("_", " ")
+    if last.schedule.shape in SHAPES and last.peak in PEAKS:
+        return SHAPES[last.schedule.shape] + PEAKS[last.peak]
+    before, lr = run.lr[:transfer], run.lr[transfer:]
+    start, top, end = (f"{100 * value / before.max():.0f}" for value in (before[-1], lr.max(), lr[-1]))
+    if lr.max() > before[-1] * (1 + 1e-9):
         return f"re-warm-up, {start} % to {top} %"
     return f"no re-warm-up, {start} % to {end} %"
 

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from cpt_dynamics.config import Role
+from cpt_dynamics.curves import unique_measurements
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.figures.data import FigureData
 from cpt_dynamics.figures.kit import selection
@@ -22,8 +23,8 @@ STARTS = 3  # of each of the many fits here
 def analyse(data: FigureData) -> Result:
     """Errors over a grid of lambda: of the fit, of each fitted run predicted from the others, of held-out runs."""
     entry, chosen, lengths = data.entry, data.config.law.lambda_, data.config.lengths
-    runs = selection.without_prefixes(data.experiments, entry.runs)
-    groups = list(dict.fromkeys(selection.group(run.name) for run in selection.transfers(data.experiments, runs)))
+    runs = data.experiments.without_prefixes(entry.runs)
+    groups = list(dict.fromkeys(run.group for run in selection.transfers(data.experiments, runs)))
     if len(groups) < 2:
         raise UserError(f"{data.config.stated_in}: leaving one run out needs at least two fitted runs, has {groups}")
     points = [_point(data, runs, groups, lambda_) for lambda_ in grid(chosen)]
@@ -86,7 +87,7 @@ class _Fits:
         whole, heldout = self.fitted_to(self.runs), self.data.entry.heldout
         left_out = {}
         for name in groups:
-            inside = [run for run in self.runs if selection.group(run) == name]
+            inside = [run for run in self.runs if self.data.experiments.runs[run].group == name]
             rest = [run for run in self.runs if run not in inside]
             left_out[name] = self.error(self.fitted_to(rest), inside)
         return ErrorsOfSet(
@@ -108,6 +109,4 @@ class _Fits:
 
     def error(self, found: Fit, runs: list[str]) -> float:
         rows = selection.continual(self.features, runs, self.validation)
-        unique = selection.without_repeats(rows, self.data.schedules)
-        unique.attrs = self.features.attrs
-        return relative(found, unique)
+        return relative(found, unique_measurements(rows, self.data.schedules))

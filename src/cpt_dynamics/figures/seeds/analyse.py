@@ -78,8 +78,8 @@ def groups(experiments: Experiments, runs: Sequence[str]) -> Groups:
     """The CPT runs among `runs` by what was trained, each with its runs in the order of their seeds."""
     found: Groups = {}
     for run in sorted(selection.transfers(experiments, list(runs)), key=lambda run: run.seed):
-        found.setdefault(selection.group(run.name), []).append(run.name)
-    order = [selection.group(run) for run in runs]
+        found.setdefault(run.group, []).append(run.name)
+    order = [experiments.runs[run].group for run in runs]
     return dict(sorted(found.items(), key=lambda item: order.index(item[0])))
 
 
@@ -187,11 +187,11 @@ def _laws(data: FigureData, rows: pd.DataFrame, repeated: Groups, role: Role, no
 
 def _fitted_runs(experiments: Experiments, runs: Sequence[str], repeated: Groups) -> dict[int, list[str]]:
     """By seed, those of `runs` that are a run of Fig. 3 with that seed; seeds that lack one are left out."""
-    wanted = [selection.group(run) for run in selection.entry(experiments, "fig03").runs]
+    wanted = [experiments.runs[run].group for run in selection.entry(experiments, "fig03").runs]
     seeds = sorted({experiments.runs[run].seed for names in repeated.values() for run in names})
     by_seed: dict[int, list[str]] = {}
     for seed in seeds:
-        mine = {selection.group(run): run for run in runs if experiments.runs[run].seed == seed}
+        mine = {experiments.runs[run].group: run for run in runs if experiments.runs[run].seed == seed}
         if all(name in mine for name in wanted):
             by_seed[seed] = [mine[name] for name in wanted]
     return by_seed
@@ -236,7 +236,6 @@ def _mean(values: list[float | None]) -> float | None:
 def _final(first: Fit, rows: pd.DataFrame, noise: float | None) -> Predicted:
     """The final loss that the first seed's fit predicts for a group, and its error over the noise."""
     last = rows[rows["phase_step"] == rows["phase_step"].max()]
-    last.attrs = rows.attrs
     predicted = float(first.predict(last)[0])  # seeds have the same LR, so the same areas
     error = predicted - float(last["loss"].mean())
     return Predicted(predicted=predicted, error=error, over_noise=error / noise if noise else None)
