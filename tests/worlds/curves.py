@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cpt_dynamics.areas import LAMBDA, areas_of, history
+from cpt_dynamics.areas import areas_of, history
 from cpt_dynamics.experiments.runs import Phase, Run
 from cpt_dynamics.laws import Law, get
 
@@ -22,7 +22,7 @@ def losses(law: Law | str, point: Mapping[str, float], features: Any, noise: flo
 
 
 def areas_at(
-    lr: np.ndarray, before: int, steps: Any, lambda_: float = LAMBDA, lr_power: float = 0.0, **past: Any
+    lr: np.ndarray, before: int, steps: Any, lambda_: float = 0.999, lr_power: float = 0.0, **past: Any
 ) -> dict[str, np.ndarray]:
     """Areas after `steps` (counted from 1) of a run whose pre-training has `before` steps."""
     found = areas_of(history(lr, before, **past), lambda_, lr_power=lr_power)
