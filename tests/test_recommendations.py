@@ -45,7 +45,7 @@ def measured(runs: Iterable[Run], config: Config) -> tuple[pd.DataFrame, pd.Data
         runs,
         steps,
         lambda run: {config.corpus_of(role): loss(run, role, config) for role in ("general", "strong")},
-        {"small": PARAMS["small"]},
+        PARAMS,
         1280.0,
     )
 

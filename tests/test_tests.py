@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from conftest import UNIT
+from conftest import NOT_UNIT, UNIT
 from worlds import REPOSITORY
 
 TESTS = sorted((REPOSITORY / "tests").rglob("*.py"))
@@ -16,5 +16,7 @@ def test_no_test_is_imported(path: Path) -> None:
     assert OF_A_TEST.findall(path.read_text()) == []
 
 
-def test_files_of_unit_tests_are_there() -> None:
-    assert {path.stem for path in TESTS} >= UNIT
+def test_unit_tests_are_there() -> None:
+    files = {path.stem: path.read_text() for path in TESTS}
+    assert files.keys() >= UNIT
+    assert [name for name in NOT_UNIT if not any(f"def {name}(" in files[file] for file in UNIT)] == []
