@@ -32,7 +32,7 @@ from cpt_dynamics.figures.public_curves.laws import LABELS
 from cpt_dynamics.files import read_json, write_json
 from cpt_dynamics.fitting import varpro
 from cpt_dynamics.laws import get
-from cpt_dynamics.report import document, macros, public, tables
+from cpt_dynamics.report import document, macros, public, tables, verdicts
 from cpt_dynamics.report.agreement import results as scales
 from cpt_dynamics.report.material import Material
 from cpt_dynamics.report.summary import summary
