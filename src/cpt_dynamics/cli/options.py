@@ -26,4 +26,5 @@ def check_positive(options: argparse.Namespace, *names: str) -> None:
     for name in names:
         value = getattr(options, name)
         if value is not None and value <= 0:
-            raise UserError(f"--{name.replace('_', '-')} is {value:g}: give more than 0")
+            remedy = "1 or more" if isinstance(value, int) else "more than 0"
+            raise UserError(f"--{name.replace('_', '-')} is {value:g}: give {remedy}")
