@@ -1,7 +1,7 @@
 # Two commands do everything on a fresh machine that has Python 3.11 to 3.13: `make reproduce` and `make test`.
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce test test-all lint types format docs docs-config lock clean
+.PHONY: help setup reproduce test test-unit test-all lint types format docs docs-config lock clean
 
 # Settings, e.g. `make reproduce CORES=8 ARGS="--configfile config/scales/smoke.yaml"`.
 CORES ?= all
@@ -28,7 +28,10 @@ test: setup ## set up, then check style and types and run the fast tests (one bu
 	@# One thread a process: two processes with a thread per core each would fight over the cores.
 	OMP_NUM_THREADS=1 pytest -n $(JOBS) --dist worksteal -m 'not slow'
 
-test-all: setup ## the same with the slow tests too
+test-unit: setup ## the tests of laws, areas, fits, plans, curves and logs alone, in under a minute
+	OMP_NUM_THREADS=1 pytest -n $(JOBS) --dist worksteal -m unit
+
+test-all: setup ## what `make test` does, with the slow tests too
 	@$(MAKE) --no-print-directory lint types
 	OMP_NUM_THREADS=1 pytest -n $(JOBS) --dist worksteal
 

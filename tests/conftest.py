@@ -20,6 +20,34 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+# What laws, areas, schedules, fits, batches, plans, curves, logs and claims do, in tests that read nothing else.
+UNIT = {
+    "test_areas",
+    "test_corpora_batches",
+    "test_curves",
+    "test_drops",
+    "test_findings",
+    "test_fitting",
+    "test_laws",
+    "test_laws_forms",
+    "test_logs",
+    "test_planning",
+    "test_uncertainty",
+}
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """With `-m unit` the other files are not even imported."""
+    name = collection_path.stem
+    return True if config.option.markexpr == "unit" and name.startswith("test_") and name not in UNIT else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.stem in UNIT and item.get_closest_marker("slow") is None:
+            item.add_marker(pytest.mark.unit)
+
+
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with texts, config/config.yaml and config/experiments.yaml, made the working folder."""

@@ -1,24 +1,20 @@
 """The analyses of figures, on curves made from a known law."""
 
 import dataclasses
-import hashlib
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
 from worlds.figures import Tables, analysed, figure_data, outcomes
+from worlds.small import EXPERIMENTS, TRUE, synthetic, synthetic_config
 
-from cpt_dynamics import config as configs
 from cpt_dynamics import figures, files
-from cpt_dynamics.areas import areas
 from cpt_dynamics.config import Config, Role
 from cpt_dynamics.curves import unique_measurements
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments import runs as experiments_
-from cpt_dynamics.experiments.runs import Experiments
 from cpt_dynamics.figures.fig01.result import Result as Fig01
 from cpt_dynamics.figures.fig02.result import Result as Fig02
 from cpt_dynamics.figures.fig03.result import Result as Fig03
@@ -29,117 +25,6 @@ from cpt_dynamics.figures.kit.result import FigureResult, read_result, to_json
 from cpt_dynamics.figures.lambda_ import analyse as scan
 from cpt_dynamics.figures.lambda_.result import Result as Lambda
 from cpt_dynamics.laws import get
-
-EXPERIMENTS = """
-runs:
-  pt_constant: {phases: [&pt {phase: pretraining, data: {general: 1}, steps: pretraining}]}
-  hidden_constant:
-    {after: pt_constant, phases: [&on {<<: *pt, steps: continual, schedule: &last {peak: last}}]}
-  scratch_constant: {phases: [{<<: *pt, data: &strong {strong: 1}, steps: total}]}
-  cpt_constant:
-    {after: pt_constant, phases: [&cpt {phase: continual, data: *strong, steps: continual, schedule: *last}]}
-  transfer_1: {after: pt_constant, at: 1/6 * total, phases: [*cpt]}
-  transfer_2: {after: pt_constant, at: 2/6 * total, phases: [*cpt]}
-  transfer_3: {after: pt_constant, at: 3/6 * total, phases: [*cpt]}
-  pt_wsd: {phases: [{<<: *pt, schedule: &wsd {shape: wsd, end: 0.1}}]}
-  hidden_wsd: {after: pt_wsd, phases: [{<<: *on, schedule: *wsd}]}
-  pt_wsd_scratch: {phases: [{<<: *pt, data: *strong, schedule: *wsd}]}
-  scratch_wsd: {after: pt_wsd_scratch, phases: [{<<: *on, data: *strong, schedule: *wsd}]}
-  cpt_wsd: {after: pt_wsd, phases: [{<<: *cpt, schedule: *wsd}]}
-  pt_cosine: {phases: [{<<: *pt, schedule: &cosine {shape: cosine, end: 0.1}}]}
-  cpt_cosine: {after: pt_cosine, phases: [{<<: *cpt, schedule: *cosine}]}
-  pt_wsd_half: {phases: [{<<: *pt, schedule: {shape: wsd, end: 0.5}}]}
-  cpt_linear: {after: pt_wsd_half, phases: [{<<: *cpt, schedule: {shape: linear, peak: last}}]}
-  pt_wsd_zero: {phases: [{<<: *pt, schedule: {shape: wsd, end: 0.0}}]}
-  cpt_rewarm_cosine: {after: pt_wsd_zero, phases: [{<<: *cpt, schedule: {shape: cosine, peak: 0.1}}]}
-figures:
-  fig01:
-    title: Loss curves
-    runs: [hidden_constant, scratch_constant, cpt_constant, hidden_wsd, scratch_wsd, cpt_wsd]
-  fig02: {title: Shift, runs: [hidden_constant, scratch_constant, transfer_1, transfer_2, transfer_3]}
-  fig03: &fits
-    title: Fits
-    runs: [cpt_wsd, cpt_cosine, cpt_constant]
-    heldout: [cpt_linear, cpt_rewarm_cosine]
-  fig10: *fits
-  lambda: *fits
-"""
-
-TRUE = {
-    "general": {"L0": 2.9, "A": 1.1, "alpha": 0.6, "C1": 0.25, "C2": 0.3, "B": 0.4, "E": 8.0, "beta": 0.3},
-    "strong": {"L0": 2.4, "A": 1.4, "alpha": 0.5, "C1": 0.2, "C2": 0.3, "B": -0.9, "E": 60.0, "beta": 0.25},
-}
-SCRATCH = {
-    "general": {**TRUE["general"], "L0": 3.5, "B": 0.0},
-    "strong": {**TRUE["strong"], "L0": 1.5, "B": 0.0},
-}
-
-
-def synthetic_config(folder: Path, experiments: str = EXPERIMENTS, **law: Any) -> Config:
-    """A small scale whose experiments lie in `folder`."""
-    path = folder / "experiments.yaml"
-    path.write_text(experiments)
-    raw = {
-        "scale": "synthetic",
-        "experiments": str(path),
-        "corpora": {name: {"source": "rule"} for name in ("docs", "code", "maths")},
-        "roles": {"general": "docs", "strong": "code", "weak": "maths"},
-        "models": {"small": {"layers": 2, "width": 64, "heads": 4, "feedforward": 176}},
-        "optimizer": {"peak_lr": 0.003},
-        "batch": {"sequences": 32, "length": 64},
-        "lengths": {"pretraining": 1200, "continual": 600, "warmup": 60, "rewarmup": 30},
-        "evaluation": {"tokens": 32768, "out_of_domain_tokens": 8192, "every": 40, "dense": 64},
-        "law": {"lambda": 0.98, "first_step": 100, **law},
-    }
-    return configs.parse(raw, "synthetic")
-
-
-def synthetic(config: Config, noise: float = 0.0) -> tuple[pd.DataFrame, pd.DataFrame, Experiments]:
-    """Curves and schedules of all runs from the law `TRUE`; noise (nats) is the same in shared steps."""
-    experiments = experiments_.load(config)
-    curves, plans = [], []
-    for run in experiments.runs.values():
-        before = run.transfer_step
-        found = dataclasses.asdict(areas(run.lr, before, config.law.lambda_))
-        step = np.arange(1, run.steps + 1)
-        phase = np.where(step <= before, "pretraining", "continual")
-        phase_step = np.where(step <= before, step, step - before)
-        plans.append(pd.DataFrame({"run": run.name, "step": step, "phase": phase, "lr": run.lr}))
-        powers = 2 ** np.arange(7)
-        starts = [0, *(first - 1 for first, _ in run.stretches), *(300, 600, 900)]
-        dense = np.concatenate([start + powers for start in starts])
-        kept = np.unique(np.concatenate([dense, np.arange(40, run.steps + 1, 40), [run.steps]]))
-        kept = kept[kept <= run.steps] - 1
-        scratch = run.phases[0].mixture[0][0] == "code"
-        for role, validation in selection.roles(config).items():
-            loss = get("cpt").predict((SCRATCH if scratch else TRUE)[role], found)[kept]
-            loss = loss + noise * np.array([_normal(run, int(i) + 1, validation) for i in kept])
-            curves.append(
-                pd.DataFrame(
-                    {
-                        "run": run.name,
-                        "seed": run.seed,
-                        "model": run.model,
-                        "params": 100_000,
-                        "step": step[kept],
-                        "phase": phase[kept],
-                        "phase_step": phase_step[kept],
-                        "lr": run.lr[kept],
-                        "tokens": step[kept] * 2048.0,
-                        "validation": validation,
-                        "loss": loss,
-                        "bits_per_byte": np.nan,
-                    }
-                )
-            )
-    return pd.concat(curves, ignore_index=True), pd.concat(plans, ignore_index=True), experiments
-
-
-def _normal(run: experiments_.Run, step: int, validation: str) -> float:
-    """A standard normal number that depends on all that the training so far depends on."""
-    phase, _ = run.at(step)
-    key = hashlib.sha256(run.lr[:step].tobytes() + f"{phase.mixture}{step}{validation}".encode()).digest()
-    return float(np.random.default_rng(int.from_bytes(key[:8], "little")).normal())
 
 
 @pytest.fixture(scope="module")

@@ -14,9 +14,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.image import imread
+from worlds.curves import areas_at
 
 from cpt_dynamics import curves, laws, logs
-from cpt_dynamics.areas import areas_of, history
 from cpt_dynamics.cli import main
 from cpt_dynamics.curves import public
 from cpt_dynamics.figures.public_curves import laws as public_curves
@@ -47,8 +47,7 @@ def rates(before: str, after: str) -> np.ndarray:
 def rows_of(run: str, before: str, after: str, noise: float = 2e-4) -> pd.DataFrame:
     """Every step of a run, with a loss that follows the law at some of them."""
     lr = rates(before, after)
-    found = areas_of(history(lr, STEPS), LAMBDA)
-    features = {name: getattr(found, name) for name in ("s1pt", "s2pt", "s1cpt", "s2cpt")}
+    features = areas_at(lr, STEPS, np.arange(1, len(lr) + 1), LAMBDA)
     loss = laws.get("cpt").predict(TRUE, features) + np.random.default_rng(zlib.crc32(run.encode())).normal(
         0, noise, len(lr)
     )

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from worlds.curves import losses
 
 from cpt_dynamics import files
 from cpt_dynamics.cli import main
@@ -54,8 +55,7 @@ def curves(law: str, parameters: dict[str, float], noise: float) -> tuple[pd.Dat
     steps = np.concatenate([np.arange(100, 1001, 75), 1000 + np.unique(np.geomspace(1, 300, 20).round().astype(int))])
     parts = [replace(BEFORE, **change).features(SETTINGS, steps).assign(run=run) for run, change in RUNS.items()]
     table = pd.concat(parts, ignore_index=True)
-    random = np.random.default_rng(0)
-    return table, get(law).predict(parameters, table) * np.exp(noise * random.standard_normal(len(table)))
+    return table, losses(law, parameters, table, noise)
 
 
 def write(folder: Path, name: str, laws: dict[str, Any], refits: bool) -> list[str]:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from worlds.curves import curve, schedule
 
 from cpt_dynamics import curves
 from cpt_dynamics.areas import AreaSettings, areas
@@ -17,30 +18,11 @@ def tables() -> tuple[pd.DataFrame, pd.DataFrame]:
     plans, rows = [], []
     for run, last in [("a", 1e-3), ("b", 1e-4)]:
         lr = np.concatenate([np.linspace(1e-4, 1e-3, 5), np.linspace(1e-3, last, 55), np.linspace(last, 0, 40)])
-        phase = np.repeat(["pretraining", "continual"], [60, 40])
-        step = np.arange(1, 101)
-        plan = pd.DataFrame({"run": run, "step": step, "phase": phase, "lr": lr})
+        plan = schedule(run, lr, 60)
         plans.append(plan)
         for validation in ("domain", "general"):
-            at = plan.iloc[9::10]
-            rows.append(
-                pd.DataFrame(
-                    {
-                        "run": run,
-                        "seed": 1,
-                        "model": "small",
-                        "params": 1000,
-                        "step": at["step"],
-                        "phase": at["phase"],
-                        "phase_step": np.where(at["step"] > 60, at["step"] - 60, at["step"]),
-                        "lr": at["lr"],
-                        "tokens": at["step"] * 2048,
-                        "validation": validation,
-                        "loss": 3 + 1 / at["step"],
-                        "bits_per_byte": np.nan,
-                    }
-                )
-            )
+            steps = np.arange(10, 101, 10)
+            rows.append(curve(plan, steps, validation, 3 + 1 / steps, 2048, seed=1, model="small", params=1000))
     return pd.concat(rows, ignore_index=True), pd.concat(plans, ignore_index=True)
 
 

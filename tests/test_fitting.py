@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from worlds.curves import areas_at, losses
 
 from cpt_dynamics import fitting, laws
 from cpt_dynamics.areas import AreaSettings, areas
@@ -77,10 +78,8 @@ def curves(pairs: Iterable[tuple[str, str]], every: int = 100) -> pd.DataFrame:
     for before, after in pairs:
         first = pretraining(before)
         lr = np.concatenate([first, continual(after, first[-1])])
-        found = areas(lr, len(first))
-        dense = len(first) - 1 + 2 ** np.arange(0, 7)
-        at = np.union1d(np.arange(999, len(lr), every), dense)
-        runs.append(pd.DataFrame({name: getattr(found, name)[at] for name in ("s1pt", "s2pt", "s1cpt", "s2cpt")}))
+        steps = np.union1d(np.arange(1000, len(lr) + 1, every), len(first) + 2 ** np.arange(0, 7))
+        runs.append(pd.DataFrame(areas_at(lr, len(first), steps)))
     return pd.concat(runs, ignore_index=True)
 
 
@@ -88,8 +87,7 @@ def curves(pairs: Iterable[tuple[str, str]], every: int = 100) -> pd.DataFrame:
 def noisy(sign: str) -> tuple[pd.DataFrame, np.ndarray]:
     """Nine curves from published coefficients with a relative noise of 0.002."""
     features = curves((a, b) for a in PRETRAINING for b in CONTINUAL)
-    noise = np.random.default_rng(7).normal(0, 0.002, len(features))
-    return features, laws.get("cpt").predict(PUBLISHED[sign], features) * np.exp(noise)
+    return features, losses("cpt", PUBLISHED[sign], features, 0.002, seed=7)
 
 
 @pytest.mark.parametrize("sign", ["positive", "negative"])
@@ -112,8 +110,7 @@ def test_known_curves_are_recovered_on_unseen_schedules(sign: Any) -> None:
 def test_both_methods_find_one_minimum(gradient: Any) -> None:
     features = curves((kind, "constant") for kind in PRETRAINING)[::8]
     truth = {"L0": 3.0, "A": 0.5, "alpha": 0.5, "C": 0.3}
-    noise = np.random.default_rng(11).normal(0, 0.002, len(features))
-    loss = laws.get("annealing").predict(truth, features) * np.exp(noise)
+    loss = losses("annealing", truth, features, 0.002, seed=11)
     fast = fitting.fit("annealing", features, loss)
     slow = fitting.fit("annealing", features, loss, method="paper", n_starts=3, gradient=gradient)
     assert slow.objective == pytest.approx(fast.objective, rel=1e-5)

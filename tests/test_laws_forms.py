@@ -10,8 +10,9 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from worlds.curves import areas_at
 
-from cpt_dynamics.areas import areas_of, history
+from cpt_dynamics.areas import history
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.fitting import fit
 from cpt_dynamics.laws import LAWS, Law
@@ -43,11 +44,11 @@ def schedule(before: str, after: str) -> np.ndarray:
 @cache
 def run(before: str, after: str) -> Table:
     """Features of one run, dense after the transfer."""
-    past = history(schedule(before, after), PT, warmup_steps=0)
+    lr = schedule(before, after)
     step = np.union1d(np.arange(150, PT + CPT + 1, 150), PT + 2 ** np.arange(0, 8))
-    plain, weighted = (areas_of(past, 0.98, lr_power=power) for power in (0.0, 0.1))
-    areas = {name: getattr(plain, name)[step - 1] for name in ("s1pt", "s2pt", "s1cpt", "s2cpt")}
-    by_lr = {f"{name}_lr": getattr(weighted, name)[step - 1] for name in ("s2pt", "s2cpt")}
+    areas, weighted = (areas_at(lr, PT, step, 0.98, power, warmup_steps=0) for power in (0.0, 0.1))
+    by_lr = {f"{name}_lr": weighted[name] for name in ("s2pt", "s2cpt")}
+    past = history(lr, PT, warmup_steps=0)
     phase_step = np.where(step > PT, step - PT, step)
     return {**areas, **by_lr, "history": np.full(len(step), past), "step": step, "phase_step": phase_step}
 

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Text
-from test_analysis import EXPERIMENTS, synthetic, synthetic_config
 from worlds.figures import Tables, analysed, drawn, figure_data, is_on_the_page, rendered
+from worlds.small import EXPERIMENTS, synthetic, synthetic_config
 
 from cpt_dynamics import figures
 from cpt_dynamics.errors import UserError

@@ -21,6 +21,7 @@ import yaml
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from worlds.curves import curve, schedule
 
 from cpt_dynamics import areas, curves, laws
 from cpt_dynamics.curves import public
@@ -248,26 +249,23 @@ def test_the_published_facts_are_complete(tmp_path: Path) -> None:
 TRUE = {"L0": 2.5, "A": 0.6, "alpha": 0.5, "C": 0.4}
 
 
-def plan(run: str, lr: Any) -> Table:
-    steps = np.arange(1, len(lr) + 1)
-    return pd.DataFrame({"run": run, "step": steps, "phase": "pretraining", "lr": np.asarray(lr, dtype=float)})
-
-
 def world(lambda_: float = 0.99) -> tuple[Table, Table]:
     """Curves of an exact annealing law; `branch` leaves `flat` after 600 of its 900 steps."""
     u = np.arange(1, 901) / 900
     schedules = pd.concat(
         [
-            plan("flat", np.full(900, 1e-2)),
-            plan("cosine", 1e-3 + 4.5e-3 * (1 + np.cos(np.pi * u))),
-            plan("branch", np.r_[np.full(600, 1e-2), np.linspace(1e-2, 1e-3, 300)]),
-            plan("stages", np.r_[np.full(300, 1e-2), np.full(300, 4e-3)]),
+            schedule("flat", np.full(900, 1e-2)),
+            schedule("cosine", 1e-3 + 4.5e-3 * (1 + np.cos(np.pi * u))),
+            schedule("branch", np.r_[np.full(600, 1e-2), np.linspace(1e-2, 1e-3, 300)]),
+            schedule("stages", np.r_[np.full(300, 1e-2), np.full(300, 4e-3)]),
         ],
         ignore_index=True,
     )
-    rows = schedules[schedules["step"] % 20 == 0].reset_index(drop=True)
-    table = rows.assign(seed=0, model="m", params=1, phase_step=rows["step"], tokens=0.0)
-    table = table.assign(validation="v", loss=1.0, bits_per_byte=np.nan)
+    tables = []
+    for _, of_run in schedules.groupby("run", sort=False):
+        steps = np.arange(20, len(of_run) + 1, 20)
+        tables.append(curve(of_run, steps, "v", np.ones(len(steps)), 0.0, seed=0, model="m", params=1))
+    table = pd.concat(tables, ignore_index=True)
     features = curves.features(table, schedules, lambda_)
     return table.assign(loss=laws.get("annealing").predict(TRUE, features)), schedules
 
@@ -410,8 +408,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     for run in (*known.fitted_runs, *known.test_runs):
         rates = public.lr(run)
         steps = np.arange(2176, len(rates), 1408)
-        plans.append(plan(run, rates))
-        table = plan(run, rates)[["run", "step", "phase", "lr"]].iloc[steps]
+        plans.append(schedule(run, rates))
+        table = schedule(run, rates)[["run", "step", "phase", "lr"]].iloc[steps]
         features = curves.features(table, plans[-1], 0.999, "true-in-S1")
         loss = laws.get("annealing").predict(point, features)
         rows = pd.DataFrame({"step": steps, "lr": rates[steps], "loss": loss.round(4)})

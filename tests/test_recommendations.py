@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.text import Text
+from worlds.curves import curves_of
 from worlds.figures import drawn, outcomes
 from worlds.figures import figure_data as data_of
-from worlds.runs import loss
+from worlds.runs import PARAMS, loss
 from worlds.tiny import EXPERIMENTS
 
 from cpt_dynamics import config as configuration
@@ -39,32 +40,21 @@ Found = tuple[pd.DataFrame, pd.DataFrame, Config, Experiments, dict[str, Any]]
 
 
 def measured(runs: Iterable[Run], config: Config) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Curves and schedules of runs by the known laws of `paper_runs`, every `EVERY` steps and at the ends of phases."""
-    curves, plans = [], []
-    for run in runs:
-        before = run.transfer_step
-        step = np.arange(1, run.steps + 1)
-        phase = np.where(step <= before, "pretraining", "continual")
-        plans.append(pd.DataFrame({"run": run.name, "step": step, "phase": phase, "lr": run.lr}))
-        near = [before + 2**k for k in range(7)] if before < run.steps else []
-        kept = np.unique([*range(EVERY, run.steps + 1, EVERY), before, run.steps, *near]) - 1
-        for role in ("general", "strong"):
-            columns: dict[str, Any] = {
-                "run": run.name,
-                "seed": run.seed,
-                "model": run.model,
-                "params": 100_672,
-                "step": step[kept],
-                "phase": phase[kept],
-                "phase_step": np.where(step <= before, step, step - before)[kept],
-                "lr": run.lr[kept],
-                "tokens": step[kept] * 1280.0,
-                "validation": config.corpus_of(role),
-                "loss": loss(run, role, config)[kept],
-                "bits_per_byte": np.nan,
-            }
-            curves.append(pd.DataFrame(columns))
-    return pd.concat(curves, ignore_index=True), pd.concat(plans, ignore_index=True)
+    """Curves and schedules of runs by the known laws of `worlds.runs`."""
+    return curves_of(
+        runs,
+        steps,
+        lambda run: {config.corpus_of(role): loss(run, role, config) for role in ("general", "strong")},
+        {"small": PARAMS["small"]},
+        1280.0,
+    )
+
+
+def steps(run: Run) -> list[int]:
+    """Every `EVERY` steps, the ends of phases and the first steps of CPT."""
+    before = run.transfer_step
+    near = [before + 2**k for k in range(7)] if before < run.steps else []
+    return [*range(EVERY, run.steps + 1, EVERY), before, run.steps, *near]
 
 
 @pytest.fixture(scope="module")

@@ -14,14 +14,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from worlds.curves import areas_at, curves_of, losses
 from worlds.released import release
 
-from cpt_dynamics import claims, cli, config, curves, figures
+from cpt_dynamics import claims, cli, config, figures
 from cpt_dynamics.claims.verdicts import Outcome, of_figure, word
 from cpt_dynamics.config import Role
 from cpt_dynamics.curves import public as curves_of_others
 from cpt_dynamics.errors import UserError
-from cpt_dynamics.experiments import estimates
+from cpt_dynamics.experiments import Run, estimates
 from cpt_dynamics.figures.data import FigureData
 from cpt_dynamics.figures.fig03.result import Result as Fig03
 from cpt_dynamics.figures.kit.latex import escape, number, percent
@@ -31,7 +32,6 @@ from cpt_dynamics.figures.public_curves import analyse as public_curves
 from cpt_dynamics.figures.public_curves.laws import LABELS
 from cpt_dynamics.files import read_json, write_json
 from cpt_dynamics.fitting import varpro
-from cpt_dynamics.laws import get
 from cpt_dynamics.report import document, macros, public, tables, verdicts
 from cpt_dynamics.report.agreement import results as scales
 from cpt_dynamics.report.material import Material
@@ -108,47 +108,22 @@ EXPERIMENTS: dict[str, Any] = {
 
 def synthetic(material: Material, figure: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Curves of a figure that follow Eq. 4 but for one part in a thousand, and their schedules."""
+    roles, lambda_ = material.config.roles, material.config.law.lambda_
+    shifts = {"general": 1.0, "strong": -1.2}  # of training from scratch
+
+    def exact(run: Run) -> dict[str, np.ndarray]:
+        areas = areas_at(run.lr, run.transfer_step, np.arange(1, run.steps + 1), lambda_)
+        shift = shifts if run.name == "scratch_constant" else dict.fromkeys(shifts, 0.0)
+        return {getattr(roles, role): losses("cpt", LAW[role], areas) + shift[role] for role in LAW}
+
+    runs = [material.experiments.runs[name] for name in material.experiments.runs_of(figure)]
+    table, schedules = curves_of(runs, lambda run: range(40, run.steps + 1, 40), exact, {"small": 1000}, 100)
     random = np.random.default_rng(0)
-    plans, rows = [], []
-    for name in material.experiments.runs_of(figure):
-        run = material.experiments.runs[name]
-        step = np.arange(1, run.steps + 1)
-        phases = np.concatenate([[p.phase] * p.steps for p in run.phases])
-        plans.append(pd.DataFrame({"run": name, "step": step, "phase": phases, "lr": run.lr}))
-        before = int((phases == "pretraining").sum())
-        at = step[39::40]
-        for role in ("general", "strong"):
-            rows.append(
-                pd.DataFrame(
-                    {
-                        "run": name,
-                        "seed": 1,
-                        "model": "small",
-                        "params": 1000,
-                        "step": at,
-                        "phase": phases[at - 1],
-                        "phase_step": np.where(at > before, at - before, at),
-                        "lr": run.lr[at - 1],
-                        "tokens": at * 100,
-                        "validation": getattr(material.config.roles, role),
-                        "loss": 1.0,
-                        "bits_per_byte": np.nan,
-                    }
-                )
-            )
-    schedules = pd.concat(plans, ignore_index=True)
-    table = curves.features(pd.concat(rows, ignore_index=True), schedules, material.config.law.lambda_)
-    for role, parameters in LAW.items():
-        on = (table["validation"] == getattr(material.config.roles, role)).to_numpy()
-        table.loc[on, "loss"] = get("cpt").predict(parameters, table[on])
-    from_scratch = table["run"] == "scratch_constant"
-    shift = table["validation"].map({material.config.roles.general: 1.0, material.config.roles.strong: -1.2})
-    table.loc[from_scratch, "loss"] += shift[from_scratch]
     # shared steps are trained once, so the noise is a function of the step and of what came before
     keys = table["lr"].astype(str) + table["loss"].round(9).astype(str) + table["step"].astype(str)
     noise = dict(zip(keys, random.normal(0, 1e-3, len(keys)), strict=True))
     table["loss"] *= 1 + keys.map(noise)
-    return table.drop(columns=list(curves.AREA_COLUMNS)), schedules
+    return table, schedules
 
 
 @pytest.fixture(scope="session")

@@ -15,9 +15,9 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from worlds import curves
 
 from cpt_dynamics import fitting, laws
-from cpt_dynamics.areas import areas_of, history
 from cpt_dynamics.fitting import Fit
 from cpt_dynamics.fitting.identifiability import involved
 from cpt_dynamics.laws import LAWS, Law
@@ -69,8 +69,7 @@ class World:
     unseen: list[Table]
 
     def losses(self, seed: int) -> np.ndarray:
-        noise = np.random.default_rng(seed).normal(0, NOISE, len(self.features["s1pt"]))
-        return self.law.predict(self.truth, self.features) * np.exp(noise)
+        return curves.losses(self.law, self.truth, self.features, NOISE, seed)
 
     def errors(self, found: Fit) -> list[float]:
         """Mean relative error on every unseen run."""
@@ -89,10 +88,8 @@ def rows(before: str, after: str, lr_power: float = 0.1, every: int = 1) -> Tabl
         at = np.union1d(np.linspace(PT + 1, PT + CPT, 50 // every).astype(int), PT + 2 ** np.arange(10))
     else:
         at = np.linspace(1000, PT, 40 // every).astype(int)
-    past = history(plan, PT)
-    plain, weighted = areas_of(past), areas_of(past, lr_power=lr_power)
-    columns = {name: getattr(plain, name)[at - 1] for name in ("s1pt", "s2pt", "s1cpt", "s2cpt")}
-    return columns | {f"{name}_lr": getattr(weighted, name)[at - 1] for name in ("s2pt", "s2cpt")}
+    weighted = curves.areas_at(plan, PT, at, lr_power=lr_power)
+    return curves.areas_at(plan, PT, at) | {f"{name}_lr": weighted[name] for name in ("s2pt", "s2cpt")}
 
 
 def together(tables: list[Table]) -> Table:
@@ -231,9 +228,9 @@ def continual_rows(shape: str, peak: float, decay_share: float = 0.2) -> Table:
     """A CPT of a model whose PT is unknown: the LR before it is taken as zero, the peak is 2e-5."""
     end = 0.1 * peak if shape == "cosine" else 0.0
     schedule = Schedule.model_validate({"shape": shape, "peak": peak, "end": end, "decay_share": decay_share})
-    found = areas_of(history(lr(schedule, CPT, 2e-5, WARMUP, 0.0), 0, initial_lr=0.0))
-    at = np.union1d(np.linspace(1, CPT, 50).astype(int), 2 ** np.arange(10)) - 1
-    return {name: getattr(found, name)[at] for name in ("s1pt", "s1cpt", "s2cpt")}
+    at = np.union1d(np.linspace(1, CPT, 50).astype(int), 2 ** np.arange(10))
+    found = curves.areas_at(lr(schedule, CPT, 2e-5, WARMUP, 0.0), 0, at, initial_lr=0.0)
+    return {name: found[name] for name in ("s1pt", "s1cpt", "s2cpt")}
 
 
 @pytest.mark.parametrize("item", UNKNOWN, ids=label)

@@ -10,9 +10,10 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from worlds.curves import areas_at, losses
 
 from cpt_dynamics import fitting, laws
-from cpt_dynamics.areas import areas_of, history
+from cpt_dynamics.areas import history
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.fitting import Fit
 from cpt_dynamics.fitting.profile import autocorrelation_time, effective_rows
@@ -54,12 +55,10 @@ def run(before: str, after: str, every: int = 300, peak: float = PEAK, idle: int
     """What laws read of one run, dense after the transfer; `idle` steps at an LR of 0 follow a linear decay."""
     start = first_lr(before, peak)
     lr = np.concatenate([start, second_lr(after, start[-1], peak, idle)])
-    past = history(lr, STEPS)
-    found = areas_of(past)
-    at = np.union1d(np.arange(999, len(lr), every), [*(STEPS - 1 + 2 ** np.arange(0, 7)), len(lr) - 1])
-    columns = {name: getattr(found, name)[at] for name in ("s1pt", "s2pt", "s1cpt", "s2cpt")}
-    table = pd.DataFrame({"run": f"{before}-{after}", "seed": 0, "step": at + 1, "lr": lr[at], **columns})
-    return table.assign(history=np.full(len(at), past, dtype=object))
+    steps = np.union1d(np.arange(1000, len(lr) + 1, every), [*(STEPS + 2 ** np.arange(0, 7)), len(lr)])
+    columns = areas_at(lr, STEPS, steps)
+    table = pd.DataFrame({"run": f"{before}-{after}", "seed": 0, "step": steps, "lr": lr[steps - 1], **columns})
+    return table.assign(history=np.full(len(steps), history(lr, STEPS), dtype=object))
 
 
 @cache
@@ -69,8 +68,7 @@ def runs(pairs: tuple[tuple[str, str], ...] = tuple(NINE), every: int = 300) -> 
 
 def noisy(features: pd.DataFrame, seed: int, truth: dict[str, float] = TRUTH, noise: float = NOISE) -> np.ndarray:
     """Losses with noise of its own for every row."""
-    errors = np.random.default_rng(seed).normal(0, noise, len(features))
-    return np.asarray(laws.get("cpt").predict(truth, features) * np.exp(errors))
+    return losses("cpt", truth, features, noise, seed)
 
 
 def branching(features: pd.DataFrame, seed: int) -> np.ndarray:

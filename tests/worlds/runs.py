@@ -1,9 +1,7 @@
 """Curves of all runs of config/experiments.yaml at the default scale, made from known laws instead of training."""
 
 import dataclasses
-import hashlib
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,8 +10,9 @@ from cpt_dynamics import config as configs
 from cpt_dynamics.areas import areas
 from cpt_dynamics.config import Config
 from cpt_dynamics.experiments import runs as experiments_
-from cpt_dynamics.experiments.runs import Experiments, Run
+from cpt_dynamics.experiments.runs import Experiments, Run, steps_to_evaluate
 from cpt_dynamics.laws import get
+from worlds.curves import curves_of
 
 PARAMS = {"small": 100_672, "medium": 331_872, "large": 803_712}
 TRUE = {
@@ -55,43 +54,15 @@ def loss(run: Run, role: str, config: Config) -> np.ndarray:
 @lru_cache(maxsize=4)
 def made(noise: float = 0.0) -> tuple[pd.DataFrame, pd.DataFrame, Config, Experiments]:
     """Curves and schedules of all runs, evaluated as the configuration says, with noise (nats) that seeds change."""
-    from cpt_dynamics.experiments.runs import steps_to_evaluate
-
     config = configs.load([])
     experiments = experiments_.load(config)
-    curves, plans = [], []
-    for run in experiments.runs.values():
-        before = run.transfer_step
-        step = np.arange(1, run.steps + 1)
-        phase = np.where(step <= before, "pretraining", "continual")
-        phase_step = np.where(step <= before, step, step - before)
-        plans.append(pd.DataFrame({"run": run.name, "step": step, "phase": phase, "lr": run.lr}))
-        kept = np.array(sorted(steps_to_evaluate(run, config))) - 1
-        losses = {config.corpus_of(role): loss(run, role, config) for role in TRUE}
-        general, strong = losses[config.roles.general], losses[config.roles.strong]
-        losses |= {name: w1 * general + w2 * strong for name, (w1, w2) in OUT_OF_DOMAIN.items()}
-        for validation, values in losses.items():
-            shaken = values[kept] + noise * np.array([_normal(run, int(i) + 1, validation) for i in kept])
-            columns: dict[str, Any] = {
-                "run": run.name,
-                "seed": run.seed,
-                "model": run.model,
-                "params": PARAMS[run.model],
-                "step": step[kept],
-                "phase": phase[kept],
-                "phase_step": phase_step[kept],
-                "lr": run.lr[kept],
-                "tokens": step[kept] * 1280.0,
-                "validation": validation,
-                "loss": shaken,
-                "bits_per_byte": np.nan,
-            }
-            curves.append(pd.DataFrame(columns))
-    return pd.concat(curves, ignore_index=True), pd.concat(plans, ignore_index=True), config, experiments
 
+    def losses(run: Run) -> dict[str, np.ndarray]:
+        found = {config.corpus_of(role): loss(run, role, config) for role in TRUE}
+        general, strong = found[config.roles.general], found[config.roles.strong]
+        return found | {name: w1 * general + w2 * strong for name, (w1, w2) in OUT_OF_DOMAIN.items()}
 
-def _normal(run: Run, step: int, validation: str) -> float:
-    """A standard normal number that depends on all that the training so far depends on."""
-    phase, _ = run.at(step)
-    key = hashlib.sha256(run.lr[:step].tobytes() + f"{run.seed}{phase.data}{step}{validation}".encode()).digest()
-    return float(np.random.default_rng(int.from_bytes(key[:8], "little")).normal())
+    curves, schedules = curves_of(
+        experiments.runs.values(), lambda run: steps_to_evaluate(run, config), losses, PARAMS, 1280.0, noise
+    )
+    return curves, schedules, config, experiments
