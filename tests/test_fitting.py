@@ -272,14 +272,14 @@ def test_outliers_do_not_move_a_fit() -> None:
 
 def test_a_fit_survives_json() -> None:
     features, loss = noisy("negative")
-    features = features.assign(settings=AreaSettings(lambda_=0.999))
+    features = features.assign(settings=np.full(len(features), AreaSettings(lambda_=0.999), dtype=object))
     found = fitting.fit(laws.get("cpt", "negative"), features, loss)
     again = Fit.from_json(json.loads(json.dumps(found.to_json(), allow_nan=False)))
     assert again == found
     assert np.array_equal(again.predict(features), found.predict(features))
     assert found.settings["lambda"] == 0.999
     assert set(found.versions) >= {"cpt_dynamics", "numpy", "scipy"}
-    other = features.assign(settings=AreaSettings(lambda_=0.99))
+    other = features.assign(settings=np.full(len(features), AreaSettings(lambda_=0.99), dtype=object))
     part = other.query("s1cpt > 0").reset_index(drop=True).merge(other[["s1cpt"]].drop_duplicates(), on="s1cpt")
     for rows in (other, part, pd.concat([part, part], ignore_index=True)):
         with pytest.raises(UserError, match=r"lambda = 0\.999"):

@@ -9,15 +9,19 @@ import os
 import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import get_args, get_origin
 
+from pydantic import BaseModel
 from sphinx.application import Sphinx
 from sphinx.errors import SphinxError
 
 from cpt_dynamics import claims as claims_file
 from cpt_dynamics import cli, experiments, laws
 from cpt_dynamics import config as configuration
+from cpt_dynamics import figures as figures_
 from cpt_dynamics.config import Model, PretrainedModel
 from cpt_dynamics.experiments import estimates
+from cpt_dynamics.figures.kit.result import FigureResult
 from cpt_dynamics.report import TABLES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -107,6 +111,34 @@ def _bounds(criterion: claims_file.Criterion) -> str:
     return " and ".join(f"{word} {limit:g}" for word, limit in limits.items() if limit is not None)
 
 
+def results() -> str:
+    """A part a figure: every key of its result that is explained, `*` standing for keys of a mapping or a list."""
+    parts = []
+    for figure in figures_.names():
+        rows = [[f"`{path}`", text] for path, text in _keys(figures_.result_type(figure), "")]
+        parts.append(f"### {figure}\n\n{table(['key', 'what'], rows)}")
+    return "\n\n".join(parts)
+
+
+def _keys(kind: type[BaseModel], above: str) -> Iterable[tuple[str, str]]:
+    for name, field in kind.model_fields.items():
+        path = f"{above}{field.alias or name}"
+        if field.description and name not in FigureResult.model_fields:
+            yield path, field.description
+        yield from _inside(field.annotation, path)
+
+
+def _inside(kind: object, path: str) -> Iterable[tuple[str, str]]:
+    """Keys of the parts that a type of a field holds."""
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        yield from _keys(kind, f"{path}.")
+    elif get_origin(kind) in (dict, list, tuple):
+        yield from _inside(get_args(kind)[-1 if get_origin(kind) is dict else 0], f"{path}.*")
+    else:
+        for one in get_args(kind):
+            yield from _inside(one, path)
+
+
 def law_list() -> str:
     """One row a law: its source and formula."""
     rows = [[f"`{law.name}`", law.source, f"`{law.formula()}`"] for law in laws.LAWS.values()]
@@ -174,6 +206,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "costs": costs,
     "figures": figures,
     "laws": law_list,
+    "results": results,
     "scales": scales,
     "tables": tables,
 }

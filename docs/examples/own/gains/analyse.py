@@ -1,8 +1,9 @@
 """Losses at the transfer and at the end of every CPT run."""
 
+from cpt_dynamics.figures.gains.result import Change, Result
+
 from cpt_dynamics.config import Role
 from cpt_dynamics.figures.data import FigureData
-from cpt_dynamics.figures.gains.result import Change, Result
 from cpt_dynamics.figures.kit import selection
 
 
@@ -17,6 +18,4 @@ def analyse(data: FigureData) -> Result:
             losses = rows[rows["validation"] == validation].set_index("step")["loss"]
             changes.append(Change(run=run.name, role=role, before=losses[transfer], after=losses[run.steps]))
     gains = [one.after < one.before for one in changes if one.role is Role.STRONG]
-    return Result(
-        figure="gains", title=data.entry.title, validations=names, changes=changes, all_gain=all(gains)
-    )
+    return Result(figure="gains", title=data.entry.title, validations=names, changes=changes, all_gain=all(gains))

@@ -1,10 +1,10 @@
 """An arrow for every run, from its losses at the transfer to those at its end."""
 
 import pandas as pd
+from cpt_dynamics.figures.gains.result import Result
 from matplotlib.figure import Figure
 
 from cpt_dynamics.figures.data import FigureData
-from cpt_dynamics.figures.gains.result import Result
 from cpt_dynamics.figures.kit import style
 
 

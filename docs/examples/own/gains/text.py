@@ -1,7 +1,8 @@
 """The words about the figure."""
 
-from cpt_dynamics.figures.data import FigureData
 from cpt_dynamics.figures.gains.result import Result
+
+from cpt_dynamics.figures.data import FigureData
 from cpt_dynamics.figures.kit.text import Text
 
 
