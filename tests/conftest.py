@@ -35,14 +35,14 @@ UNIT = {
     "test_uncertainty",
 }
 NOT_UNIT = {  # those that take more than about two seconds
-    "test_a_checker_of_types_finds_a_misspelt_attribute_of_a_result",
-    "test_a_million_steps_take_milliseconds",
-    "test_known_curves_are_recovered_on_unseen_schedules",
-    "test_relaxed_bounds_admit_a_negative_beta",
-    "test_skill_is_what_annealing_explains",
-    "test_the_jacobian_is_the_derivative",
-    "test_the_lr_goes_through_every_logged_value",
-    "test_the_page_of_verdicts_is_set_without_a_warning",
+    "test_findings.py::test_a_checker_of_types_finds_a_misspelt_attribute_of_a_result",
+    "test_areas.py::test_a_million_steps_take_milliseconds",
+    "test_fitting.py::test_known_curves_are_recovered_on_unseen_schedules",
+    "test_fitting.py::test_relaxed_bounds_admit_a_negative_beta",
+    "test_fitting.py::test_skill_is_what_annealing_explains",
+    "test_drops.py::test_the_jacobian_is_the_derivative",
+    "test_logs.py::test_the_lr_goes_through_every_logged_value",
+    "test_findings.py::test_the_page_of_verdicts_is_set_without_a_warning",
 }
 
 
@@ -54,8 +54,8 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        slow = item.get_closest_marker("slow") is not None or item.name.partition("[")[0] in NOT_UNIT
-        if item.path.stem in UNIT and not slow:
+        name = f"{item.path.name}::{item.name.partition('[')[0]}"
+        if item.path.stem in UNIT and name not in NOT_UNIT and item.get_closest_marker("slow") is None:
             item.add_marker(pytest.mark.unit)
 
 
