@@ -99,8 +99,8 @@ def test_a_figure(world: Path) -> None:
     source = world / "kit/src"
     shutil.copytree(REPOSITORY / "src", source, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
     shutil.copytree(EXAMPLES / "gains", source / "cpt_dynamics/figures/gains")
-    stated = (REPOSITORY / "config/claims.yaml").read_text() + (EXAMPLES / "gains_claims.yaml").read_text()
-    Path("config/claims.yaml").write_text(stated)
+    stated, entry = (REPOSITORY / "config/claims.yaml").read_text(), (EXAMPLES / "gains_claims.yaml").read_text()
+    Path("config/claims.yaml").write_text(stated.replace("\nplanned:", f"\n{entry}\nplanned:"))
     shutil.copy(REPOSITORY / "config/experiments.yaml", "config/experiments.yaml")
     models = dict.fromkeys(("small", "medium", "large"), TINY["models"]["small"])
     files = ["config/experiments.yaml", str(EXAMPLES / "gains.yaml")]
