@@ -1,5 +1,6 @@
 # Drawing: from curves and fits, so that a new style never trains or fits anything.
 
+
 rule plot:
     input:
         curves=curves_of,
