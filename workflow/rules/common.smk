@@ -28,8 +28,8 @@ def checked(call, *arguments):
 
 
 # Snakemake puts the keys of --configfile before those of the default, but the first model of all is the default's.
-STATED = configuration.merge(checked(configuration.read_yaml, configuration.DEFAULT), dict(config))
-CONFIG = checked(configuration.parse, STATED, "configuration")
+GIVEN = configuration.merge(checked(configuration.read_yaml, configuration.DEFAULT), dict(config))
+CONFIG = checked(configuration.parse, GIVEN, "configuration")
 LAYOUT = Layout(CONFIG)
 EXPERIMENTS = checked(experiments.load, CONFIG)
 PLAN = experiments.plan(EXPERIMENTS.runs.values(), CONFIG)
@@ -42,7 +42,7 @@ HAS_GPU = bool(CONFIG.device.name != "cpu" and (shutil.which("nvidia-smi") or CO
 # Commands read the configuration from a file. It is no input of any rule: a changed seed must not rebuild the corpora,
 # so each rule names the sections it depends on as parameters.
 CONFIGFILE = LAYOUT.root / "config.yaml"
-MERGED = yaml.safe_dump(STATED, sort_keys=False)
+MERGED = yaml.safe_dump(GIVEN, sort_keys=False)
 if not CONFIGFILE.exists() or CONFIGFILE.read_text() != MERGED:
     CONFIGFILE.parent.mkdir(parents=True, exist_ok=True)
     CONFIGFILE.write_text(MERGED)

@@ -25,7 +25,7 @@ def draw(data: FigureData, result: Result) -> tuple[Figure, pd.DataFrame]:
         figure = Figure(figsize=(style.WIDTH, 1.3 + 0.2 * len(names)), layout="constrained")
         style.pads(figure)
         axes: Any = figure.subplots(1, len(result.sets), sharey=True, squeeze=False)[0]
-        handles: dict[str, Any] = {}
+        handles: style.Handles = {}
         tables = []
         for ax, (role, found) in zip(axes, result.sets.items(), strict=True):
             tables.append(_panel(ax, found, role, names, result.noise_relative[role], handles))
@@ -53,7 +53,7 @@ def _panel(
     role: Role,
     names: list[str],
     noise: float | None,
-    handles: dict[str, Any],
+    handles: style.Handles,
 ) -> pd.DataFrame:
     """The errors of all laws on one validation set, in %."""
     tables = []
@@ -66,7 +66,7 @@ def _panel(
         if not one.error:
             continue
         best = name == found.best
-        look: dict[str, Any] = {"ls": "", "marker": "*" if best else "o", "ms": 9 if best else 4.6, "mew": 0}
+        look: style.Look = {"ls": "", "marker": "*" if best else "o", "ms": 9 if best else 4.6, "mew": 0}
         (dot,) = ax.plot(100 * one.error, y, color=style.VERMILION if best else colour, zorder=3, **look)
         kind = "lowest" if best else "law with a shift term" if one.shift else "law without one"
         handles.setdefault(kind, dot)

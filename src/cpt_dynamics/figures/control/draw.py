@@ -13,7 +13,7 @@ from cpt_dynamics.figures.data import FigureData
 from cpt_dynamics.figures.kit import fitted, selection, style
 
 MOST = 3  # columns
-SHIFTS: tuple[dict[str, Any], ...] = (
+SHIFTS: tuple[style.Look, ...] = (
     {"color": style.VERMILION, "marker": "o"},
     {"color": style.BLUE, "marker": "s"},
     {"color": style.BLACK, "marker": "^"},
@@ -38,7 +38,7 @@ def draw(data: FigureData, result: Result) -> tuple[Figure, pd.DataFrame]:
             gridspec_kw={"height_ratios": [0.42, *(1.0 for _ in result.sets)]},
         )
         tables: list[pd.DataFrame] = []
-        handles: dict[str, Any] = {}
+        handles: style.Handles = {}
         for column, run in zip(axes.T, runs, strict=True):
             tables += _column(column, data, result, run, handles)
         last = int(selection.of_runs(data.schedules, runs, "schedules")["step"].max())
@@ -61,9 +61,7 @@ def _chosen(schedules: pd.DataFrame, runs: list[str]) -> list[str]:
     return ([run for run in runs if rates[run] > 1] or runs)[:MOST]
 
 
-def _column(
-    axes: np.ndarray, data: FigureData, result: Result, run: str, handles: dict[str, Any]
-) -> list[pd.DataFrame]:
+def _column(axes: np.ndarray, data: FigureData, result: Result, run: str, handles: style.Handles) -> list[pd.DataFrame]:
     """LR and losses of a run and its control."""
     plan = selection.of_runs(data.schedules, [run], "schedules")
     style.lr_panel(axes[0], plan, color=style.BLACK)
@@ -78,7 +76,7 @@ def _column(
 
 
 def _losses(
-    ax: Axes, data: FigureData, result: Result, role: Role, run: str, handles: dict[str, Any]
+    ax: Axes, data: FigureData, result: Result, role: Role, run: str, handles: style.Handles
 ) -> list[pd.DataFrame]:
     """PT, CPT on either corpus, and Eq. 2 as fitted to pre-training."""
     found, control, tables = result.sets[role], result.pairs[run], []

@@ -1,7 +1,6 @@
 """Figure 2: CPT from several points of transfer under a constant LR, and the shift term."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -32,7 +31,7 @@ def draw(data: FigureData, result: Result) -> tuple[Figure, pd.DataFrame]:
         beside = spec[:, 1].subgridspec(2, 1)
         right = [figure.add_subplot(beside[i]) for i in range(2)]
         tables: list[pd.DataFrame] = []
-        handles: dict[str, Any] = {}
+        handles: style.Handles = {}
 
         for name in hidden:
             plan = selection.of_runs(data.schedules, [name], "schedules")
@@ -61,13 +60,13 @@ def draw(data: FigureData, result: Result) -> tuple[Figure, pd.DataFrame]:
     return figure, pd.concat(tables, ignore_index=True)
 
 
-def _marks(result: Result) -> dict[str, dict[str, Any]]:
+def _marks(result: Result) -> dict[str, style.Look]:
     """Colour and marker of each transfer by run, the fitted ones first."""
     return dict(zip([*result.runs, *result.heldout_runs], style.TRANSFERS, strict=False))
 
 
 def _losses(
-    ax: Axes, curves: pd.DataFrame, result: Result, role: Role, last: int, handles: dict[str, Any]
+    ax: Axes, curves: pd.DataFrame, result: Result, role: Role, last: int, handles: style.Handles
 ) -> list[pd.DataFrame]:
     """The hidden curve and CPT from each point of transfer."""
     tables, seen = [], []
@@ -79,7 +78,7 @@ def _losses(
         seen.append(style.shown(part, last))
     for run, mark in _marks(result).items():
         part = rows[(rows["run"] == run) & (rows["phase"] == "continual")].sort_values("step")
-        look: dict[str, Any] = {} if run in result.runs else dict(HELD_OUT_LINE)
+        look: style.Look = {} if run in result.runs else dict(HELD_OUT_LINE)
         ax.plot(part["step"], part["loss"], color=mark["color"], **look)
         tables.append(style.long(role, "cpt", run, part["step"], part["loss"]))
         seen.append(style.shown(part, last))
@@ -87,7 +86,7 @@ def _losses(
     return tables
 
 
-def _shifts(ax: Axes, result: Result, role: Role, handles: dict[str, Any]) -> list[pd.DataFrame]:
+def _shifts(ax: Axes, result: Result, role: Role, handles: style.Handles) -> list[pd.DataFrame]:
     """The shifts of all points of transfer, and the power and exponential forms fitted to them."""
     found, tables = result.sets[role], []
     table = pd.concat([part.shifts.table for part in (found, found.heldout) if part])

@@ -1,7 +1,6 @@
 """Figure 5: CPT from checkpoints of several loss potentials, without and with re-warm-up."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,7 +14,7 @@ from cpt_dynamics.figures.data import FigureData
 from cpt_dynamics.figures.fig05.result import PotentialPanel, Result
 from cpt_dynamics.figures.kit import fitted, loss_potential, selection, style
 
-POTENTIALS: tuple[dict[str, Any], ...] = (  # from the highest loss potential down
+POTENTIALS: tuple[style.Look, ...] = (  # from the highest loss potential down
     {"color": style.BLACK, "ls": "-"},
     {"color": style.PURPLE, "ls": "--"},
     {"color": style.GREEN, "ls": "-."},
@@ -60,7 +59,7 @@ def draw(data: FigureData, result: Result) -> tuple[Figure, pd.DataFrame]:
 
 
 def _rates(
-    ax: Axes, letter: str, schedules: pd.DataFrame, panel: PotentialPanel, looks: Mapping[float, dict[str, Any]]
+    ax: Axes, letter: str, schedules: pd.DataFrame, panel: PotentialPanel, looks: Mapping[float, style.Look]
 ) -> list[pd.DataFrame]:
     """The LR over CPT and the end of PT before it, one run for each potential."""
     tables = []
@@ -81,7 +80,7 @@ def _losses(
     curves: pd.DataFrame,
     validation: str,
     panel: PotentialPanel,
-    looks: Mapping[float, dict[str, Any]],
+    looks: Mapping[float, style.Look],
     handles: dict[float, Artist],
 ) -> list[pd.DataFrame]:
     """The D_cpt loss against the step of CPT, every seed; the fall right after the transfer may leave the panel."""

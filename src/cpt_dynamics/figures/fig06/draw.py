@@ -1,7 +1,6 @@
 """Figure 6: the shift of two domains, and of CPT on the strong one with replay."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -12,7 +11,7 @@ from cpt_dynamics.figures.data import FigureData
 from cpt_dynamics.figures.fig06.result import Result, Shift, Side
 from cpt_dynamics.figures.kit import optima, style
 
-RATIOS: tuple[dict[str, Any], ...] = (  # from no replay up
+RATIOS: tuple[style.Look, ...] = (  # from no replay up
     {"color": style.VERMILION, "marker": "o"},
     {"color": style.ORANGE, "marker": "s"},
     {"color": style.PURPLE, "marker": "^"},
@@ -36,7 +35,7 @@ def draw(data: FigureData, result: Result) -> tuple[Figure, pd.DataFrame]:
         axes = figure.subplots(2, 2, sharex="col")
         style.panel_letters(axes)
         tables: list[pd.DataFrame] = []
-        handles: dict[str, Any] = {}
+        handles: style.Handles = {}
         for ax, letter, side in zip(axes[0], "ab", SIDES, strict=True):
             domains = {f"{role} shift ({names[role]})": result.domains.sets[side][role] for role in DOMAINS}
             tables += _panel(ax, letter, domains, tuple(DOMAINS.values()), handles)
@@ -54,7 +53,7 @@ def draw(data: FigureData, result: Result) -> tuple[Figure, pd.DataFrame]:
 
 
 def _panel(
-    ax: Axes, letter: str, found: Mapping[str, Shift], looks: tuple[dict[str, Any], ...], handles: dict[str, Any]
+    ax: Axes, letter: str, found: Mapping[str, Shift], looks: tuple[style.Look, ...], handles: style.Handles
 ) -> list[pd.DataFrame]:
     """The shifts of some runs over the step of CPT, and the forms fitted to them."""
     tables = []

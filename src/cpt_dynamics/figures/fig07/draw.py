@@ -1,7 +1,6 @@
 """Figure 7: final losses against the peak LR of CPT, and CPT from before and after the critical point."""
 
 import math
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,11 +16,11 @@ from cpt_dynamics.figures.kit import loss_potential, style
 
 UNIT = 1e3  # the LR is drawn in thousandths
 COLUMNS = 4  # runs side by side
-RAW: dict[str, Any] = {**style.DOTS, "color": style.VERMILION, "alpha": 0.35}
-SMOOTH: dict[str, Any] = {"color": style.VERMILION, "lw": 1.3}
-LAW: dict[str, Any] = {**style.LAW, "ls": (0, (2.5, 1.5))}
-START: dict[str, Any] = {"color": style.GREY, "ls": ":", "lw": 1.0}
-CRITICAL: dict[str, Any] = {"color": style.BLACK, "ls": "--", "lw": 1.0}
+RAW: style.Look = {**style.DOTS, "color": style.VERMILION, "alpha": 0.35}
+SMOOTH: style.Look = {"color": style.VERMILION, "lw": 1.3}
+LAW: style.Look = {**style.LAW, "ls": (0, (2.5, 1.5))}
+START: style.Look = {"color": style.GREY, "ls": ":", "lw": 1.0}
+CRITICAL: style.Look = {"color": style.BLACK, "ls": "--", "lw": 1.0}
 ROOM = 0.5  # how far, in units of the losses' range, a critical point may lie outside it and still be shown
 
 

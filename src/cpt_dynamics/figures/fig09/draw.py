@@ -1,7 +1,5 @@
 """Figure 9: loss on an out-of-domain set that rises and on one that falls during CPT, with Eq. 6."""
 
-from typing import Any
-
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -10,7 +8,7 @@ from cpt_dynamics.figures.data import FigureData
 from cpt_dynamics.figures.fig09.result import Result, RunOfSet
 from cpt_dynamics.figures.kit import out_of_domain, selection, style
 
-SERIES: dict[str, tuple[str, dict[str, Any]]] = {
+SERIES: dict[str, tuple[str, style.Look]] = {
     "measured": ("loss", {**style.DOTS, "color": style.VERMILION, "ms": 3.2}),
     "Eq. 6 of the measured losses": ("predicted", style.LAW),
     "Eq. 6 of the losses that Eq. 4 predicts": ("law", style.RIVAL),
@@ -28,7 +26,7 @@ def draw(data: FigureData, result: Result) -> tuple[Figure, pd.DataFrame]:
             return figure, style.long("", "", "", [], [])
         figure, axes = style.grid(len(shown), 4.9, [0.42, *(1.0 for _ in directions)])
         tables: list[pd.DataFrame] = []
-        handles: dict[str, Any] = {}
+        handles: style.Handles = {}
         for j, (rank, run) in enumerate(shown.items()):
             plan = selection.of_runs(data.schedules, [run], "schedules")
             after = plan[plan["phase"] == "continual"].assign(step=lambda rows: range(1, len(rows) + 1))
@@ -55,7 +53,7 @@ def draw(data: FigureData, result: Result) -> tuple[Figure, pd.DataFrame]:
     return figure, pd.concat(tables, ignore_index=True)
 
 
-def _panel(ax: Axes, direction: str, run: str, found: RunOfSet, handles: dict[str, Any]) -> list[pd.DataFrame]:
+def _panel(ax: Axes, direction: str, run: str, found: RunOfSet, handles: style.Handles) -> list[pd.DataFrame]:
     """Measured and predicted losses of a run, and the mean absolute errors."""
     table, parts = pd.DataFrame(dict(found.table)), []
     for label, (column, look) in SERIES.items():

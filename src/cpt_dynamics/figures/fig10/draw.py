@@ -1,7 +1,5 @@
 """Figure 10: the coefficients of Fig. 3 predict CPT under LR schedules that were not fitted."""
 
-from typing import Any
-
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -24,7 +22,7 @@ def draw(data: FigureData, result: Result) -> tuple[Figure, pd.DataFrame]:
         figure, axes = style.grid(len(runs), 4.9, [0.42, 1, 1])
         style.panel_letters(axes)
         tables: list[pd.DataFrame] = []
-        handles: dict[str, Any] = {}
+        handles: style.Handles = {}
         for j, run in enumerate(runs):
             plan = selection.of_runs(data.schedules, [run], "schedules")
             before = int((plan["phase"] == "pretraining").sum())
@@ -50,7 +48,7 @@ def draw(data: FigureData, result: Result) -> tuple[Figure, pd.DataFrame]:
 
 
 def _panel(
-    ax: Axes, data: FigureData, result: Result, run: str, role: Role, handles: dict[str, Any]
+    ax: Axes, data: FigureData, result: Result, run: str, role: Role, handles: style.Handles
 ) -> list[pd.DataFrame]:
     """Measured losses, the predictions of Eq. 4 and of the law without annealing, and their errors in CPT."""
     found, first = result.predictions[role], result.first_step

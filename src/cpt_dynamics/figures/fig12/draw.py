@@ -1,7 +1,6 @@
 """Figure 12: Eq. 4 fitted separately at each replay ratio, and the shift terms that the fits have."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -30,7 +29,7 @@ def draw(data: FigureData, result: Result) -> tuple[Figure, pd.DataFrame]:
         parts = figure.add_gridspec(2, 1, height_ratios=[2.42, 1.35])
         spec = parts[0].subgridspec(1 + len(roles), len(columns), height_ratios=[0.42, *[1.0] * len(roles)])
         tables: list[pd.DataFrame] = []
-        handles: dict[str, Any] = {}
+        handles: style.Handles = {}
         rows: dict[str, list[Axes]] = {name: [] for name in ("lr", *roles)}
         for j, runs in enumerate(columns):
             axes = {name: figure.add_subplot(spec[i, j]) for i, name in enumerate(rows)}
@@ -60,7 +59,7 @@ def _panel(
     runs: Mapping[str, str],
     role: Role,
     colours: Mapping[str, str],
-    handles: dict[str, Any],
+    handles: style.Handles,
 ) -> list[pd.DataFrame]:
     """Losses of one schedule at every ratio, each with the law fitted at that ratio."""
     first = result.first_step

@@ -1,7 +1,6 @@
 """Figure 18: CPT of a model whose pre-training counts as unknown: short runs are fitted, a longer one is predicted."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -35,7 +34,7 @@ def draw(data: FigureData, result: Result) -> tuple[Figure, pd.DataFrame]:
         sets = result.sets
         spec = figure.add_gridspec(4, len(sets), height_ratios=[0.42, 1.4, 0.55, 0.1 * len(lines)])
         tables: list[pd.DataFrame] = []
-        handles: dict[str, Any] = {}
+        handles: style.Handles = {}
         last = int(plans["step"].max())
         columns = [[figure.add_subplot(spec[i, j]) for i in range(3)] for j in range(len(sets))]
         for role, column in zip(sets, columns, strict=True):
@@ -78,14 +77,14 @@ def _losses(
     plans: pd.DataFrame,
     result: Result,
     role: Role,
-    handles: dict[str, Any],
+    handles: style.Handles,
 ) -> list[pd.DataFrame]:
     """Measured losses of all runs and the law at every step."""
     found, parts = result.sets[role], []
     for run in (*result.fitted_runs, *result.heldout_runs):
         heldout = run in result.heldout_runs
         part = _rows(features, result, role, run)
-        look: dict[str, Any] = {"ms": 2.6, "zorder": 3} | (
+        look: style.Look = {"ms": 2.6, "zorder": 3} | (
             {"ms": 3.6, "mfc": "none", "mec": HELDOUT, "mew": 0.8, "zorder": 2.5} if heldout else {}
         )
         label = f"{run.replace('_', ' ')}, {'held out' if heldout else 'fitted'}"

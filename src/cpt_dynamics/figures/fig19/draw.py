@@ -1,7 +1,6 @@
 """Figure 19: Eq. 8 fitted jointly to CPT at all replay ratios."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -15,7 +14,7 @@ from cpt_dynamics.figures.kit.law_steps import law_steps
 from cpt_dynamics.fitting import Fit
 
 COLOURS = (style.VERMILION, style.ORANGE, style.GREEN, style.SKY, style.PURPLE)  # of the ratios, from 0 % on
-FORMS: dict[str, tuple[str, dict[str, Any]]] = {
+FORMS: dict[str, tuple[str, style.Look]] = {
     "printed": ("Eq. 8 as printed", {"ls": "-", "lw": 1.1}),
     "exchanged": ("exchanged growths", {"ls": (0, (2.5, 1.2)), "lw": 1.1}),
 }
@@ -31,7 +30,7 @@ def draw(data: FigureData, result: Result) -> tuple[Figure, pd.DataFrame]:
         style.pads(figure, hspace=0.0)
         spec = figure.add_gridspec(4, len(columns), height_ratios=[0.4, 1, 0.4, 1])
         tables: list[pd.DataFrame] = []
-        handles: dict[str, Any] = {}
+        handles: style.Handles = {}
         for i, (role, validation) in enumerate(result.validations.items()):
             _coefficients(figure.add_subplot(spec[2 * i, :]), result.fits[role], role)
             axes: list[Axes] = []
@@ -58,7 +57,7 @@ def _panel(
     runs: Mapping[str, str],
     role: Role,
     colours: Mapping[str, str],
-    handles: dict[str, Any],
+    handles: style.Handles,
 ) -> list[pd.DataFrame]:
     """Losses of the CPT steps of one LR schedule and both forms of the law, a colour for each ratio."""
     tables = []

@@ -1,7 +1,5 @@
 """Figure 20: the variants of the annealing area on the runs of Fig. 3, and their errors on held-out runs."""
 
-from typing import Any
-
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -18,8 +16,8 @@ VARIANTS = {
     "power": "Eq. 10",
 }
 COLOURS = (style.VERMILION, style.ORANGE, style.GREEN, style.PURPLE, style.SKY)  # of the schedules with CPT
-LAW: dict[str, Any] = {"color": style.BLACK, "ls": "-", "lw": 0.8}
-MARKS: dict[str, dict[str, Any]] = {
+LAW: style.Look = {"color": style.BLACK, "ls": "-", "lw": 0.8}
+MARKS: dict[str, style.Look] = {
     "Eq. 4": {"marker": "o", "color": style.BLACK, "mfc": "none", "ms": 5},
     VARIANTS["lr_weighted_01"]: {"marker": "^", "color": style.BLUE, "ms": 3.6},
     VARIANTS["lr_weighted_02"]: {"marker": "v", "color": style.SKY, "ms": 3.6},
@@ -35,7 +33,7 @@ def draw(data: FigureData, result: Result) -> tuple[Figure, pd.DataFrame]:
         style.pads(figure)
         spec = figure.add_gridspec(3, 6, height_ratios=[1, 1, 1.15])
         tables: list[pd.DataFrame] = []
-        handles: dict[str, Any] = {}
+        handles: style.Handles = {}
         for i, (role, validation) in enumerate(result.validations.items()):
             axes: list[Axes] = []
             for j, variant in enumerate(VARIANTS):
@@ -65,7 +63,7 @@ def _last(data: FigureData, run: str) -> int:
 
 
 def _panel(
-    ax: Axes, data: FigureData, result: Result, runs: list[str], role: Role, variant: str, handles: dict[str, Any]
+    ax: Axes, data: FigureData, result: Result, runs: list[str], role: Role, variant: str, handles: style.Handles
 ) -> list[pd.DataFrame]:
     """Losses of all schedules with CPT, a colour for each, and the variant fitted to them."""
     found, first = result.sets[role].variants[variant], result.first_step
@@ -89,7 +87,7 @@ def _panel(
     return tables
 
 
-def _errors(ax: Axes, result: Result, role: Role, handles: dict[str, Any]) -> pd.DataFrame:
+def _errors(ax: Axes, result: Result, role: Role, handles: style.Handles) -> pd.DataFrame:
     """Mean relative errors in CPT of each held-out run, a marker for each form of the law."""
     found, runs = result.sets[role], result.heldout_runs
     forms: dict[str, FormFit] = {

@@ -1,7 +1,6 @@
 """Figure 21: measured losses on out-of-domain sets against their linear combinations, one panel a set."""
 
 import math
-from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -12,9 +11,9 @@ from cpt_dynamics.figures.fig21.result import Result
 from cpt_dynamics.figures.kit import out_of_domain, style
 
 COLUMNS = 4
-FITTED: dict[str, Any] = {**style.DOTS, "color": style.GREY, "ms": 2.2, "alpha": 0.5}
-HELDOUT: dict[str, Any] = {**style.DOTS, "color": style.VERMILION, "alpha": 0.6}
-IDENTITY: dict[str, Any] = {"color": style.BLACK, "lw": 0.8, "zorder": 0.8}
+FITTED: style.Look = {**style.DOTS, "color": style.GREY, "ms": 2.2, "alpha": 0.5}
+HELDOUT: style.Look = {**style.DOTS, "color": style.VERMILION, "alpha": 0.6}
+IDENTITY: style.Look = {"color": style.BLACK, "lw": 0.8, "zorder": 0.8}
 
 
 def draw(data: FigureData, result: Result) -> tuple[Figure, pd.DataFrame]:
@@ -27,7 +26,7 @@ def draw(data: FigureData, result: Result) -> tuple[Figure, pd.DataFrame]:
         style.pads(figure)
         axes = figure.subplots(rows, columns, squeeze=False)
         tables: list[pd.DataFrame] = []
-        handles: dict[str, Any] = {}
+        handles: style.Handles = {}
         for ax, name in zip(axes.flat, sets, strict=False):
             tables += _panel(ax, data, result, name, handles)
         for ax in axes.flat[len(sets) :]:
@@ -44,7 +43,7 @@ def draw(data: FigureData, result: Result) -> tuple[Figure, pd.DataFrame]:
     return figure, pd.concat(tables, ignore_index=True) if tables else style.long("", "", "", [], [])
 
 
-def _panel(ax: Axes, data: FigureData, result: Result, name: str, handles: dict[str, Any]) -> list[pd.DataFrame]:
+def _panel(ax: Axes, data: FigureData, result: Result, name: str, handles: style.Handles) -> list[pd.DataFrame]:
     """Measured losses of a set over their linear combination, with the line on which both are equal."""
     tables, ends = [], []
     found = result.sets[name]

@@ -1,7 +1,5 @@
 """Figure 22: absolute errors of the linear combinations on the out-of-domain sets."""
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 import seaborn as sns
@@ -11,8 +9,8 @@ from cpt_dynamics.figures.data import FigureData
 from cpt_dynamics.figures.fig22.result import Result
 from cpt_dynamics.figures.kit import style
 
-LINE: dict[str, Any] = {"color": style.BLACK, "ls": "--", "lw": 0.9}
-MARKS: dict[str, tuple[str, dict[str, Any]]] = {
+LINE: style.Look = {"color": style.BLACK, "ls": "--", "lw": 0.9}
+MARKS: dict[str, tuple[str, style.Look]] = {
     "mean, runs weighing the same": (
         "mean_absolute_error",
         {"ls": "", "marker": "D", "ms": 4.5, "color": style.VERMILION, "mec": style.BLACK, "mew": 0.5, "zorder": 4},
@@ -42,7 +40,7 @@ def draw(data: FigureData, result: Result) -> tuple[Figure, pd.DataFrame]:
         errors = pd.DataFrame([(name, error) for name, found in sets.items() for error in found.absolute_errors])
         errors.columns = ["set", "error"]
         ax.set_yscale("log")
-        where: dict[str, Any] = {"data": errors, "x": "set", "y": "error", "ax": ax}
+        where: style.Look = {"data": errors, "x": "set", "y": "error", "ax": ax}
         sns.violinplot(**where, inner=None, cut=0, density_norm="width", color=style.SKY, alpha=0.35, linewidth=0)
         sns.boxplot(**where, whis=(5, 95), width=0.45, showfliers=False, fill=False, color=style.BLUE, linewidth=1.0)
         tables = [
@@ -52,7 +50,7 @@ def draw(data: FigureData, result: Result) -> tuple[Figure, pd.DataFrame]:
             )
             for level, value in zip(result.quantile_levels, values, strict=True)
         ]
-        handles: dict[str, Any] = {}
+        handles: style.Handles = {}
         for label, (key, mark) in MARKS.items():
             values = np.array([getattr(found, key) for found in sets.values()], dtype=np.float64)
             (handles[label],) = ax.plot(places, values, **mark)

@@ -1,7 +1,6 @@
 """Coefficients as lines of text beside a figure, for laws whose equation is too long for one line."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from matplotlib.axes import Axes
 
@@ -36,6 +35,6 @@ def block(ax: Axes, lines: Sequence[tuple[str, str, str]], indent: float = 0.105
     ax.axis("off")
     for i, (name, text, colour) in enumerate(lines):
         y = 1 - (i + 0.5) / len(lines)
-        look: dict[str, Any] = {"transform": ax.transAxes, "fontsize": style.SMALL, "color": colour, "va": "center"}
+        look: style.Look = {"transform": ax.transAxes, "fontsize": style.SMALL, "color": colour, "va": "center"}
         ax.text(0, y, name, **look)
         ax.text(indent, y, text, **look)

@@ -4,7 +4,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,7 +18,7 @@ from cpt_dynamics.figures.kit import style
 COLUMNS = 3  # panels side by side
 MOST = 24  # panels of a figure
 MAXIMUM = 40  # characters of a run's name in a title
-METADATA: dict[str, dict[str, Any]] = {
+METADATA: dict[str, style.Look] = {
     ".pdf": {"Creator": None, "Producer": None, "CreationDate": None},
     ".png": {"Software": None},
     ".svg": {"Creator": None, "Date": None},
@@ -54,10 +53,10 @@ def draw_fit(panels: Sequence[Panel], title: str = "") -> Figure:
         figure = Figure(figsize=(style.WIDTH, 1.75 * rows + 2.3), layout="constrained")
         style.pads(figure)
         spec = figure.add_gridspec(rows + 1, columns, height_ratios=[1.0] * rows + [0.9])
-        handles: dict[str, Any] = {}
+        handles: style.Handles = {}
         axes: list[Axes] = []
         for i, panel in enumerate(panels):
-            shared: dict[str, Any] = {"sharex": axes[0], "sharey": axes[0]} if axes else {}
+            shared: style.Look = {"sharex": axes[0], "sharey": axes[0]} if axes else {}
             ax = figure.add_subplot(spec[divmod(i, columns)], **shared)
             _losses(ax, panel, handles)
             ax.set_title(_title(panel))
@@ -87,7 +86,7 @@ def draw_prediction(panels: Sequence[Panel], title: str = "", band: float | None
         figure = Figure(figsize=(style.WIDTH, 2.9 * rows + 0.5), layout="constrained")
         style.pads(figure)
         spec = figure.add_gridspec(2 * rows, columns, height_ratios=[0.45, 1.0] * rows)
-        handles: dict[str, Any] = {}
+        handles: style.Handles = {}
         for i, panel in enumerate(panels):
             row, column = divmod(i, columns)
             above = figure.add_subplot(spec[2 * row, column])
@@ -118,7 +117,7 @@ def draw_comparison(scores: Sequence[Score], title: str = "") -> Figure:
         figure = Figure(figsize=(style.WIDTH, 0.32 * len(scores) + 1.5), layout="constrained")
         style.pads(figure)
         ax = figure.subplots()
-        handles: dict[str, Any] = {}
+        handles: style.Handles = {}
         kinds = {"all rows": (style.BLACK, 0.13), "rows not seen in fitting": (style.VERMILION, -0.13)}
         for i, score in enumerate(scores):
             place = len(scores) - 1 - i
@@ -126,7 +125,7 @@ def draw_comparison(scores: Sequence[Score], title: str = "") -> Figure:
                 percent = 100 * np.array(list(errors.values()))
                 if not len(percent):
                     continue
-                dots: dict[str, Any] = {"ls": "", "marker": "o", "mew": 0, "color": colour}
+                dots: style.Look = {"ls": "", "marker": "o", "mew": 0, "color": colour}
                 (handles[f"{kind}, one run"],) = ax.plot(
                     percent, [place + offset] * len(percent), **dots, ms=3, alpha=0.45
                 )
@@ -159,7 +158,7 @@ def _title(panel: Panel) -> str:
     return run.replace("$", r"\$") + (" (held out)" if panel.held_out else "")
 
 
-def _losses(ax: Axes, panel: Panel, handles: dict[str, Any]) -> None:
+def _losses(ax: Axes, panel: Panel, handles: style.Handles) -> None:
     """The losses of a run and the law."""
     after = panel.measured["phase"] == "continual"
     for name, rows, colour in (
@@ -200,7 +199,7 @@ def _errors(ax: Axes, panels: Sequence[Panel]) -> None:
             continue
         rows = panel.measured.sort_values("step")
         law = np.interp(rows["step"], panel.law["step"], panel.law["predicted"])
-        line: dict[str, Any] = {"ls": "--" if panel.held_out else "-", "lw": 0.8, "color": colours[i % len(colours)]}
+        line: style.Look = {"ls": "--" if panel.held_out else "-", "lw": 0.8, "color": colours[i % len(colours)]}
         ax.plot(rows["step"], 100 * (law / rows["loss"] - 1), label=_title(panel), **line)
         last = max(last, int(rows["step"].max()))
     style.steps_axis(ax, last)

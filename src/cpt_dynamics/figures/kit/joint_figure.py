@@ -1,7 +1,6 @@
 """Panels of a law that is fitted to several schedules at once: Figs. 3, 11, 12 and 14 to 17."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -34,7 +33,7 @@ def joint_figure(
         spec = figure.add_gridspec(1 + 2 * len(fits), len(columns), height_ratios=[0.42, *[0.42, 1] * len(fits)])
         places: dict[str, int] = {"lr": 0, **{role: 2 + 2 * i for i, role in enumerate(fits)}}
         tables: list[pd.DataFrame] = []
-        handles: dict[str, Any] = {}
+        handles: style.Handles = {}
         rows: dict[str, list[Axes]] = {name: [] for name in places}
         for j, (title, runs) in enumerate(columns):
             column = {name: figure.add_subplot(spec[i, j]) for name, i in places.items()}
@@ -62,7 +61,7 @@ def _panel(
     found: JointFit,
     runs: list[str],
     first: int,
-    handles: dict[str, Any],
+    handles: style.Handles,
 ) -> list[pd.DataFrame]:
     """Losses of a schedule (all its seeds) and the fitted law, whose highest point in CPT is marked."""
     tables, seen, role = [], [], found.role
@@ -88,7 +87,7 @@ def losses(
     rows: pd.DataFrame,
     role: str,
     run: str,
-    handles: dict[str, Any],
+    handles: style.Handles,
     colour: str = style.VERMILION,
     name: str = CPT,
     before: bool = True,
@@ -158,6 +157,6 @@ def write_lines(ax: Axes, lines: Lines) -> None:
     longest = max(len(name) for name, _, _ in lines)
     indent = 0.125 + 0.011 * max(longest - len("paper, 106M"), 0) if longest else 0.0
     for i, (name, text, colour) in enumerate(lines):
-        line: dict[str, Any] = {"transform": ax.transAxes, "fontsize": style.SMALL, "color": colour}
+        line: style.Look = {"transform": ax.transAxes, "fontsize": style.SMALL, "color": colour}
         ax.text(0, top - i * step, name and f"{name}:", **line)
         ax.text(indent, top - i * step, text, **line)

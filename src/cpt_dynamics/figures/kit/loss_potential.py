@@ -1,7 +1,6 @@
 """Curves of the final loss against a hyper-parameter of CPT, one for each length of it (Figs. 5 and 7)."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,16 +12,16 @@ from cpt_dynamics.figures.kit import style
 from cpt_dynamics.figures.kit.lengths import Length
 from cpt_dynamics.figures.kit.printed.ranges import Compared
 
-LENGTHS: tuple[dict[str, Any], ...] = (  # of CPT, from the shortest on
+LENGTHS: tuple[style.Look, ...] = (  # of CPT, from the shortest on
     {"color": style.SKY, "marker": "o"},
     {"color": style.BLUE, "marker": "s"},
     {"color": style.ORANGE, "marker": "^"},
     {"color": style.VERMILION, "marker": "D"},
     {"color": style.PURPLE, "marker": "v"},
 )
-STAR: dict[str, Any] = {"marker": "*", "ms": 10, "mec": style.BLACK, "mew": 0.5, "ls": "", "zorder": 4}
-DOT: dict[str, Any] = {"ls": "", "marker": "o", "ms": 4.2, "mfc": "white", "mec": style.BLACK, "mew": 0.9, "zorder": 5}
-BAND: dict[str, Any] = {"color": style.GREY, "alpha": 0.13, "lw": 0, "zorder": 0}
+STAR: style.Look = {"marker": "*", "ms": 10, "mec": style.BLACK, "mew": 0.5, "ls": "", "zorder": 4}
+DOT: style.Look = {"ls": "", "marker": "o", "ms": 4.2, "mfc": "white", "mec": style.BLACK, "mew": 0.9, "zorder": 5}
+BAND: style.Look = {"color": style.GREY, "alpha": 0.13, "lw": 0, "zorder": 0}
 
 
 def lengths(

@@ -12,8 +12,8 @@ from matplotlib.ticker import MaxNLocator
 from cpt_dynamics.figures.kit import style
 from cpt_dynamics.figures.kit.slide import AnnealingView, ForwardView, Surface, Views
 
-SHIFTED: dict[str, Any] = {"color": style.ORANGE, "ls": "-."}
-PATHS: dict[str, tuple[str, dict[str, Any]]] = {
+SHIFTED: style.Look = {"color": style.ORANGE, "ls": "-."}
+PATHS: dict[str, tuple[str, style.Look]] = {
     "pretraining": ("PT", style.PRETRAINING),
     "hidden": ("PT continued on $D_\\mathrm{pt}$ (hidden)", {"color": style.BLACK, "ls": ":"}),
     "continual": ("CPT", style.CONTINUAL),
@@ -22,7 +22,7 @@ SURFACES = {"hidden": "PT surface", "shifted": "shifted surface (limit)"}
 NO_LIMIT = "shifted surface (far CPT)"  # where the limit is too far to draw
 LOOKS = {"hidden": style.HIDDEN, "shifted": SHIFTED}
 POTENTIALS = (":", "--", "-")  # from the lowest on
-TRANSFER: dict[str, Any] = {**style.DOTS, "ms": 4.5, "color": style.BLACK, "zorder": 4}
+TRANSFER: style.Look = {**style.DOTS, "ms": 4.5, "color": style.BLACK, "zorder": 4}
 VIEW = {"elev": 20, "azim": -52}
 
 

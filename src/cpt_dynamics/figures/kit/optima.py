@@ -1,7 +1,7 @@
 """The best loss potential, peak LR and replay ratio of CPT against the weight of the D_pt loss (Fig. 8)."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, cast
+from typing import cast
 
 import pandas as pd
 from matplotlib.artist import Artist
@@ -12,12 +12,12 @@ from cpt_dynamics.figures.kit import style
 from cpt_dynamics.figures.kit.loss_potential import LENGTHS
 from cpt_dynamics.figures.kit.weights import KnobPanel, Optima, ReplayPanel
 
-STRENGTHS: dict[str, dict[str, Any]] = {  # of the distribution shift
+STRENGTHS: dict[str, style.Look] = {  # of the distribution shift
     "strong": {"color": style.VERMILION, "ls": "-"},
     "moderate": {"color": style.BLUE, "ls": "--"},
     "weak": {"color": style.GREEN, "ls": "-."},
 }
-FINAL: dict[str, Any] = {"ls": ":"}  # the goal by the losses at the end of CPT
+FINAL: style.Look = {"ls": ":"}  # the goal by the losses at the end of CPT
 AXES = {
     "potential": ("best loss potential (%)", 100.0),
     "peak_lr": (r"best peak LR ($10^{-4}$)", 1e4),
@@ -68,7 +68,7 @@ def _curves(
     panel: str,
     found: Mapping[str, Optima],
     knob: str,
-    looks: Mapping[str, dict[str, Any]],
+    looks: Mapping[str, style.Look],
     label: str,
     handles: dict[str, Artist],
 ) -> list[pd.DataFrame]:

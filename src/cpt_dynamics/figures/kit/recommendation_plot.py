@@ -24,8 +24,8 @@ KNOBS = {  # label and factor of an axis
 }
 COLOURS = (style.VERMILION, style.BLUE, style.GREEN, style.ORANGE, style.PURPLE, style.SKY)
 DASHES = ("-", "--", "-.", ":")
-STAR: dict[str, Any] = {"marker": "*", "ms": 8, "ls": "", "mec": style.BLACK, "mew": 0.5, "zorder": 4}
-FLAT: dict[str, Any] = {"lw": 5, "alpha": 0.35, "solid_capstyle": "butt"}
+STAR: style.Look = {"marker": "*", "ms": 8, "ls": "", "mec": style.BLACK, "mew": 0.5, "zorder": 4}
+FLAT: style.Look = {"lw": 5, "alpha": 0.35, "solid_capstyle": "butt"}
 
 
 def draw(result: Mapping[str, Any]) -> Figure:
@@ -38,7 +38,7 @@ def draw(result: Mapping[str, Any]) -> Figure:
     scales = {knob: _scale(knob, [plan["knobs"][knob]["curve"]["values"] for plan in plans]) for knob in knobs}
     with style.context():
         figure, axes = style.grid(len(knobs), 4.9, [1.0, 1.0, 1.0], share_rows=False)
-        handles: dict[str, Any] = {}
+        handles: style.Handles = {}
         for i, plan in enumerate(plans):
             look = {"color": COLOURS[i % len(COLOURS)], "ls": DASHES[i // len(COLOURS) % len(DASHES)]}
             for j, knob in enumerate(knobs):
@@ -67,9 +67,9 @@ def draw_schedule(curves: Mapping[str, Mapping[str, Any]], compared: pd.DataFram
         figure = Figure(figsize=(style.WIDTH, 2.7), layout="constrained")
         style.pads(figure)
         axes = figure.subplots(1, 3)
-        handles: dict[str, Any] = {}
+        handles: style.Handles = {}
         for i, (name, curve) in enumerate(curves.items()):
-            line: dict[str, Any] = {"color": COLOURS[i], "lw": 1.0, "ls": "--"} if i else style.CONTINUAL
+            line: style.Look = {"color": COLOURS[i], "lw": 1.0, "ls": "--"} if i else style.CONTINUAL
             for ax, key in zip(axes, ("lr", "general", "domain"), strict=True):
                 (drawn,) = ax.plot(curve["step"], curve[key] / 10**power if key == "lr" else curve[key], **line)
             label = style.SHAPES.get(name, name)
@@ -98,7 +98,7 @@ def _power(value: float) -> int:
     return math.floor(math.log10(value) + 1e-9)
 
 
-def _column(axes: Any, found: Mapping[str, Any], factor: float, look: Mapping[str, Any]) -> Line2D:
+def _column(axes: Any, found: Mapping[str, Any], factor: float, look: style.Look) -> Line2D:
     """The curves of one plan against one knob, down a column of panels; the flat range lies under the goal."""
     curve = found["curve"]
     x = factor * np.array(curve["values"])

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,7 +19,7 @@ class FormCurve:
     """A power form and how it is drawn. run: whose it is ("": of all). name: in the legend ("": in none)."""
 
     form: ShiftForm
-    line: Mapping[str, Any]
+    line: style.Look
     run: str = ""
     name: str = ""
 
@@ -45,7 +44,7 @@ def shift_panels(
         spec = figure.add_gridspec(2, len(panels), height_ratios=[above, height - above - 0.8])
         places = [(figure.add_subplot(spec[0, j]), figure.add_subplot(spec[1, j])) for j in range(len(panels))]
         tables: list[pd.DataFrame] = []
-        handles: dict[str, Any] = {}
+        handles: style.Handles = {}
         for (text, ax), (role, panel) in zip(places, panels.items(), strict=True):
             table = panel.shifts.table
             tables += _dots(ax, table, labels, role, handles)
@@ -64,7 +63,7 @@ def equation(form: ShiftForm, colour: str) -> tuple[str, str, str]:
 
 
 def _dots(
-    ax: Axes, table: pd.DataFrame, labels: Mapping[str, str], role: Role, handles: dict[str, Any]
+    ax: Axes, table: pd.DataFrame, labels: Mapping[str, str], role: Role, handles: style.Handles
 ) -> list[pd.DataFrame]:
     """Measured shifts, a mark for each run."""
     tables = []
@@ -79,7 +78,7 @@ def _dots(
     return tables
 
 
-def _form(ax: Axes, areas: pd.Series, curve: FormCurve, role: Role, handles: dict[str, Any]) -> pd.DataFrame:
+def _form(ax: Axes, areas: pd.Series, curve: FormCurve, role: Role, handles: style.Handles) -> pd.DataFrame:
     seen = areas[areas > 0]
     s1cpt = np.geomspace(seen.min(), seen.max(), 200)
     values = curve.form.fit.predict({"s1cpt": s1cpt})

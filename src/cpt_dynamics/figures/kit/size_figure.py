@@ -1,7 +1,6 @@
 """Panels of laws at several model sizes, a column for each: Figs. 15 and 16."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -37,7 +36,7 @@ def size_figure(
         spec = figure.add_gridspec(len(ratios), len(result.models), height_ratios=ratios)
         places: dict[str, int] = {"lr": 0, **{role: 2 + 2 * i for i, role in enumerate(laws)}}
         tables: list[pd.DataFrame] = []
-        handles: dict[str, Any] = {}
+        handles: style.Handles = {}
         rows: dict[str, list[Axes]] = {place: [] for place in places}
         for j, (model, runs) in enumerate(result.models.items()):
             column = {place: figure.add_subplot(spec[i, j]) for place, i in places.items()}

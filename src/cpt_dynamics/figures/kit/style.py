@@ -1,6 +1,6 @@
 """One look for all figures: sizes, fonts, and a colour for each role (Okabe and Ito's palette)."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -22,21 +22,24 @@ ORANGE, SKY, GREEN, YELLOW = "#E69F00", "#56B4E9", "#009E73", "#F0E442"
 BLUE, VERMILION, PURPLE = "#0072B2", "#D55E00", "#CC79A7"
 
 # Lines by role, the same in every figure.
-PRETRAINING: dict[str, Any] = {"color": BLACK, "ls": "-"}
-HIDDEN: dict[str, Any] = {"color": BLUE, "ls": "--"}
-SCRATCH: dict[str, Any] = {"color": GREEN, "ls": "-."}
-CONTINUAL: dict[str, Any] = {"color": VERMILION, "ls": "-"}
-LAW: dict[str, Any] = {"color": BLUE, "ls": "-", "lw": 1.4}
-RIVAL: dict[str, Any] = {"color": PURPLE, "ls": (0, (4, 1.5)), "lw": 1.2}
+Look = dict[str, Any]  # keyword arguments of a line or marker of matplotlib
+Handles = dict[str, Any]  # label -> what stands for it in a legend
+
+PRETRAINING: Look = {"color": BLACK, "ls": "-"}
+HIDDEN: Look = {"color": BLUE, "ls": "--"}
+SCRATCH: Look = {"color": GREEN, "ls": "-."}
+CONTINUAL: Look = {"color": VERMILION, "ls": "-"}
+LAW: Look = {"color": BLUE, "ls": "-", "lw": 1.4}
+RIVAL: Look = {"color": PURPLE, "ls": (0, (4, 1.5)), "lw": 1.2}
 TRANSFERS = (  # the points of transfer of Fig. 2
     {"color": VERMILION, "marker": "o"},
     {"color": ORANGE, "marker": "s"},
     {"color": GREEN, "marker": "^"},
     {"color": PURPLE, "marker": "D"},
 )
-DOTS: dict[str, Any] = {"ls": "", "marker": "o", "ms": 2.6, "mew": 0}
+DOTS: Look = {"ls": "", "marker": "o", "ms": 2.6, "mew": 0}
 
-LETTER: dict[str, Any] = {"fontsize": SMALL, "color": "#444444"}  # of a panel
+LETTER: Look = {"fontsize": SMALL, "color": "#444444"}  # of a panel
 
 RC: Any = {
     # of the style "ticks" of seaborn, whose import takes a second
@@ -169,7 +172,7 @@ def shown(rows: pd.DataFrame, last: int, share: float = 0.18) -> pd.Series:
     return rows.loc[rows["step"] >= share * last, "loss"]
 
 
-def legend_below(figure: Figure, entries: Mapping[str, Any], columns: int) -> None:
+def legend_below(figure: Figure, entries: Handles, columns: int) -> None:
     """One legend under all panels: label -> handle."""
     figure.legend(list(entries.values()), list(entries), loc="outside lower center", ncols=columns)
 

@@ -1,7 +1,6 @@
 """The turning length of CPT against the weight of the D_pt loss in the goal (Fig. 13)."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,8 +10,8 @@ from matplotlib.figure import Figure
 from cpt_dynamics.figures.kit import optima, style
 from cpt_dynamics.figures.kit.turning_lengths import TurningCurve
 
-ONCE: dict[str, Any] = {"ls": "", "marker": "o", "ms": 4.5, "mfc": "white", "mew": 1.2, "zorder": 3}
-NEVER: dict[str, Any] = {"ls": ":", "lw": 1.1}
+ONCE: style.Look = {"ls": "", "marker": "o", "ms": 4.5, "mfc": "white", "mew": 1.2, "zorder": 3}
+NEVER: style.Look = {"ls": ":", "lw": 1.1}
 MANY = 20_000  # steps, from which on they are counted in thousands
 
 

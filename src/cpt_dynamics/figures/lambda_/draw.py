@@ -1,7 +1,5 @@
 """How the errors of the CPT law depend on lambda."""
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
@@ -11,7 +9,7 @@ from cpt_dynamics.figures.data import FigureData
 from cpt_dynamics.figures.kit import style
 from cpt_dynamics.figures.lambda_.result import Result
 
-SERIES: dict[str, tuple[str, dict[str, Any]]] = {
+SERIES: dict[str, tuple[str, style.Look]] = {
     "fit": ("fitted runs", {"color": style.BLACK, "ls": ":", "marker": "."}),
     "left_out": ("each fitted run predicted from the others", {"color": style.BLUE, "ls": "-", "marker": "o"}),
     "heldout": ("unseen schedules", {"color": style.VERMILION, "ls": "--", "marker": "s"}),
@@ -21,7 +19,7 @@ SERIES: dict[str, tuple[str, dict[str, Any]]] = {
 def draw(data: FigureData, result: Result) -> tuple[Figure, pd.DataFrame]:
     """Mean relative error on CPT rows against the memory 1/(1-lambda), one panel for each validation set."""
     memory = np.array([point.memory for point in result.points])
-    marks: list[tuple[float, str, dict[str, Any]]] = [
+    marks: list[tuple[float, str, style.Look]] = [
         (result.chosen, "configuration", {"color": style.GREEN, "lw": 3.5, "alpha": 0.45}),
         (result.best, "lowest when a fitted run is left out", {"color": style.BLUE, "lw": 1.0}),
         (result.paper, "paper", {"color": style.GREY, "lw": 1.2, "ls": "--"}),
@@ -29,7 +27,7 @@ def draw(data: FigureData, result: Result) -> tuple[Figure, pd.DataFrame]:
     with style.context():
         figure = Figure(figsize=(style.WIDTH, 2.9), layout="constrained")
         axes = figure.subplots(1, 2)
-        handles: dict[str, Any] = {}
+        handles: style.Handles = {}
         tables = []
         for ax, (role, validation) in zip(axes, result.validations.items(), strict=True):
             for value, name, line in marks:

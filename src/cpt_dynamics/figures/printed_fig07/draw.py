@@ -1,7 +1,5 @@
 """Figure 7 from printed coefficients: final losses against the peak LR of CPT, and the critical point."""
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
@@ -14,7 +12,7 @@ from cpt_dynamics.figures.kit import loss_potential, style
 from cpt_dynamics.figures.printed_fig07.result import Result, TurningRuns
 
 UNIT = 1e4  # the LR is drawn in units of 1e-4
-RUNS: tuple[dict[str, Any], ...] = ({"color": style.VERMILION}, {"color": style.BLUE}, {"color": style.GREEN})
+RUNS: tuple[style.Look, ...] = ({"color": style.VERMILION}, {"color": style.BLUE}, {"color": style.GREEN})
 
 
 def draw(data: FigureData, result: Result) -> tuple[Figure, pd.DataFrame]:

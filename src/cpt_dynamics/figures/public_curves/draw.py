@@ -53,7 +53,7 @@ def drawn(curves: pd.DataFrame, schedules: pd.DataFrame, result: Result) -> tupl
         sizes = list(result.sizes)
         axes = above.subplots(4, len(sizes), squeeze=False, sharex=True, gridspec_kw={"height_ratios": [1.5, 1, 1, 1]})
         parts: list[pd.DataFrame] = []
-        handles: dict[str, Any] = {}
+        handles: style.Handles = {}
         for j, size in enumerate(sizes):
             parts += _column(axes[:, j], curves, schedules, result, size, handles)
         _finish(axes, sizes)
@@ -78,7 +78,7 @@ def _column(
     schedules: pd.DataFrame,
     result: Result,
     size: str,
-    handles: dict[str, Any],
+    handles: style.Handles,
 ) -> list[pd.DataFrame]:
     """Losses of the test runs of one size with the annealing law, and the relative errors of each law in %."""
     entry, parts = result.sizes[size], []
@@ -141,18 +141,18 @@ def _means(figure: Any, result: Result) -> pd.DataFrame:
     ax: Axes = figure.subplots()
     parts = []
     colours = dict(zip(result.sizes, (style.BLACK, style.VERMILION, style.BLUE), strict=False))
-    handles: dict[str, Any] = {}
+    handles: style.Handles = {}
     for i, (size, entry) in enumerate(result.sizes.items()):
         y = np.arange(len(LABELS))[::-1] - ROOM * (i - (len(colours) - 1) / 2)
         for kind in ROWS:
             percent = [_error(entry, law, kind) for law in LABELS]
             fill = colours[size] if kind == "all" else "white"
-            line: dict[str, Any] = {"ls": "", "ms": 3.8, "mew": 0.8, "marker": MARKERS[i % 3], "mfc": fill}
+            line: style.Look = {"ls": "", "ms": 3.8, "mew": 0.8, "marker": MARKERS[i % 3], "mfc": fill}
             (handles[f"{size}, {kind} rows"],) = ax.plot(percent, y, color=colours[size], **line)
             parts.append(style.long(f"{size} mean error (%)", f"{kind} rows", "", list(LABELS), percent))
         percent = [_error(entry, entry.annealing, kind) for kind in ROWS]
         place = y[list(LABELS).index(entry.annealing)]
-        ring: dict[str, Any] = {"ls": "", "marker": "o", "ms": 8.5, "mfc": "none", "mew": 0.6, "color": style.GREY}
+        ring: style.Look = {"ls": "", "marker": "o", "ms": 8.5, "mfc": "none", "mew": 0.6, "color": style.GREY}
         (handle,) = ax.plot(percent, [place] * len(ROWS), zorder=1.5, **ring)
     handles["convention of the\nwarm-up that fits best"] = handle
     ax.set_yticks(np.arange(len(LABELS))[::-1], list(LABELS.values()))

@@ -21,9 +21,9 @@ LABELS = {
 UNIT = 100.0  # knobs are drawn in %
 COLOURS = (style.VERMILION, style.BLUE, style.GREEN)  # a weight each
 STARS = (12.0, 9.0, 6.0)  # sizes by weight, so that stars on the same point all show
-GRID: dict[str, Any] = {**style.DOTS, "ms": 4.5, "zorder": 3}
-PREDICTED: dict[str, Any] = {"ls": "", "marker": "*", "ms": 10, "mfc": "white", "mew": 1.0, "zorder": 4}
-TRAINED: dict[str, Any] = {"ls": "", "marker": "*", "ms": 10, "mec": style.BLACK, "mew": 0.5, "zorder": 5}
+GRID: style.Look = {**style.DOTS, "ms": 4.5, "zorder": 3}
+PREDICTED: style.Look = {"ls": "", "marker": "*", "ms": 10, "mfc": "white", "mew": 1.0, "zorder": 4}
+TRAINED: style.Look = {"ls": "", "marker": "*", "ms": 10, "mec": style.BLACK, "mew": 0.5, "zorder": 5}
 
 
 def draw(data: FigureData, result: Result) -> tuple[Figure, pd.DataFrame]:
@@ -33,7 +33,7 @@ def draw(data: FigureData, result: Result) -> tuple[Figure, pd.DataFrame]:
         figure = Figure(figsize=(style.WIDTH, 3.3), layout="constrained")
         style.pads(figure)
         axes = np.atleast_1d(figure.subplots(1, len(knobs)))
-        handles: dict[str, Any] = {}
+        handles: style.Handles = {}
         tables: list[pd.DataFrame] = []
         for ax, (knob, found) in zip(axes, knobs.items(), strict=True):
             ax.axhline(0, color=style.GREY, lw=0.8, ls=":", zorder=0.5)
@@ -47,14 +47,14 @@ def draw(data: FigureData, result: Result) -> tuple[Figure, pd.DataFrame]:
 
 
 def _weight(
-    ax: Axes, knob: str, found: Knob, one: Trained, look: Mapping[str, Any], handles: dict[str, Any]
+    ax: Axes, knob: str, found: Knob, one: Trained, look: style.Look, handles: style.Handles
 ) -> list[pd.DataFrame]:
     """Grid, law, prediction and outcome for one weight; returns the rows of the table, goals as they are."""
     weight, best = one.weight, one.best_of_grid.goal
     loss = {role: np.array(values, dtype=np.float64) for role, values in found.predicted.loss.items()}
     law = weight * loss[Role.GENERAL] + (1 - weight) * loss[Role.STRONG]
     size, colour = {"ms": look["ms"]}, look["color"]
-    series: Sequence[tuple[str, Any, Any, dict[str, Any]]] = (
+    series: Sequence[tuple[str, Any, Any, style.Look]] = (
         ("law", found.predicted.values, law, {"lw": 1.2}),
         ("grid", [point.value for point in found.grid], list(one.grid.values()), GRID),
         ("recommended, predicted", [one.value], [one.predicted.goal], {**PREDICTED, **size}),
@@ -70,7 +70,7 @@ def _weight(
     return tables
 
 
-def _with_kinds(ax: Axes, handles: Mapping[str, Any]) -> dict[str, Any]:
+def _with_kinds(ax: Axes, handles: Mapping[str, Any]) -> style.Look:
     """Entries of the legend: a colour for each weight, and what lines and marks are."""
     kinds = {
         "law": {"lw": 1.2},

@@ -1,7 +1,5 @@
 """What another seed changes: final losses, the noise along CPT, and the coefficients of Eq. 4."""
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -13,7 +11,7 @@ from cpt_dynamics.figures.data import FigureData
 from cpt_dynamics.figures.kit import style
 from cpt_dynamics.figures.seeds.result import Result
 
-SEEDS: tuple[dict[str, Any], ...] = (  # of the seeds, in their order; any further ones begin anew
+SEEDS: tuple[style.Look, ...] = (  # of the seeds, in their order; any further ones begin anew
     {"color": style.BLACK, "marker": "o"},
     {"color": style.ORANGE, "marker": "s"},
     {"color": style.GREEN, "marker": "^"},
@@ -41,7 +39,7 @@ def draw(data: FigureData, result: Result) -> tuple[Figure, pd.DataFrame]:
         spec = figure.add_gridspec(2, 2, height_ratios=[0.6 + rows, 1.7])
         above = [figure.add_subplot(spec[0, j]) for j in range(2)]
         below = [figure.add_subplot(spec[1, j]) for j in range(2)]
-        handles: dict[str, Any] = {}
+        handles: style.Handles = {}
         tables: list[pd.DataFrame] = []
         for ax, (role, validation) in zip(above, result.validations.items(), strict=True):
             tables += _finals(ax, result, role, handles)
@@ -56,7 +54,7 @@ def draw(data: FigureData, result: Result) -> tuple[Figure, pd.DataFrame]:
     return figure, table
 
 
-def _finals(ax: Axes, result: Result, role: Role, handles: dict[str, Any]) -> list[pd.DataFrame]:
+def _finals(ax: Axes, result: Result, role: Role, handles: style.Handles) -> list[pd.DataFrame]:
     """One row for each run: final losses of its seeds, and what Eq. 4 fitted to the first seed says (10^-3 nats)."""
     noise, groups = result.noise[role], list(result.groups)
     if noise is None:
@@ -76,7 +74,7 @@ def _finals(ax: Axes, result: Result, role: Role, handles: dict[str, Any]) -> li
         error = law.final[group].error if law is not None else None
         if error is not None:
             error *= 1e3
-            open_: dict[str, Any] = {"ls": "", "marker": "D", "ms": 4.4, "mfc": "none", "mew": 0.9, "color": style.BLUE}
+            open_: style.Look = {"ls": "", "marker": "D", "ms": 4.4, "mfc": "none", "mew": 0.9, "color": style.BLUE}
             (handles["Eq. 4 fitted to seed 1"],) = ax.plot(error, y, zorder=3, **open_)
             tables.append(style.long(f"final loss, {role}", "Eq. 4 minus mean (10^-3 nats)", group, [y], [error]))
     ax.set_yticks(range(len(groups)), [group.replace("_", " ") for group in reversed(groups)])
@@ -121,7 +119,7 @@ def _parameters(ax: Axes, result: Result) -> list[pd.DataFrame]:
                 continue  # a coefficient that is zero for all seeds has no relative spread
             relative = np.array(found.values) / found.mean
             x = j + 0.3 * (i - (len(laws) - 1) / 2)
-            dots: dict[str, Any] = {"ls": "", "marker": "o", "ms": 3.2, "mew": 0, "alpha": 0.8}
+            dots: style.Look = {"ls": "", "marker": "o", "ms": 3.2, "mew": 0, "alpha": 0.8}
             ax.plot([x, x], [relative.min(), relative.max()], color=SET_COLOURS[role], lw=0.8)
             label = style.SET_LABELS[role] if not j else None
             ax.plot([x] * len(relative), relative, color=SET_COLOURS[role], label=label, **dots)

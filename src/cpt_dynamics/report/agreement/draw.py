@@ -106,7 +106,7 @@ def _colour(place: int) -> str:
     return COLOURS[place % len(COLOURS)]
 
 
-def _look(place: int) -> dict[str, Any]:
+def _look(place: int) -> style.Look:
     return {"color": _colour(place), "marker": MARKERS[place % len(MARKERS)], "ms": 4, "mew": 0, "ls": ""}
 
 
@@ -115,13 +115,13 @@ def _dot(ax: Axes, scales: list[str], scale: str) -> Any:
     return ax.plot([], [], **_look(scales.index(scale)))[0]
 
 
-def _verdicts(ax: Axes, found: Agreement, scales: list[str]) -> dict[str, Any]:
+def _verdicts(ax: Axes, found: Agreement, scales: list[str]) -> style.Handles:
     """Claims by scale; returns the handles of the verdicts that occur."""
-    handles: dict[str, Any] = {}
+    handles: style.Handles = {}
     for row, one in enumerate(found.verdicts.values()):
         for scale, verdict in one.verdicts.items():
             marker, colour = VERDICTS[verdict]
-            look: dict[str, Any] = {"marker": marker, "color": colour, "ms": 5.5, "mew": 1.2 if marker == "_" else 0}
+            look: style.Look = {"marker": marker, "color": colour, "ms": 5.5, "mew": 1.2 if marker == "_" else 0}
             (handles[verdict],) = ax.plot([scales.index(scale)], [row], ls="", **look)
     names = [name.replace("_", " ") + ("" if one.finding else " (open)") for name, one in found.verdicts.items()]
     ax.set_yticks(range(len(names)), names)
