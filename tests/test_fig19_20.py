@@ -260,7 +260,7 @@ def test_words_and_table_are_made(data: FigureData, replayed: FigureData, fig19:
 def material(data: FigureData, result: Fig20) -> Material:
     """What the report is made from, of one figure."""
     found = Material(data.config)
-    vars(found)["results"] = {"fig20": result}  # in place of files
+    vars(found)["_read"] = {"fig20": result}  # in place of files
     return found
 
 

@@ -1,5 +1,6 @@
 """The figures: what they show, that nothing is cut off, and that files are reproducible."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import matplotlib
@@ -118,6 +119,8 @@ def test_seeds_of_a_run_share_a_column(tables: Tables, results: dict[str, Figure
     both, plans = pd.concat([curves, twin]), pd.concat([schedules, plan.assign(run=extra)])
     fig03 = results["fig03"]
     assert isinstance(fig03, Fig03)
+    again = replace(experiments.runs["cpt_wsd"], name=extra, seed=2, repeat=2)
+    experiments = replace(experiments, runs={**experiments.runs, extra: again})
     one, _ = drawn(fig03, tables)
     two, table = drawn(fig03.model_copy(update={"runs": [*fig03.runs, extra]}), (both, plans, config, experiments))
     assert len(two.axes) == len(one.axes)

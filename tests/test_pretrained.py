@@ -200,8 +200,7 @@ def test_two_cpt_runs_from_the_plan_to_the_features(opened: Callable[..., Config
         assert loss == pytest.approx(loss_of(Path("given"), config, corpus), rel=1e-5)
     assert "initial_losses" not in done["short"]  # it does not begin at the model
 
-    schedules = curves.read_schedules(Layout(config).schedules("fig18"))
-    table = curves.read(Layout(config).curves("fig18"), schedules)
+    table, schedules = curves.read_runs(Layout(config).root / "curves", ["short", "long"])
     assert set(table["phase"]) == {"continual"}
     assert (table["step"] == table["phase_step"]).all()
     final = table[table["validation"] == "lists"].groupby("run")["loss"].last()
@@ -609,7 +608,7 @@ def test_the_example_of_the_page_runs(world: Path) -> None:
     assert main(["train", "--plan", "--configfile", *files]) == 0
     assert main(["curves", "fig18", "--configfile", *files]) == 0
     config = configuration.load([*files])
-    table = curves.read(Layout(config).curves("fig18"))
+    table, _ = curves.read_runs(Layout(config).root / "curves", experiments.load(config).runs_of("fig18"))
     assert set(table["run"]) == {"short.open", "middle.open", "long.open"}
     (command,) = re.findall(r"^cpt-dynamics (export .*)$", PAGE, re.M)
     assert main([*command.split()[:-1], *files]) == 0

@@ -1,6 +1,7 @@
 """Noise of seeds, all laws on held-out schedules, and the tables of coefficients, on curves of a known law."""
 
 import copy
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -294,7 +295,9 @@ def results() -> dict[str, FigureResult]:
 
 def material(config: Config, results: dict[str, FigureResult]) -> Material:
     found = Material(config)
-    found.__dict__["results"] = results
+    shown = {name: entry for name, entry in found.experiments.figures.items() if name in results}
+    found.__dict__["experiments"] = replace(found.experiments, figures=shown)
+    found.__dict__["_read"] = results  # in place of files
     return found
 
 
