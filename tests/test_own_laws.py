@@ -168,3 +168,33 @@ def test_former_commands_are_hidden_and_name_their_new_one(capsys: pytest.Captur
         assert printed[0].out == printed[1].out
         assert printed[0].err == f"cpt-dynamics {former} is now cpt-dynamics {name}\n"
         assert printed[1].err == ""
+
+
+TERM = "from cpt_dynamics.laws import Constant, Law\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("import sys\nsys.exit(3)\n", "cannot be run"),
+        (TERM + "LAWS = [Law('q', 's', (1, 2))]\n", "needs terms"),
+        (TERM + "LAWS = [Law('q', 's', ())]\n", "needs terms"),
+        (TERM + "LAWS = [Law('a b', 's', (Constant('L0'),))]\n", "cannot name a law"),
+        (TERM + "LAWS = [Law('q', 's', (Constant('L0'),))] * 2\n", "two laws of one name"),
+    ],
+)
+def test_a_file_that_is_no_file_of_laws_is_one_line(text: str, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "own.py"
+    path.write_text(text)
+    with pytest.raises(UserError, match=said) as raised:
+        laws.load(path)
+    assert str(path) in str(raised.value)
+
+
+def test_two_files_do_not_share_a_name(tmp_path: Path) -> None:
+    for name in ("one.py", "two.py"):
+        (tmp_path / name).write_text(TERM + "LAWS = [Law('q', 's', (Constant('L0'),))]\n")
+    laws.load(tmp_path / "one.py")
+    laws.load(tmp_path / "one.py")  # again is no mistake
+    with pytest.raises(UserError, match=r"two\.py: there is a law 'q' in .*one\.py, too"):
+        laws.load(tmp_path / "two.py")

@@ -35,13 +35,18 @@ class Criterion(Section):
         description="what the number is, in a few words; `{key}` is what the `*` stands for, `{field}` a field of what"
         " lies there",
     )
-    format: str = Field(".4g", description="how the number is shown, a format of Python such as `.2%`")
+    format: str = Field(
+        ".4g", pattern=r"^\.\d+[gfe%]$", description="how the number is shown, a format of Python such as `.2%`"
+    )
     printed: str | None = Field(None, description="what the paper prints for it; `{field}` as in `says`")
 
     @model_validator(mode="after")
     def _bounds(self) -> "Criterion":
-        if (self.is_ is None) == (self.above is None and self.below is None):
+        bounded = self.above is not None or self.below is not None
+        if self.is_ is None and not bounded:
             raise ValueError("has no bound: give `above`, `below` or both, or `is` for a statement")
+        if self.is_ is not None and bounded:
+            raise ValueError("has `is` and a bound: give one of them")
         if self.above is not None and self.below is not None and self.above >= self.below:
             raise ValueError(f"no number is above {self.above:g} and below {self.below:g}")
         return self
@@ -122,11 +127,16 @@ def load(path: Path = CLAIMS) -> Claims:
         raise UserError("; ".join(explain(e, str(path)) for e in error.errors()[:3])) from None
     for name, claim in claims.claims.items():
         if claim.shown_in is not None:
-            figures.package(claim.shown_in)
+            _check_figure(claim.shown_in, f"{path}: claims.{name}.shown_in")
         for key, criterion in claim.criteria.items():
             where = f"{path}: claims.{name}.criteria.{key}.value"
-            if criterion.figure not in figures.names():
-                there = ", ".join(figures.names())
-                raise UserError(f"{where}: there is no figure {criterion.figure!r}: choose one of {there}")
+            _check_figure(criterion.figure, where)
+            if claim.shown_in not in (None, criterion.figure):
+                raise UserError(f"{where}: {criterion.value!r} is no number of {claim.shown_in}, which shown_in names")
             check(figures.result_type(criterion.figure), criterion.value, criterion.is_ is not None, where)
     return claims
+
+
+def _check_figure(figure: str, where: str) -> None:
+    if figure not in figures.names():
+        raise UserError(f"{where}: there is no figure {figure!r}: choose one of {', '.join(figures.names())}")

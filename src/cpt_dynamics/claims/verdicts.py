@@ -1,14 +1,16 @@
 """A verdict on every claim: what its criteria measure in the results of a scale, and the one of four words it gives."""
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from pydantic import BaseModel
 
-from cpt_dynamics.claims.file import Claim, Claims, Criterion
+from cpt_dynamics.claims.file import CLAIMS, Claim, Claims, Criterion
 from cpt_dynamics.claims.paths import EVERY, follow
+from cpt_dynamics.errors import UserError
 
 SCHEMA = "cpt-dynamics/findings/2"  # of findings.json
 NOT_WRITTEN = ("name", "is_", "format", "printed", "owner")  # fields of an outcome that it does not repeat
@@ -99,19 +101,35 @@ def _measured(name: str, criterion: Criterion, result: BaseModel | None, owner: 
     """The outcome of a criterion; of each key where its path has a `*`."""
     steps = list(follow(result, criterion.value)) if result is not None else []
     for key, item, value in steps or [("", None, None)]:
-        fields = {**(dict(item) if isinstance(item, BaseModel) else {}), "key": key or EVERY}
+        fields = {**(dict(item) if isinstance(item, BaseModel) else {}), "key": key} if key else None
         yield Outcome(
             f"{name}.{key}" if key else name,
-            criterion.says.format_map(fields) if key else criterion.says,
+            _said(criterion.says, fields, criterion),
             _filled(criterion.value, key),
             float(value) if value is not None and math.isfinite(value) else None,
             criterion.above,
             criterion.below,
             criterion.is_,
             criterion.format,
-            criterion.printed.format_map(fields) if criterion.printed and key else criterion.printed,
+            _said(criterion.printed, fields, criterion) if criterion.printed else None,
             owner,
         )
+
+
+def _said(text: str, fields: Mapping[str, Any] | None, criterion: Criterion) -> str:
+    """A text of a criterion with its fields filled in; fields: None where nothing lies at the `*`, or there is none."""
+    if EVERY not in criterion.value:
+        return text
+    if fields is None:
+        return re.sub(r"\{[^{}]*\}", "...", text)
+    try:
+        return text.format_map(fields)
+    except (KeyError, IndexError, ValueError, AttributeError, TypeError) as error:
+        named = ", ".join(fields)
+        raise UserError(
+            f"{CLAIMS}: {criterion.value}: {text!r} cannot be filled in ({type(error).__name__}: {error}): it may name"
+            f" {named}"
+        ) from None
 
 
 def _filled(path: str, key: str) -> str:

@@ -6,6 +6,7 @@ itself, as an entry point of the group `cpt_dynamics.laws`.
 
 import importlib
 import pkgutil
+import re
 import sys
 from collections.abc import Iterable
 from functools import cache
@@ -43,6 +44,7 @@ def _of_the_kit() -> dict[str, Law]:
 
 LAWS: dict[str, Law] = _of_the_kit()
 _LOADED: dict[str, Law] = {}  # from files
+_ORIGINS: dict[str, Path] = {}  # law -> its file
 
 
 def load(path: str | Path) -> dict[str, Law]:
@@ -54,10 +56,16 @@ def load(path: str | Path) -> dict[str, Law]:
     sys.modules[module.__name__] = module  # where dataclasses look it up
     try:
         exec(compile(file.read_bytes(), str(path), "exec"), module.__dict__)
-    except Exception as error:
+        laws = _checked(getattr(module, "LAWS", None), str(path))
+    except UserError:
+        raise
+    except (Exception, SystemExit) as error:
         raise UserError(f"{path} cannot be run ({type(error).__name__}: {error}): correct it") from None
-    laws = _checked(getattr(module, "LAWS", None), str(path))
+    for name in laws.keys() & _LOADED.keys():
+        if _ORIGINS[name] != file.resolve():
+            raise UserError(f"{path}: there is a law {name!r} in {_ORIGINS[name]}, too: give one of them another name")
     _LOADED.update(laws)
+    _ORIGINS.update(dict.fromkeys(laws, file.resolve()))
     return laws
 
 
@@ -84,8 +92,14 @@ def _checked(laws: Any, source: str) -> dict[str, Law]:
     for law in laws:
         if not isinstance(law, Law):
             raise UserError(f"{source}: LAWS holds a {type(law).__name__}: it must hold laws (cpt_dynamics.laws.Law)")
+        if not re.fullmatch("[a-z][a-z0-9_]*", law.name):
+            raise UserError(f"{source}: {law.name!r} cannot name a law: use a-z, 0-9 and _")
+        if not law.terms or not all(isinstance(term, Term) for term in law.terms):
+            raise UserError(f"{source}: law {law.name!r} needs terms (cpt_dynamics.laws.Term), and nothing else")
         if law.name in LAWS:
             raise UserError(f"{source}: there is a law {law.name!r} in the kit: give yours another name")
+    if len({law.name for law in laws}) < len(laws):
+        raise UserError(f"{source}: LAWS has two laws of one name: give one of them another name")
     return {law.name: law for law in laws}
 
 

@@ -139,7 +139,7 @@ def bound(one: Outcome) -> Cell:
 
 def _limit(value: float, form: str) -> Cell:
     if form.endswith("%"):
-        return Cell(f"{100 * value:g} %", rf"{100 * value:g}\,\%")
+        return Cell(f"{100 * value:g} %", rf"${100 * value:g}$\,\%")
     text = f"{value:g}"
     return number(value, 2) if "e" in text else Cell(text, f"${text}$")
 

@@ -67,6 +67,8 @@ R = TypeVar("R", bound=FigureResult)
 def read_result(path: str | Path, kind: type[R]) -> R:
     """Read `fits/<figure>.json`; a file of another form raises `UserError` that names the key and the remedy."""
     raw = read_json(path)
+    if not isinstance(raw, dict) or raw.get("figure") != kind.FIGURE:
+        raise UserError(f"{path} is no result of {kind.FIGURE}: make it again (`snakemake {kind.FIGURE}`)")
     try:
         return kind.model_validate(raw)
     except ValidationError as error:
