@@ -122,8 +122,12 @@ def shown(value: float, form: str) -> Cell:
     if form.endswith("g"):
         return number(value, int(form.strip(".g")))
     text = format(value, form)
-    latex = text.replace("%", r"\,\%")
-    return Cell(text.replace("%", " %"), f"${latex}$" if value < 0 else latex)
+    return _percent(text.rstrip("%"), value) if text.endswith("%") else Cell(text, f"${text}$" if value < 0 else text)
+
+
+def _percent(text: str, value: float) -> Cell:
+    latex = rf"{text}\,\%"
+    return Cell(f"{text} %", f"${latex}$" if value < 0 else latex)
 
 
 def bound(one: Outcome) -> Cell:
@@ -139,7 +143,7 @@ def bound(one: Outcome) -> Cell:
 
 def _limit(value: float, form: str) -> Cell:
     if form.endswith("%"):
-        return Cell(f"{100 * value:g} %", rf"${100 * value:g}$\,\%")
+        return _percent(f"{100 * value:g}", value)
     text = f"{value:g}"
     return number(value, 2) if "e" in text else Cell(text, f"${text}$")
 
