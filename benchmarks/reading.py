@@ -89,7 +89,7 @@ def _configure(folder: Path, megabytes: float, vocabulary: int) -> None:
         "evaluation": {"tokens": 512, "out_of_domain_tokens": 512, "every": 4, "dense": 1},
     }
     (folder / "config").mkdir()
-    (folder / "config/config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+    (folder / "config/config.yaml").write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
 
 
 def _run(command: list[str], folder: Path, threads: int) -> dict[str, float]:

@@ -39,7 +39,7 @@ def normalized(name: str) -> str:
 
 def read_lock(path: Path = LOCK) -> dict[str, str]:
     """Normalized distribution name -> exact version."""
-    lines = (line.strip() for line in path.read_text().splitlines())
+    lines = (line.strip() for line in path.read_text(encoding="utf-8").splitlines())
     pins = (line.split("==") for line in lines if line and not line.startswith("#"))
     return {normalized(name): version for name, version in pins}
 
@@ -53,14 +53,14 @@ def resolve(upgrade: bool) -> dict[str, str]:
             command += ["--constraint", str(LOCK)]
         if subprocess.run([*command, f"{ROOT}[all]"]).returncode:
             sys.exit("error: pip found no set of versions: relax a range in pyproject.toml, or use --upgrade")
-        found = [item["metadata"] for item in json.loads(Path(report.name).read_text())["install"]]
+        found = [item["metadata"] for item in json.loads(Path(report.name).read_text(encoding="utf-8"))["install"]]
     pins = {item["name"]: item["version"].split("+")[0] for item in found}
     return {name: version for name, version in pins.items() if not LEFT_OUT.match(normalized(name))}
 
 
 def read_by_corpora(config: Path = CONFIG) -> set[str]:
     """Normalized names of the distributions whose text the corpora are made from."""
-    corpora = yaml.safe_load(config.read_text())["corpora"].values()
+    corpora = yaml.safe_load(config.read_text(encoding="utf-8"))["corpora"].values()
     return {normalized(name) for corpus in corpora for name in corpus.get("distributions", {})}
 
 
@@ -93,8 +93,8 @@ def main() -> None:
     before = read_lock() if LOCK.exists() else {}
     after = {normalized(name): version for name, version in pins.items()}
     lines = [f"{name}=={pins[name]}\n" for name in sorted(pins, key=normalized)]
-    LOCK.write_text(HEADER + "".join(lines))
-    ENVIRONMENT.write_text(carry_over(after, read_by_corpora(), ENVIRONMENT.read_text()))
+    LOCK.write_text(HEADER + "".join(lines), encoding="utf-8")
+    ENVIRONMENT.write_text(carry_over(after, read_by_corpora(), ENVIRONMENT.read_text(encoding="utf-8")))
     for name in sorted(before.keys() | after.keys()):
         if before.get(name) != after.get(name):
             print(f"{name}: {before.get(name, 'absent')} -> {after.get(name, 'dropped')}")

@@ -68,7 +68,7 @@ def test_round_trip(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     hidden = shutil.move(home / "text", tmp_path / "hidden")  # nothing there reads what only home has
     unpack(home / "work.tar", tmp_path / "away", monkeypatch)
     assert planned()[1].branches.keys() == plan.branches.keys()
-    readme = Path("README.md").read_text()
+    readme = Path("README.md").read_text(encoding="utf-8")
     assert main(["train", "--plan"]) == 0
     assert main(["bundle", "--results", "--out", str(tmp_path / "results.tar")]) == 0
     away = Path.cwd()
@@ -527,7 +527,7 @@ def test_what_is_no_bundle_of_results_is_refused(home: Path, capsys: Any) -> Non
     shutil.make_archive("plain", "tar", "text")
     assert "it is no bundle" in refused(Path("plain.tar"), capsys)
     written = Path("bundle.json")
-    written.write_text(json.dumps({"version": 2, "kind": "results"}))
+    written.write_text(json.dumps({"version": 2, "kind": "results"}), encoding="utf-8")
     with tarfile.open("new.tar", "w") as tar:
         tar.add(written, "tiny-results/bundle.json")
     written.unlink()
@@ -548,13 +548,13 @@ def test_damaged_results_are_not_packed(home: Path, capsys: Any) -> None:
 def test_a_fork_is_trained_from_a_branch_that_came_home(results: Path) -> None:
     """What came home has no checkpoint here: a new fork is trained from scratch, and from the text alone."""
     assert main(["unbundle", str(results)]) == 0
-    entries = yaml.safe_load(Path("config/experiments.yaml").read_text())
+    entries = yaml.safe_load(Path("config/experiments.yaml").read_text(encoding="utf-8"))
     entries["runs"]["late"] = {
         "after": "trunk",
         "at": 20,
         "phases": [{"phase": "continual", "data": {"weak": 1}, "steps": 4, "schedule": CONSTANT}],
     }
-    Path("config/experiments.yaml").write_text(yaml.safe_dump(entries, sort_keys=False))
+    Path("config/experiments.yaml").write_text(yaml.safe_dump(entries, sort_keys=False), encoding="utf-8")
     config, plan = planned()
     late = list(plan.branches.values())[-1]
     training.train([late], plan, config)

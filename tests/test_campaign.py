@@ -330,7 +330,7 @@ def test_stages_come_home_with_the_losses_of_one_machine(
     assert row["device_seconds"] > 0
     assert main(["release", "--out", "released"]) == 0
     assert read_json("released/ledger.json") == read_json(campaign.ledger_path(config))
-    assert "| `ledger.json` |" in Path("released/README.md").read_text()
+    assert "| `ledger.json` |" in Path("released/README.md").read_text(encoding="utf-8")
     assert main(["campaign", "status"]) == 0
     assert "all stages are done" in capsys.readouterr().out
 
@@ -519,7 +519,7 @@ def test_curves_do_not_join_two_trainings_of_a_trunk(
     assert {run: known["instances"] for run, known in stated.items() if "instances" in known} == {
         "late": {name["trunk"]: other.stem}
     }
-    assert "| `instances.json` |" in Path("released/README.md").read_text()
+    assert "| `instances.json` |" in Path("released/README.md").read_text(encoding="utf-8")
     damaged = read_table(other, BRANCH_SCHEMA)
     whole = other.read_bytes()
     write_table(other, damaged.assign(loss=0.0), BRANCH_SCHEMA)

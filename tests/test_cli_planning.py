@@ -88,7 +88,7 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 
 def fits_of(paths: list[str]) -> list[Fit]:
-    return [Fit.from_json(json.loads(Path(path).read_text())) for path in paths]
+    return [Fit.from_json(json.loads(Path(path).read_text(encoding="utf-8"))) for path in paths]
 
 
 def pair_of(paths: list[str]) -> Pair:
@@ -258,7 +258,7 @@ def test_intervals_are_the_optima_of_the_refits(plain: list[str], capsys: pytest
     arguments = ["recommend", *plain, "--weight", "0.3", *TRAINING]
     plan = printed_json(capsys, *arguments)["plans"][0]
     general, domain = fits_of(plain)
-    refits = [json.loads(Path(path).read_text())["left_out"]["curves"] for path in plain]
+    refits = [json.loads(Path(path).read_text(encoding="utf-8"))["left_out"]["curves"] for path in plain]
     axis = np.geomspace(0.02, 1, 80) * PEAK
     best = []
     for one, other in zip(*refits, strict=True):
@@ -279,7 +279,7 @@ def test_without_refits_it_says_so(replayed: list[str], capsys: pytest.CaptureFi
 def test_refits_that_leave_a_parameter_open_give_no_interval(
     plain: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    content = json.loads(Path(plain[1]).read_text())
+    content = json.loads(Path(plain[1]).read_text(encoding="utf-8"))
     content["left_out"]["curves"][2]["undetermined"] = ["C1", "L0"]
     files.write_json(tmp_path / "domain.json", content)
     found = printed_json(capsys, "recommend", plain[0], str(tmp_path / "domain.json"), "--weight", "0.3", *TRAINING)
@@ -300,7 +300,7 @@ def test_the_cap_gives_the_critical_mixture_ratio(replayed: list[str], capsys: p
 def test_extrapolation_and_the_fits_warnings_are_said(
     replayed: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    content = json.loads(Path(replayed[0]).read_text())
+    content = json.loads(Path(replayed[0]).read_text(encoding="utf-8"))
     files.write_json(tmp_path / "general.json", {**content, "warnings": ["a2 is at its lower bound"]})
     paths = [str(tmp_path / "general.json"), replayed[1]]
     far = ["recommend", *paths, "--weight", "0", "--pretraining", PT, "--steps", "1000", "--replay", "0.9"]
@@ -426,7 +426,7 @@ def test_bad_options_of_schedule_get_one_line(
 def test_files_that_are_no_fits_of_cpt_get_one_line(
     plain: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str
 ) -> None:
-    whole = json.loads(Path(plain[0]).read_text())
+    whole = json.loads(Path(plain[0]).read_text(encoding="utf-8"))
     table, loss = curves("cpt", whole["parameters"], 0.0)
     table = table.assign(tokens=1e6 * table["step"], params=1e8)
     others = {

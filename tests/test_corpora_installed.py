@@ -82,7 +82,7 @@ def test_docstrings_are_those_of_the_module_its_classes_and_functions(package: P
 
 
 def test_docstrings_agree_with_a_full_walk_of_the_syntax_tree() -> None:
-    text = Path(ast.__file__).read_text() + Path(inspect.__file__).read_text()
+    text = Path(ast.__file__).read_text(encoding="utf-8") + Path(inspect.__file__).read_text(encoding="utf-8")
     walked = {
         ast.get_docstring(node)
         for node in ast.walk(ast.parse(text))
@@ -102,7 +102,7 @@ def test_code_has_no_docstrings_and_still_parses(package: Path) -> None:
 
 
 def test_code_of_a_large_module_keeps_its_meaning() -> None:
-    text = Path(inspect.__file__).read_text()
+    text = Path(inspect.__file__).read_text(encoding="utf-8")
     (stripped,) = installed.code(text)
 
     def bare(tree: ast.Module) -> str:

@@ -36,7 +36,7 @@ TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--np
 
 def variant(tiny: Config, name: str, **changes: Any) -> Config:
     """The tiny scale with other settings, results of its own and the same text, stated in `<name>.yaml`."""
-    Path(f"{name}.yaml").write_text(yaml.safe_dump({"results": name, **changes}))
+    Path(f"{name}.yaml").write_text(yaml.safe_dump({"results": name, **changes}), encoding="utf-8")
     elsewhere(tiny, name)
     return configuration.load([f"{name}.yaml"])
 
@@ -219,7 +219,7 @@ raise SystemExit(main(sys.argv[1:]))
 @pytest.mark.parametrize("ranks", ["0", "1", "01"])
 def test_one_line_says_what_went_wrong(tiny: Config, ranks: str) -> None:
     two = variant(tiny, "two", device={"processes": 2})
-    Path("failing.py").write_text(FAILING.format(ranks=ranks))
+    Path("failing.py").write_text(FAILING.format(ranks=ranks), encoding="utf-8")
     done = torchrun("two", "failing.py")
     assert done.returncode != 0
     assert errors(done.stderr) == ["error: the ninth batch is bad"]

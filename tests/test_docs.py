@@ -57,7 +57,7 @@ def links(text: str) -> list[str]:
 @cache
 def anchors(page: Path) -> set[str]:
     """Anchors of a page's headings, as GitHub and the site make them."""
-    tokens = MarkdownIt("commonmark").parse(made.filled(page.read_text()))
+    tokens = MarkdownIt("commonmark").parse(made.filled(page.read_text(encoding="utf-8")))
     heads = [tokens[i + 1].children or [] for i, token in enumerate(tokens) if token.type == "heading_open"]
     found: set[str] = set()
     for head in heads:
@@ -89,7 +89,7 @@ def wrong(page: Path, link: str) -> str | None:
 
 @pytest.mark.parametrize("page", PAGES, ids=named)
 def test_links_of_the_sources_lead_somewhere(page: Path) -> None:
-    found = {link: wrong(page, link) for link in links(page.read_text())}
+    found = {link: wrong(page, link) for link in links(page.read_text(encoding="utf-8"))}
     assert {link: reason for link, reason in found.items() if reason} == {}
 
 
@@ -119,7 +119,7 @@ def test_the_check_of_links_sees_mistakes(link: str, reason: str | None) -> None
 
 def code(page: Path) -> Iterator[str]:
     """The code of a page: spans, and the lines of blocks."""
-    for token in MarkdownIt("commonmark").parse(page.read_text()):
+    for token in MarkdownIt("commonmark").parse(page.read_text(encoding="utf-8")):
         if token.type == "fence":
             yield from token.content.splitlines()
         yield from (child.content for child in token.children or [] if child.type == "code_inline")
@@ -188,7 +188,7 @@ class Page(HTMLParser):
         self.anchors: set[str] = set()
         self.links: list[str] = []
         self.fetched: list[str] = []
-        self.feed(path.read_text())
+        self.feed(path.read_text(encoding="utf-8"))
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = {name: value for name, value in attrs if value is not None}
@@ -200,7 +200,7 @@ class Page(HTMLParser):
 
 
 def text_of(page: Path) -> str:
-    return html.unescape(re.sub(r"<[^>]+>", "", page.read_text()))
+    return html.unescape(re.sub(r"<[^>]+>", "", page.read_text(encoding="utf-8")))
 
 
 def test_the_site_builds_strictly_and_holds_together(tmp_path: Path) -> None:

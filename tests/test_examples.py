@@ -100,12 +100,13 @@ def test_a_figure(world: Path) -> None:
     shutil.copytree(REPOSITORY / "src", source, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
     shutil.copytree(EXAMPLES / "gains", source / "cpt_dynamics/figures/gains")
     stated, entry = (REPOSITORY / "config/claims.yaml").read_text(), (EXAMPLES / "gains_claims.yaml").read_text()
-    Path("config/claims.yaml").write_text(stated.replace("\nplanned:", f"\n{entry}\nplanned:"))
+    Path("config/claims.yaml").write_text(stated.replace("\nplanned:", f"\n{entry}\nplanned:"), encoding="utf-8")
     shutil.copy(REPOSITORY / "config/experiments.yaml", "config/experiments.yaml")
     models = dict.fromkeys(("small", "medium", "large"), TINY["models"]["small"])
     files = ["config/experiments.yaml", str(EXAMPLES / "gains.yaml")]
     scale = {**TINY, "models": models, "experiments": files}
-    Path("config/config.yaml").write_text(yaml.safe_dump(scale, sort_keys=False))  # the first model is the default
+    # the first model is the default
+    Path("config/config.yaml").write_text(yaml.safe_dump(scale, sort_keys=False), encoding="utf-8")
     texts = [[stage, name] for name in TINY["corpora"] for stage in ("documents", "split")]
     tokens = [["tokenizer"], *(["tokens", name] for name in TINY["corpora"])]
     check = "from cpt_dynamics import claims; print(claims.load().claims['gains'].criteria['all_gain'].value)"

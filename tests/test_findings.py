@@ -75,7 +75,7 @@ MADE_UP: dict[str, Any] = {
 
 
 def write(path: Path, claims: dict[str, Any]) -> Path:
-    path.write_text(yaml.safe_dump({"claims": claims}, sort_keys=False))
+    path.write_text(yaml.safe_dump({"claims": claims}, sort_keys=False), encoding="utf-8")
     return path
 
 
@@ -248,9 +248,9 @@ def test_a_misspelt_path_is_refused_when_the_file_is_loaded(tmp_path: Path, path
 
 def test_a_renamed_key_of_the_seeds_is_an_error_and_not_a_verdict(scale_of_seeds: Path) -> None:
     run()
-    whole = scale_of_seeds.read_text()
+    whole = scale_of_seeds.read_text(encoding="utf-8")
     for key in ("noise_relative", "first_on_others", "law"):
-        scale_of_seeds.write_text(whole.replace(f'"{key}":', f'"renamed_{key}":'))
+        scale_of_seeds.write_text(whole.replace(f'"{key}":', f'"renamed_{key}":'), encoding="utf-8")
         with pytest.raises(UserError, match=rf"fits/seeds\.json: .*{key}.*snakemake seeds") as error:
             run()
         assert "\n" not in str(error.value)
@@ -342,7 +342,7 @@ def scale_of(world: Path, figure: str, stated: dict[str, Any], result: FigureRes
     write(world / "config/claims.yaml", stated)
     entries = config.read_yaml("config/experiments.yaml")
     entries["figures"] = {figure: {"title": "Mine", "runs": ["fork"]}}
-    Path("config/experiments.yaml").write_text(yaml.safe_dump(entries))
+    Path("config/experiments.yaml").write_text(yaml.safe_dump(entries), encoding="utf-8")
     layout = Layout(config.load([]))
     write_json(layout.fit(figure), to_json(result))
     return layout
@@ -543,7 +543,7 @@ def test_a_figure_leads_to_its_data_and_to_its_rule(world: Path, monkeypatch: py
         "seeds": {"title": "Drawn", "curves": "none", "needs": ["lambda"]},
         "printed_fig04": {"title": "Printed", "curves": "none"},
     }
-    Path("config/experiments.yaml").write_text(yaml.safe_dump(entries))
+    Path("config/experiments.yaml").write_text(yaml.safe_dump(entries), encoding="utf-8")
     material = Material(config.load([]))
     monkeypatch.setattr(Material, "of_figure", lambda self, figure: of_lambda(0.1, 0.5))
     written = document.figures(material, "runs")

@@ -51,7 +51,7 @@ def test_a_law_of_a_file_is_fitted_and_predicted(tmp_path: Path, capsys: pytest.
     own = ["--law-file", str(LAW_FILE)]
     assert cli.main(["fit", *LOGS, *FITTED, *own, "--out", path]) == 0
     assert "law cpt_hyperbolic: arXiv 2505.07796, Eq. 4 with beta = 1" in capsys.readouterr().out
-    written = json.loads(Path(path).read_text())
+    written = json.loads(Path(path).read_text(encoding="utf-8"))
     assert written["formula"].endswith("+ B*E*S1cpt/(1 + E*S1cpt)")
     assert cli.main(["predict", path, "--schedule", SCHEDULE, *own, "--json"]) == 0
     end = json.loads(capsys.readouterr().out)["runs"]["schedule"]["end"]

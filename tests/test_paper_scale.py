@@ -93,7 +93,7 @@ def test_text_is_enough_for_every_run(paper: tuple[Config, Experiments]) -> None
 
 def test_what_could_not_be_looked_up_is_said(paper: tuple[Config, Experiments]) -> None:
     config, _ = paper
-    text = Path(FILE).read_text()
+    text = Path(FILE).read_text(encoding="utf-8")
     assert text.count("    revision: ") == len(config.corpora)
     assert "corpora pin\n# config/scales/paper.yaml" in text
     unlicensed = [n for n, c in config.corpora.items() if isinstance(c, HuggingFace) and c.licence is None]

@@ -658,7 +658,7 @@ def test_no_number_of_a_result_is_written_by_hand() -> None:
 def test_a_scale_with_fewer_figures_has_a_report_too(material: Material) -> None:
     without_needs = {key: value for key, value in EXPERIMENTS["figures"]["lambda"].items() if key != "needs"}
     fewer = {**EXPERIMENTS, "figures": {"lambda": without_needs}}
-    Path("config/experiments.yaml").write_text(yaml.safe_dump(fewer, sort_keys=False))
+    Path("config/experiments.yaml").write_text(yaml.safe_dump(fewer, sort_keys=False), encoding="utf-8")
     fresh = Material(material.config)
     folder = write_sources(fresh)
     assert tables.available(fresh.experiments) == ["table1", "table_corpora", "table_checks"]
@@ -686,7 +686,7 @@ def test_the_same_results_give_the_same_pdf(material: Material) -> None:
 
 @needs_tex
 def test_a_mistake_in_the_sources_is_said_in_one_line(material: Material, capsys: pytest.CaptureFixture[str]) -> None:
-    with Path("paper/limits.tex").open("a") as out:
+    with Path("paper/limits.tex").open("a", encoding="utf-8") as out:
         out.write("\\nosuchcommand\n")
     assert cli.main(["report"]) == 2
     message = capsys.readouterr().err

@@ -25,7 +25,7 @@ def room_of(path: Path) -> str:
 
 def imported(path: Path) -> set[Path]:
     """Modules of the package that a module imports, wherever in it, but for the checker of types alone."""
-    tree = ast.parse(path.read_text())
+    tree = ast.parse(path.read_text(encoding="utf-8"))
     for node in ast.walk(tree):
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
             node.body = []

@@ -223,7 +223,7 @@ def test_a_job_that_is_cut_off_goes_on_from_its_checkpoint(
     cut: Callable[[Commands, str], None], slurm: Commands, long_run: Path, folder: Path
 ) -> None:
     layout = Layout(configuration.load([]))
-    with open(long_run / "out.log", "w") as log:
+    with open(long_run / "out.log", "w", encoding="utf-8") as log:
         command = ["snakemake", *PROFILE, *TRIAL, "runs"]
         running = subprocess.Popen(command, stdout=log, stderr=log)
         try:

@@ -13,7 +13,7 @@ OF_A_TEST = re.compile(r"^\s*(?:from|import)\s+(?:tests\.)?test_\w+", re.MULTILI
 
 @pytest.mark.parametrize("path", TESTS, ids=lambda path: path.stem)
 def test_no_test_is_imported(path: Path) -> None:
-    assert OF_A_TEST.findall(path.read_text()) == []
+    assert OF_A_TEST.findall(path.read_text(encoding="utf-8")) == []
 
 
 def test_unit_tests_are_there() -> None:

@@ -39,6 +39,6 @@ def _files(module: str) -> list[Path]:
 @cache
 def _imported(path: Path) -> tuple[Path, ...]:
     names: list[str] = []
-    for package, inside, module in IMPORT.findall(path.read_text()):
+    for package, inside, module in IMPORT.findall(path.read_text(encoding="utf-8")):
         names += [module or package, *(f"{package}.{name}" for name in WORD.findall(inside))]
     return tuple(file for name in names for file in _files(name))

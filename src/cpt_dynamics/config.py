@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
 
-from cpt_dynamics.errors import UserError, one_line
+from cpt_dynamics.errors import UserError
+from cpt_dynamics.files import reading
 
 DEFAULT = Path("config/config.yaml")
 
@@ -477,14 +478,8 @@ class _OnceLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignor
 
 def read_yaml(path: str | Path) -> dict[str, Any]:
     """A YAML mapping; a missing or damaged file raises `UserError`."""
-    try:
-        loaded = yaml.load(Path(path).read_text(), _OnceLoader)
-    except FileNotFoundError:
-        raise UserError(f"{path} does not exist") from None
-    except OSError as error:
-        raise UserError(f"{path} cannot be read ({error.strerror}): name a file") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not valid YAML: {one_line(error)}") from None
+    with reading(path, "valid YAML", "mend it there"):
+        loaded = yaml.load(Path(path).read_text(encoding="utf-8"), _OnceLoader)
     if not isinstance(loaded, dict):
         raise UserError(f"{path}: expected a mapping of keys at the top level")
     return loaded

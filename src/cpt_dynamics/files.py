@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cpt_dynamics.errors import UserError
+from cpt_dynamics.errors import UserError, one_line
 
 
 @contextlib.contextmanager
@@ -23,9 +23,12 @@ def atomic(path: str | Path) -> Iterator[Path]:
     """Yield a temporary name beside `path`; on success sync it and rename it to `path`.
 
     The temporary name may become a file or a folder. After an exception nothing is left under
-    either name (a former `path` stays as it was). A full disk raises `UserError`.
+    either name (a former `path` stays as it was). A full disk raises `UserError`, and so does a `path` that is neither
+    file nor folder, such as a device, which a rename would replace. Where `path` is a link, its target is written.
     """
-    path = Path(path)
+    path = Path(os.path.realpath(path)) if os.path.islink(path) else Path(path)
+    if os.path.lexists(path) and not path.is_file() and not path.is_dir():
+        raise UserError(f"{path} is a device or pipe, which would be replaced: name a file")
     path.parent.mkdir(parents=True, exist_ok=True)
     holder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     temporary = holder / path.name
@@ -56,6 +59,27 @@ def is_full_disk(error: Exception) -> bool:
     """Libraries that write files themselves raise errors of their own kinds, with the system's words."""
     number = error.errno if isinstance(error, OSError) else None
     return number in (errno.ENOSPC, errno.EDQUOT) or os.strerror(errno.ENOSPC) in str(error)
+
+
+@contextlib.contextmanager
+def reading(path: object, what: str = "a readable file", remedy: str = "make it again") -> Iterator[None]:
+    """Turn whatever a library says against the file `path` into `UserError`: `<path> is not <what> (...): <remedy>`.
+
+    For the call of a parser and nothing else: libraries raise errors of many kinds, and a mistake of the kit's own
+    must not be taken for one of the file's. `what` may be "valid JSON" or the like.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist") from None
+    except BaseException as error:
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":  # of libraries in Rust
+            raise
+        if isinstance(error, OSError) and error.errno is not None:
+            raise UserError(f"{path} cannot be read ({error.strerror}): name a file that can be read") from error
+        raise UserError(f"{path} is not {what} ({one_line(error, 300)}): {remedy}") from error
 
 
 def _sync(path: Path) -> None:
@@ -106,17 +130,18 @@ def plain(value: Any) -> Any:
 def write_json(path: str | Path, value: Any) -> None:
     """Write `value` as indented JSON, whole or not at all. NaN and infinity are refused."""
     with atomic(path) as temporary:
-        temporary.write_text(json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
+        text = json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+        temporary.write_text(text, encoding="utf-8")
 
 
 def read_json(path: str | Path) -> Any:
-    """Read a JSON file; a missing or damaged one raises `UserError` naming it."""
-    try:
-        return json.loads(Path(path).read_text())
-    except FileNotFoundError:
-        raise UserError(f"{path} does not exist") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not valid JSON ({error}): delete it and make it again") from None
+    """Read a JSON file; a missing or damaged one raises `UserError` naming it. NaN and infinity are refused."""
+    with reading(path, "valid JSON", "delete it and make it again"):
+        return json.loads(Path(path).read_text(encoding="utf-8"), parse_constant=_no_number)
+
+
+def _no_number(word: str) -> None:
+    raise ValueError(f"{word} is no number of JSON")
 
 
 def _pyarrow(path: str | Path) -> tuple[Any, Any]:
@@ -140,14 +165,12 @@ def write_table(path: str | Path, table: pd.DataFrame, schema: str) -> None:
 
 def read_table(path: str | Path, schema: str) -> pd.DataFrame:
     """Read a parquet table written with `schema`; anything else raises `UserError`."""
-    pa, pq = _pyarrow(path)
-    try:
+    _, pq = _pyarrow(path)
+    with reading(path, "a readable parquet file"):
         arrow = pq.read_table(path)
-    except FileNotFoundError:
-        raise UserError(f"{path} does not exist") from None
-    except (pa.ArrowInvalid, OSError) as error:
-        raise UserError(f"{path} is not a readable parquet file ({error}): make it again") from None
-    found = (arrow.schema.metadata or {}).get(b"schema", b"none").decode()
+        metadata = arrow.schema.metadata or {}
+        found = metadata.get(b"schema", b"none").decode(errors="backslashreplace")
+        table = arrow.to_pandas()
     if found != schema:
         raise UserError(f"{path} holds schema {found!r}, expected {schema!r}: make it again")
-    return arrow.to_pandas()
+    return table

@@ -40,4 +40,4 @@ def recommend(values: dict[str, float], path: Path) -> None:
         for knob, value in values.items()
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"knobs": knobs}))
+    path.write_text(json.dumps({"knobs": knobs}), encoding="utf-8")

@@ -43,9 +43,9 @@ HAS_GPU = bool(CONFIG.device.name != "cpu" and (shutil.which("nvidia-smi") or CO
 # so each rule names the sections it depends on as parameters.
 CONFIGFILE = LAYOUT.root / "config.yaml"
 MERGED = yaml.safe_dump(GIVEN, sort_keys=False)
-if not CONFIGFILE.exists() or CONFIGFILE.read_text() != MERGED:
+if not CONFIGFILE.exists() or CONFIGFILE.read_text(encoding="utf-8") != MERGED:
     CONFIGFILE.parent.mkdir(parents=True, exist_ok=True)
-    CONFIGFILE.write_text(MERGED)
+    CONFIGFILE.write_text(MERGED, encoding="utf-8")
 
 
 if RELEASED:  # a mistake is said before anything runs

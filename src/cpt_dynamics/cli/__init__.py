@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from cpt_dynamics import __version__
-from cpt_dynamics.errors import UserError, lacking, leave
+from cpt_dynamics.errors import UserError, lacking, leave, of_system, printable
 
 # command -> (module, one line of help), in the order in which data passes through them
 COMMANDS = {
@@ -84,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 laws.load(file)
         return int(options.execute(options) or 0)
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {printable(str(error))}", file=sys.stderr)
         return 2
     except ModuleNotFoundError as error:
         if not (said := lacking(error)):
@@ -93,6 +93,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except BrokenPipeError:
         return 1
+    except OSError as error:
+        if not (said := of_system(error)):
+            raise
+        print(f"error: {printable(said)}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130

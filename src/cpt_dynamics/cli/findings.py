@@ -34,7 +34,7 @@ def run_findings(options: argparse.Namespace) -> None:
         path = Layout(config).root / "findings.json"
         write_json(path, claims.to_json(found, config.scale))
         with atomic(path.with_suffix(".csv")) as temporary:
-            temporary.write_text(as_csv(found))
+            temporary.write_text(as_csv(found), encoding="utf-8")
         print(f"in {path} and {path.with_suffix('.csv')}")
 
 

@@ -51,7 +51,7 @@ def run_schedule(options: argparse.Namespace) -> None:
     if options.out:
         with logs.writing(options.out), files.atomic(options.out) as temporary:
             rows = "".join(f"{step},{lr:.8g}\n" for step, lr in enumerate(found.lr, start=1))
-            temporary.write_text("step,lr\n" + rows)
+            temporary.write_text("step,lr\n" + rows, encoding="utf-8")
     logs.give(options, result, [*fits.described(), *_text(result), *logs.written(options, "schedule")], figure)
 
 

@@ -147,7 +147,7 @@ def add_results(release: Release, results: dict[str, Any]) -> dict[str, Any]:
 
 def _sealed(made: Path, about: dict[str, Any]) -> dict[str, Any]:
     """Write README.md and release.json for all other files that are there; returns the latter."""
-    (made / "README.md").write_text(_readme(made, about))
+    (made / "README.md").write_text(_readme(made, about), encoding="utf-8")
     contents = {"schema": SCHEMA, **about, "files": _stated(made)}
     contents["sha256"] = seal(contents)
     write_json(made / CONTENTS, contents)
@@ -247,7 +247,7 @@ def _settings(made: Path, config: Config) -> None:
     # Keys that are not set stay so, as branches are named after them.
     stated = config.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude=PLACES)
     text = yaml.safe_dump(without_places({**stated, "experiments": names}), sort_keys=False, allow_unicode=True)
-    (made / "config.yaml").write_text(text)
+    (made / "config.yaml").write_text(text, encoding="utf-8")
 
 
 def without_places(value: Any) -> Any:

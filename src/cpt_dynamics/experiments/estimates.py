@@ -229,7 +229,7 @@ def non_embedding_parameters(model: Model) -> int:
 def _read_size(folder: Path) -> Size:
     """Shape from config.json, and parameters from the headers of the weights."""
     try:
-        stated = json.loads((folder / "config.json").read_text())
+        stated = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         vocabulary = int(stated["vocab_size"])
         layers = int(stated.get("num_hidden_layers") or stated["n_layer"])
         width = int(stated.get("hidden_size") or stated["n_embd"])

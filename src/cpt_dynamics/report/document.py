@@ -59,7 +59,7 @@ def write(material: Material) -> Path:
     layout = material.layout
     folder = layout.report
     for path in paper_sources():
-        _write(folder / path.name, path.read_text())
+        _write(folder / path.name, path.read_text(encoding="utf-8"))
     found = macros.macros(material)
     _write(folder / "generated/macros.tex", macros.as_latex(found, material.figures))
     _write(folder / "generated/verdicts.tex", verdicts.verdicts(material))
@@ -127,7 +127,7 @@ def _command(figure: str, layout: Layout) -> str:
 
 def _write(path: Path, text: str) -> None:
     with atomic(path) as temporary:
-        temporary.write_text(text)
+        temporary.write_text(text, encoding="utf-8")
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -305,5 +305,5 @@ def write(table: str, material: Material) -> list[Path]:
     paths = [material.layout.table(table, suffix) for suffix in ("csv", "tex")]
     for path, text in zip(paths, (as_csv(made), as_latex(made, table)), strict=True):
         with atomic(path) as temporary:
-            temporary.write_text(text)
+            temporary.write_text(text, encoding="utf-8")
     return paths

@@ -88,7 +88,7 @@ def gathered(
         size = {"branches": len(work), "steps": sum(branch.steps for branch in chosen)}
         source, remark = ("--no-index ", "") if wheels else ("", "  # needs a mirror")
         text = README.format(scale=config.scale, version=__version__, source=source, remark=remark, **size)
-        files["README.md"].write_text(text)
+        files["README.md"].write_text(text, encoding="utf-8")
         yield Contents(kit=__version__, kind="work", scale=config.scale, work=work).of(files), files
 
 
@@ -122,7 +122,7 @@ def _settings(config: Config, made: Path) -> Files:
     # Keys that are not set stay so: a default may be another number for the digest (40) than the same one set (40.0).
     stated = config.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude=elsewhere)
     path = made / "config.yaml"
-    path.write_text(yaml.safe_dump({**stated, "experiments": list(experiments)}, sort_keys=False))
+    path.write_text(yaml.safe_dump({**stated, "experiments": list(experiments)}, sort_keys=False), encoding="utf-8")
     return {"config/config.yaml": path, **experiments}
 
 

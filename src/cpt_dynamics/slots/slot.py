@@ -48,7 +48,7 @@ def install(folder: Path, work: Path) -> Path:
     wheels = _wheels(folder, work)
     packages = work / "packages"
     wanted = [wheel["sha256"] for wheel in wheels]
-    if (packages / INSTALLED).exists() and json.loads((packages / INSTALLED).read_text()) == wanted:
+    if (packages / INSTALLED).exists() and json.loads((packages / INSTALLED).read_text(encoding="utf-8")) == wanted:
         return packages
     files = [folder / wheel["name"] for wheel in wheels]
     for file, digest in zip(files, wanted, strict=True):
@@ -59,7 +59,7 @@ def install(folder: Path, work: Path) -> Path:
     work.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=work, prefix="packages.") as made:
         _pip(files, made)
-        (Path(made) / INSTALLED).write_text(json.dumps(wanted))
+        (Path(made) / INSTALLED).write_text(json.dumps(wanted), encoding="utf-8")
         shutil.rmtree(packages, ignore_errors=True)
         os.rename(made, packages)
     return packages
@@ -70,7 +70,7 @@ def _wheels(folder: Path, work: Path) -> list[dict[str, Any]]:
     if index is None:
         raise ValueError(f"{folder} has no {INDEX}: send it with the first part")
     try:
-        return list(json.loads(index.read_text())["wheels"])
+        return list(json.loads(index.read_text(encoding="utf-8"))["wheels"])
     except (ValueError, KeyError, TypeError):
         raise ValueError(f"{index} is damaged: send it again") from None
 

@@ -49,7 +49,7 @@ class Store:
             folder.mkdir()
             save_file(state, folder / STATE)
             meta["sha256"] = sha256(folder / STATE)
-            (folder / META).write_text(json.dumps(meta, indent=1) + "\n")
+            (folder / META).write_text(json.dumps(meta, indent=1) + "\n", encoding="utf-8")
 
     def digest(self, key: str) -> str:
         """sha256 of a checkpoint's weights and optimizer state, as it was written."""

@@ -55,7 +55,10 @@ def together(config: Config, runs: Iterable[Run]) -> Iterator[None]:
         _check_launch(config.device)
         if config.device.processes > 1:
             store = _join(config.device)
-        with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(sys.stdout if first() else nowhere):
+        with (
+            open(os.devnull, "w", encoding="utf-8") as nowhere,
+            contextlib.redirect_stdout(sys.stdout if first() else nowhere),
+        ):
             yield
         if store is not None:
             dist.barrier()  # what the first process writes is there for all

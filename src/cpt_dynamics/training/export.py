@@ -36,7 +36,7 @@ def export(run: Run, step: int | None, plan: Plan, config: Config, folder: Path)
         model.save_pretrained(temporary)
         _tokenizer(run.model, config.models[run.model], Layout(config).tokenizer).save_pretrained(temporary)
         about = {"run": run.name, "step": at, "seed": run.seed, "checkpoint": key}
-        (temporary / "cpt_dynamics.json").write_text(json.dumps(about, indent=1) + "\n")
+        (temporary / "cpt_dynamics.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
 
 
 def _tokenizer(name: str, spec: Model | PretrainedModel, file: Path) -> PreTrainedTokenizerBase:
