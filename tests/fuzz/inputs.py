@@ -7,7 +7,7 @@ import math
 import struct
 import tarfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -187,14 +187,12 @@ def _text(tree: Any, raw: str) -> bytes:
 
 
 @st.composite
-def _json(draw: Draw, raw: bytes) -> bytes:
-    return _text(draw(changed(json.loads(raw))), draw(st.sampled_from(RAW)))
+def _json(draw: Draw, raw: bytes, words: Sequence[str] = RAW) -> bytes:
+    return _text(draw(changed(json.loads(raw))), draw(st.sampled_from(words)))
 
 
-@st.composite
-def _yaml(draw: Draw, raw: bytes) -> bytes:
-    tree = json.loads(json.dumps(yaml.safe_load(raw), default=str))
-    return _text(draw(changed(tree)), draw(st.sampled_from(RAW + RAW_YAML)))
+def _yaml(raw: bytes) -> st.SearchStrategy[bytes]:
+    return _json(json.dumps(yaml.safe_load(raw), default=str).encode(), RAW + RAW_YAML)
 
 
 @st.composite
@@ -372,9 +370,7 @@ def made_from(seed: bytes, name: str) -> st.SearchStrategy[bytes]:
         [b"", b"\0", b"null", b"[]", b"{}", b"0", b'""', b"\xff\xfe", b"\xef\xbb\xbf", b"a" * 70_000]
     )
     damage = damaged(seed)
-    # `changed` works in place, so that each input parses its seed anew
-    return (
-        st.one_of(damage, damage, kind(seed), kind(seed), kind(seed), short)
-        if kind
-        else st.one_of(damage, damage, damage, short)
-    )
+    if kind is None:
+        return st.one_of(damage, damage, damage, short)
+    other = kind(seed)
+    return st.one_of(damage, damage, other, other, other, short)
