@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-import huggingface_hub
 import yaml
 import zstandard
 from huggingface_hub import get_session
@@ -114,7 +113,7 @@ def _train() -> None:
     _do("campaign", "receive", "parts", "--to", "work")
     Path("seeds").mkdir()
     shutil.copy("work/tiny-bundle/bundle.json", "seeds")
-    with mock.patch("cpt_dynamics.training.loop.Rows.remove"):  # what a killed training leaves
+    with mock.patch("cpt_dynamics.training.loop.Trainer.forget"):  # what a killed training leaves
         _do("train", "--plan")
     for name, run in (("last", "late"), ("last-of-fork", "fork")):
         manifest = json.loads(found(f"results/tiny/branches/{run}-*.json").read_text(encoding="utf-8"))
@@ -230,10 +229,16 @@ def _hub() -> object:
     raw, json_ = Path("answer.json").read_bytes(), {"content-type": "application/json"}
     library: Any = importlib.import_module(
         type(get_session()).__module__.partition(".")[0]
-    )  # it has changed its client
-    answer = library.MockTransport(lambda _: library.Response(200, content=raw, headers=json_))
-    huggingface_hub.set_client_factory(lambda: library.Client(transport=answer))
-    with mock.patch("huggingface_hub.constants.HF_HUB_OFFLINE", False), mock.patch("time.sleep"):
+    )
+
+    def answer(_: object, request: Any) -> Any:
+        return library.Response(200, content=raw, headers=json_, request=request)
+
+    with (
+        mock.patch.object(library.HTTPTransport, "handle_request", answer),
+        mock.patch("huggingface_hub.constants.HF_HUB_OFFLINE", False),
+        mock.patch("time.sleep"),
+    ):
         return hub.commit("a/b", "dataset"), hub.card("a/b", COMMIT)
 
 

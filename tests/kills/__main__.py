@@ -33,7 +33,7 @@ OF_THE_PROCESS = {
     *("started", "finished", "wall_seconds", "cpu_seconds", "tokens_per_second", "steps_trained", "started_from_step"),
     *("machine", "version", "versions"),
 }
-TEMPORARY = re.compile(r"^\..+\.[a-z0-9_]{8}$")  # see `files.atomic`
+TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}(\.[0-9a-f]{8})?|.+\.lock")  # see `files.passing` and `files.lock`
 
 
 @dataclass
@@ -94,7 +94,7 @@ class Campaign:
     # --- with kills
 
     def kill(self, stage: Stage, kills: int) -> Count:
-        """Kill a stage several times; one that ends meanwhile is compared and begun anew for the kills that are left."""
+        """Kill a stage several times; one that ends meanwhile is compared and begun anew for the other kills."""
         count = Count()
         while count.kills < kills:
             folder = self.copy(stage, self.root / "killed")
@@ -241,9 +241,9 @@ def differences(reference: Path, folder: Path) -> set[str]:
 
 
 def left_behind(folder: Path) -> list[Path]:
-    """Temporary files and folders, and locks of Snakemake."""
+    """Temporary files and folders, and locks."""
     locks = [path for path in (folder / ".snakemake/locks").glob("*") if path.is_file()]
-    return locks + [path for path in folder.rglob(".*") if TEMPORARY.match(path.name)]
+    return locks + [path for path in folder.rglob("*") if TEMPORARY.fullmatch(path.name)]
 
 
 def run() -> int:
