@@ -8,7 +8,7 @@ import pytest
 from fuzz.readers import READERS, Reader, found, make
 from fuzz.run import fuzz, outcome
 
-INPUTS = 25
+INPUTS = 10
 
 
 @pytest.fixture(scope="session")

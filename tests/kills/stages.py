@@ -30,7 +30,7 @@ SCALE = {
     "checkpoint_every": 20,
     "law": {"lambda": 0.75},
 }
-SNAKEMAKE = ("snakemake", "--cores", "2", "--quiet", "all")
+SNAKEMAKE = ("snakemake", "--cores", "2")
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def over_corpora(command: str) -> list[Words]:
     return [kit(command, name) for name in TINY["corpora"]]
 
 
-UNLOCK = ("snakemake", "--unlock", "--quiet", "all")
+UNLOCK = ("snakemake", "--unlock")
 STAGES = [
     Stage("documents", over_corpora("documents")),
     Stage("split", over_corpora("split")),
@@ -74,7 +74,7 @@ STAGES = [
     Stage("bundle", [kit("bundle", "--results", "--out", "results.tar")], before="train --plan"),
     Stage("unbundle", [kit("unbundle", "../bundle/results.tar")], before="tokens"),
     Stage("export", [kit("export", "pt", "exported")], before="train --plan"),
-    Stage("snakemake report", [(*SNAKEMAKE, "all")], weight=2, before="plot", again=UNLOCK),
+    Stage("snakemake report", [SNAKEMAKE], weight=2, before="plot", again=UNLOCK),
 ]
 
 
