@@ -227,9 +227,7 @@ def _cached(call: Callable[[], object]) -> Call:
 def _hub() -> object:
     """What the Hub says of a data set; the file is its answer."""
     raw, json_ = Path("answer.json").read_bytes(), {"content-type": "application/json"}
-    library: Any = importlib.import_module(
-        type(get_session()).__module__.partition(".")[0]
-    )
+    library: Any = importlib.import_module(type(get_session()).__module__.partition(".")[0])
 
     def answer(_: object, request: Any) -> Any:
         return library.Response(200, content=raw, headers=json_, request=request)
