@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -16,6 +17,9 @@ import numpy as np
 import pandas as pd
 
 from cpt_dynamics.errors import UserError, one_line
+
+MOST_CELLS = 240_000_000  # of a table: 20 million rows of a curve table, which may be a file of a few kilobytes
+HALF = re.compile(r"\\u[dD][89a-fA-F]")  # how JSON spells a half of a character
 
 
 @contextlib.contextmanager
@@ -134,10 +138,18 @@ def write_json(path: str | Path, value: Any) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
-def read_json(path: str | Path) -> Any:
-    """Read a JSON file; a missing or damaged one raises `UserError` naming it. NaN and infinity are refused."""
-    with reading(path, "valid JSON", "delete it and make it again"):
-        return json.loads(Path(path).read_text(encoding="utf-8"), parse_constant=_no_number)
+def read_json(path: str | Path, remedy: str = "delete it and make it again", nan: bool = False) -> Any:
+    """Read a JSON file; a missing or damaged one raises `UserError` naming it.
+
+    nan: whether NaN and infinity, which JSON has no word for, are read as Python writes them, or refused. Halves of
+    characters (surrogates), which no text can hold, are refused.
+    """
+    with reading(path, "valid JSON", remedy):
+        text = Path(path).read_text(encoding="utf-8-sig")
+        found = json.loads(text, parse_constant=None if nan else _no_number)
+        if HALF.search(text):
+            canonical(found).encode()
+        return found
 
 
 def _no_number(word: str) -> None:
@@ -167,6 +179,10 @@ def read_table(path: str | Path, schema: str) -> pd.DataFrame:
     """Read a parquet table written with `schema`; anything else raises `UserError`."""
     _, pq = _pyarrow(path)
     with reading(path, "a readable parquet file"):
+        size = pq.read_metadata(path)
+        if size.num_rows * size.num_columns > MOST_CELLS:
+            rows = f"{size.num_rows:,} rows of {size.num_columns:,}"
+            raise UserError(f"{path} has {rows}: keep every tenth row, or fewer columns")
         arrow = pq.read_table(path)
         metadata = arrow.schema.metadata or {}
         found = metadata.get(b"schema", b"none").decode(errors="backslashreplace")

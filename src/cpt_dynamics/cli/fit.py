@@ -1,7 +1,6 @@
 """fit: a law fitted to anyone's loss logs, with what its data can and cannot tell."""
 
 import argparse
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
@@ -11,7 +10,7 @@ import pandas as pd
 from cpt_dynamics import files, fitting
 from cpt_dynamics.cli import log_options as logs
 from cpt_dynamics.cli.printing import fit_lines
-from cpt_dynamics.errors import UserError
+from cpt_dynamics.errors import UserError, printable, short
 from cpt_dynamics.files import plain
 from cpt_dynamics.fitting import Fit
 from cpt_dynamics.fitting.logged import FeatureSettings, FittedRows, check_law, drawn_steps, from_step, predicted
@@ -22,14 +21,14 @@ from cpt_dynamics.laws.base import HISTORY
 from cpt_dynamics.logs.measured import Data
 
 SCHEMA = "cpt-dynamics/fit/1"
+LARGEST = 1e12  # a fixed parameter
+MOST_LAMBDAS = 100
 
 
 def run_fit(options: argparse.Namespace) -> None:
     logs.check_results(options, options.logs)
     if not 0 < options.level < 1:
         raise UserError(f"--level is {options.level}: it lies between 0 and 1")
-    if options.starts is not None and options.starts < 1:
-        raise UserError(f"--starts is {options.starts}: it must be at least 1")
     data = logs.read(options)
     excluded = logs.named_runs(options.exclude, data.runs, "--exclude")
     law, hints = chosen_law(options, data, excluded)
@@ -91,8 +90,10 @@ def _fixed(texts: Iterable[str]) -> dict[str, float]:
     for text in texts:
         name, _, value = text.partition("=")
         found[name] = logs.to_number(value)
-        if math.isnan(found[name]):
-            raise UserError(f"--fix {text}: write NAME=VALUE with a number")
+        if not abs(found[name]) <= LARGEST:
+            raise UserError(
+                f"--fix {printable(text, 60)}: write NAME=VALUE with a number from {-LARGEST:g} to {LARGEST:g}"
+            )
     return found
 
 
@@ -196,10 +197,10 @@ def _sweep(
         return []
     if not any(name.startswith("s2") for name in law.inputs):
         raise UserError(f"law {law.name!r} reads no annealing area, so lambda plays no part: drop --sweep-lambda")
-    try:
-        values = [float(text) for text in options.sweep_lambda.split(",")]
-    except ValueError:
-        raise UserError(f"--sweep-lambda is {options.sweep_lambda!r}: give numbers separated by commas") from None
+    values = [logs.to_number(text) for text in options.sweep_lambda.split(",")]
+    if len(values) > MOST_LAMBDAS or not all(0 <= value < 1 for value in values):
+        said = short(options.sweep_lambda)
+        raise UserError(f"--sweep-lambda is {said}: give at most {MOST_LAMBDAS} numbers from 0 and below 1, by commas")
 
     def rows(value: float) -> pd.DataFrame:
         made = replace(settings, areas=replace(settings.areas, lambda_=value))
