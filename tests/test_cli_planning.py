@@ -446,7 +446,7 @@ def test_files_that_are_no_fits_of_cpt_get_one_line(
         "difference.json": "law 'shift_power' gives a difference of losses",
         "tokens.json": "law 'chinchilla' reads tokens, which no LR schedule gives",
         "unknown.json": "law 'cpt_unknown' does not read the LR of PT and of CPT",
-        "refits.json": "cannot be read: fit again",
+        "refits.json": "refits.json: key 'left_out.curves.0.undetermined' is missing",
     }
     for name, message in expected.items():
         arguments = [command, str(tmp_path / name), plain[1], "--weight", "0.5", *TRAINING]

@@ -344,7 +344,11 @@ def test_expressions_rise_fall_and_end_where_they_say(up: int, down: int, top: f
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.lists(st.tuples(st.integers(1, 40), st.floats(0, 1)), min_size=1, unique_by=lambda pair: pair[0]))
+@given(
+    st.lists(
+        st.tuples(st.integers(1, 40), st.floats(1e-30, 1) | st.just(0.0)), min_size=1, unique_by=lambda pair: pair[0]
+    )
+)
 def test_the_lr_goes_through_every_logged_value(tmp_path_factory: pytest.TempPathFactory, pairs: Any) -> None:
     rows = sorted(pairs)
     path = tmp_path_factory.mktemp("logs") / "mine.csv"

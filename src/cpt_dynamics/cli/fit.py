@@ -13,14 +13,21 @@ from cpt_dynamics.cli.printing import fit_lines
 from cpt_dynamics.errors import UserError, printable, short
 from cpt_dynamics.files import plain
 from cpt_dynamics.fitting import Fit
-from cpt_dynamics.fitting.logged import FeatureSettings, FittedRows, check_law, drawn_steps, from_step, predicted
+from cpt_dynamics.fitting.logged import (
+    SCHEMA,
+    FeatureSettings,
+    FittedRows,
+    check_law,
+    drawn_steps,
+    from_step,
+    predicted,
+)
 from cpt_dynamics.fitting.sweep import best, sweep_lambda
 from cpt_dynamics.fitting.uncertainty import MIN_SEEDS, without_seed
 from cpt_dynamics.laws import Law, get
 from cpt_dynamics.laws.base import HISTORY
 from cpt_dynamics.logs.measured import Data
 
-SCHEMA = "cpt-dynamics/fit/1"
 LARGEST = 1e12  # a fixed parameter
 MOST_LAMBDAS = 100
 
