@@ -19,6 +19,7 @@ import pandas as pd
 from cpt_dynamics.errors import UserError, one_line
 
 MOST_CELLS = 240_000_000  # of a table: 20 million rows of a curve table, which may be a file of a few kilobytes
+DEEPEST = 100  # levels of JSON; no file of the kit has twenty
 HALF = re.compile(r"\\u[dD][89a-fA-F]")  # how JSON spells a half of a character
 
 
@@ -142,14 +143,25 @@ def read_json(path: str | Path, remedy: str = "delete it and make it again", nan
     """Read a JSON file; a missing or damaged one raises `UserError` naming it.
 
     nan: whether NaN and infinity, which JSON has no word for, are read as Python writes them, or refused. Halves of
-    characters (surrogates), which no text can hold, are refused.
+    characters (surrogates), which no text can hold, are refused, and so is deep nesting.
     """
     with reading(path, "valid JSON", remedy):
         text = Path(path).read_text(encoding="utf-8-sig")
         found = json.loads(text, parse_constant=None if nan else _no_number)
+        _check_depth(found)
         if HALF.search(text):
             canonical(found).encode()
         return found
+
+
+def _check_depth(value: Any) -> None:
+    """Raise `ValueError` for what is nested so deep that going through it would fail."""
+    inside = [value] if isinstance(value, (dict, list)) else []
+    for _ in range(DEEPEST):
+        of = (one.values() if isinstance(one, dict) else one for one in inside)
+        inside = [value for values in of for value in values if isinstance(value, (dict, list))]
+    if inside:
+        raise ValueError(f"it is nested more than {DEEPEST} deep")
 
 
 def _no_number(word: str) -> None:
