@@ -36,6 +36,7 @@ def run_fit(options: argparse.Namespace) -> None:
     logs.check_results(options, options.logs)
     if not 0 < options.level < 1:
         raise UserError(f"--level is {options.level}: it lies between 0 and 1")
+    lambdas = _lambdas(options)
     data = logs.read(options)
     excluded = logs.named_runs(options.exclude, data.runs, "--exclude")
     law, hints = chosen_law(options, data, excluded)
@@ -49,7 +50,7 @@ def run_fit(options: argparse.Namespace) -> None:
             **found.to_json(),
             **_about_data(data, rows, options),
             **_findings(found, rows, options),
-            "lambda_sweep": _sweep(law, data, options, settings, excluded),
+            "lambda_sweep": _sweep(law, data, options, settings, excluded, lambdas),
             "hints": [*hints, *logs.hints(data, options, settings)],
             "notes": data.notes,
         }
@@ -196,26 +197,38 @@ def _uncertainty(found: Fit, rows: FittedRows, level: float, refit: Mapping[str,
     }
 
 
-def _sweep(
-    law: Law, data: Data, options: argparse.Namespace, settings: FeatureSettings, excluded: Sequence[str]
-) -> list[dict[str, Any]]:
-    """Fits over other values of lambda, the best one marked."""
+def _lambdas(options: argparse.Namespace) -> list[float]:
+    """The values of `--sweep-lambda`."""
     if options.sweep_lambda is None:
         return []
-    if not any(name.startswith("s2") for name in law.inputs):
-        raise UserError(f"law {law.name!r} reads no annealing area, so lambda plays no part: drop --sweep-lambda")
     values = [logs.to_number(text) for text in options.sweep_lambda.split(",")]
     if len(values) > MOST_LAMBDAS or not all(0 <= value < 1 for value in values):
         said = short(options.sweep_lambda)
         raise UserError(f"--sweep-lambda is {said}: give at most {MOST_LAMBDAS} numbers from 0 and below 1, by commas")
+    return values
+
+
+def _sweep(
+    law: Law,
+    data: Data,
+    options: argparse.Namespace,
+    settings: FeatureSettings,
+    excluded: Sequence[str],
+    lambdas: Sequence[float],
+) -> list[dict[str, Any]]:
+    """Fits over other values of lambda, the best one marked."""
+    if not lambdas:
+        return []
+    if not any(name.startswith("s2") for name in law.inputs):
+        raise UserError(f"law {law.name!r} reads no annealing area, so lambda plays no part: drop --sweep-lambda")
 
     def rows(value: float) -> pd.DataFrame:
         made = replace(settings, areas=replace(settings.areas, lambda_=value))
         table = made.features(data.curves, data.schedules)
         return FittedRows.of(table, excluded, options.first_step).used
 
-    loss = rows(values[0])["loss"]
-    sweep = sweep_lambda(law, rows, loss, values, method=options.method, n_starts=options.starts)
+    loss = rows(lambdas[0])["loss"]
+    sweep = sweep_lambda(law, rows, loss, lambdas, method=options.method, n_starts=options.starts)
     return [
         {
             "lambda": value,

@@ -1,7 +1,6 @@
 """Files of logs as rows of named cells: what each format holds, before it is known which cell means what."""
 
 import csv
-import os
 import stat
 from collections import Counter
 from collections.abc import Iterable
@@ -46,7 +45,7 @@ def format_of(path: Path, stated: Format | None) -> Format:
         with open(path, "rb") as handle:
             head = handle.read(65536)
     if not is_name(path.name):
-        raise UserError(f"{short(os.fspath(path))} is no name that can be printed: rename the file")
+        raise UserError(f"{path} has no name that can be printed: rename the file")
     text = head.decode("utf-8-sig", errors="replace").lstrip()
     if not text:
         raise UserError(f"{path} is empty: it holds no loss")
