@@ -646,6 +646,51 @@ def test_a_missing_input_is_named(material: Material, missing: str, capsys: pyte
     assert not material.layout.summary.exists()
 
 
+READ_RESULTS, READ_MANIFESTS, READ_SOURCES = (
+    ("plot fig03", "findings", "summary"),
+    ("summary",),
+    ("report --table table_corpora",),
+)
+DAMAGED: dict[str, tuple[str, tuple[str, ...], Any, str]] = {  # file, commands, value of a key or text, what is said
+    "no parameters": ("fits/fig03", READ_RESULTS, {"fits.general.chosen.fit.parameters": {}}, "is missing"),
+    "a fit of text": ("fits/fig03", READ_RESULTS, {"fits.general.chosen.fit": "x"}, "chosen.fit: this is not a fit"),
+    "a lambda": ("fits/fig03", READ_RESULTS, {"fits.general.chosen.fit.settings.lambda": 2}, "settings.lambda"),
+    "a null": ("fits/fig03", READ_RESULTS, "null", "is no result of fig03"),
+    "a foreign figure": ("fits/fig03", READ_RESULTS, {"figure": "fig04"}, "is no result of fig03"),
+    "a cut file": ("fits/fig03", READ_RESULTS, '{"figure": "fi', "is not valid JSON"),
+    "a deep file": ("fits/fig03", READ_RESULTS, "[" * 900 + "]" * 900, "nested more than 100 deep"),
+    "no time": ("branches/*", READ_MANIFESTS, {"finished": "yesterday"}, "finished: Invalid isoformat string"),
+    "the year 1": ("branches/*", READ_MANIFESTS, {"finished": "0001-01-01T00:00:00+09:00"}, "finished: "),
+    "a manifest of null": ("branches/*", READ_MANIFESTS, "null", "Input should be a valid dictionary"),
+    "400 digits": ("split", READ_SOURCES, {"bytes": 10**400}, "split.bytes: Input should be less"),
+    "half a licence": ("source", READ_SOURCES, {"licence": "\ud800"}, "surrogates not allowed"),
+    "a source that is a list": ("source", READ_SOURCES, "[]", "source: Input should be"),
+}
+
+
+@pytest.mark.parametrize("case", DAMAGED)
+def test_damaged_results_and_manifests_are_one_line(
+    material: Material, case: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name, commands, value, line = DAMAGED[case]
+    path = min(Path().glob(f"**/{name}.json"))
+    if isinstance(value, dict):
+        ((keys, one),) = value.items()
+        whole = inner = read_json(path)
+        *outer, last = keys.split(".")
+        for key in outer:
+            inner = inner[key]
+        inner[last] = one
+        value = json.dumps(whole)
+    path.write_text(value, encoding="utf-8")
+    for command in commands:
+        assert cli.main(command.split()) == 2, command
+        said = capsys.readouterr().err
+        assert line in said, command
+        assert said.count("\n") == 1
+        assert path.name in said or path.parent.name in said
+
+
 def test_a_manifest_without_times_is_named(material: Material) -> None:
     path = next(iter(sorted((material.layout.root / "branches").glob("*.json"))))
     manifest = read_json(path)
