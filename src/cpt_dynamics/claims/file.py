@@ -11,6 +11,7 @@ from cpt_dynamics.config import Name, Section, explain, read_yaml
 from cpt_dynamics.errors import UserError
 
 CLAIMS = Path("config/claims.yaml")
+SCHEMA = "workflow/schemas/claims.schema.json"
 
 DottedPath = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*(\.([A-Za-z0-9_]+|\*))+$")]
 
@@ -124,7 +125,7 @@ def load(path: Path = CLAIMS) -> Claims:
     try:
         claims = Claims.model_validate(read_yaml(path))
     except ValidationError as error:
-        raise UserError("; ".join(explain(e, str(path)) for e in error.errors()[:3])) from None
+        raise UserError("; ".join(explain(e, str(path), SCHEMA) for e in error.errors()[:3])) from None
     for name, claim in claims.claims.items():
         if claim.shown_in is not None:
             _check_figure(claim.shown_in, f"{path}: claims.{name}.shown_in")
