@@ -57,3 +57,9 @@ def leave(number: int, _: object) -> None:
     """Handler of a signal that ends the process: by an exception, so that no temporary file is left behind."""
     signal.signal(number, signal.SIG_IGN)
     raise SystemExit(128 + number)
+
+
+def at_once(number: int, _: object) -> None:
+    """Handler of Ctrl-C while modules are imported: nothing is begun yet, and they may swallow an exception."""
+    os.write(2, b"interrupted\n")
+    os._exit(128 + number)

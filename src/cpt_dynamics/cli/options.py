@@ -10,10 +10,10 @@ from cpt_dynamics.errors import UserError
 def add_config(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--configfile",
-        nargs="+",
+        action="append",
         default=[],
         metavar="FILE",
-        help="files laid over config/config.yaml, e.g. config/scales/smoke.yaml",
+        help="laid over config/config.yaml, e.g. config/scales/smoke.yaml; several .yaml may follow one another",
     )
 
 
