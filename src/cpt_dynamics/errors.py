@@ -1,8 +1,11 @@
 """How a command ends early: by a message to the user, which is no fault of the kit, or by a signal."""
 
+import contextlib
 import os
 import signal
+import threading
 import unicodedata
+from collections.abc import Iterator
 
 # Package -> the extra of pyproject.toml that installs it.
 EXTRAS = {
@@ -63,3 +66,17 @@ def at_once(number: int, _: object) -> None:
     """Handler of Ctrl-C while modules are imported: nothing is begun yet, and they may swallow an exception."""
     os.write(2, b"interrupted\n")
     os._exit(128 + number)
+
+
+@contextlib.contextmanager
+def importing() -> Iterator[None]:
+    """Around an import of torch: an exception from a signal would abort the process within its C++ code."""
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.default_int_handler or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    signal.signal(signal.SIGINT, at_once)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
