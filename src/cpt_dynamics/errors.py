@@ -47,7 +47,8 @@ def of_system(error: OSError) -> str | None:
     """One line on an error of the system that names a file, such as a folder that must not be written; else None."""
     if error.errno is None or error.filename is None:
         return None
-    name = error.filename if isinstance(error.filename, (str, bytes)) else str(error.filename)
+    given = error.filename2 or error.filename  # of a renaming: the new name, since the old one is the kit's own
+    name = given if isinstance(given, (str, bytes)) else str(given)
     return f"{os.fsdecode(name)} cannot be used ({error.strerror}): give a file or folder that can be read and written"
 
 

@@ -26,8 +26,9 @@ def atomic(path: str | Path) -> Iterator[Path]:
     either name (a former `path` stays as it was). A full disk raises `UserError`, and so does a `path` that is neither
     file nor folder, such as a device, which a rename would replace. Where `path` is a link, its target is written.
     """
-    path = Path(os.path.realpath(path)) if os.path.islink(path) else Path(path)
-    if os.path.lexists(path) and not path.is_file() and not path.is_dir():
+    stream = os.path.abspath(path).startswith(("/dev/fd/", "/dev/std", "/proc/"))  # whatever it is a link to
+    path = Path(os.path.realpath(path)) if os.path.islink(path) and not stream else Path(path)
+    if stream or (os.path.lexists(path) and not path.is_file() and not path.is_dir()):
         raise UserError(f"{path} is a device or pipe, which would be replaced: name a file")
     path.parent.mkdir(parents=True, exist_ok=True)
     holder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))

@@ -21,7 +21,7 @@ PhaseName = Literal["pretraining", "continual"]
 
 MOST_SEEDS = 1000
 MOST_RUNS = 10_000  # of a scale, sizes and seeds apart
-MOST_STEPS_OF_RUNS = 10**9  # together: the LR of each is kept
+MOST_STEPS_OF_RUNS = 2 * 10**8  # together: the LR of each is kept
 
 
 class PhaseEntry(Section):
