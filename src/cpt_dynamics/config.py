@@ -261,7 +261,9 @@ class Evaluation(Section):
     out_of_domain_tokens: int = Field(ge=512, le=MOST_TOKENS, description="validation tokens of each other corpus")
     every: int = Field(ge=1, le=MOST_STEPS, description="steps between evaluations")
     dense: int = Field(
-        ge=1, le=MOST_STEPS, description="after the start and after each transfer: at 1, 2, 4, 8 ... steps up to this one"
+        ge=1,
+        le=MOST_STEPS,
+        description="after the start and after each transfer: at 1, 2, 4, 8 ... steps up to this one",
     )
     # Part of a branch's identity only where it is set, so that earlier branches keep their names.
     out_of_domain_every: int | None = Field(
@@ -342,11 +344,16 @@ class Estimates(Section):
     """What estimates of time and the requests to a cluster assume. No result depends on it."""
 
     teraflops: float = Field(
-        0.06, ge=1e-6, le=1e9, description="10^12 floating-point operations a second that one process sustains in training"
+        0.06,
+        ge=1e-6,
+        le=1e9,
+        description="10^12 floating-point operations a second that one process sustains in training",
     )
     start_minutes: float = Field(0.2, ge=0, le=1e6, description="start and compilation of a training job")
     time_factor: float = Field(2.0, ge=1, le=1000, description="time asked of a cluster, in units of the estimate")
-    memory_gigabytes: float = Field(2.0, gt=0, le=1e6, description="main memory that each process of a training job asks for")
+    memory_gigabytes: float = Field(
+        2.0, gt=0, le=1e6, description="main memory that each process of a training job asks for"
+    )
 
 
 FileList = Annotated[list[str], Field(min_length=1)]
@@ -387,7 +394,9 @@ class Config(Section):
     batch: Batch
     lengths: Lengths
     evaluation: Evaluation
-    checkpoint_every: int = Field(500, ge=1, le=MOST_STEPS, description="steps between checkpoints that later forks can start from")
+    checkpoint_every: int = Field(
+        500, ge=1, le=MOST_STEPS, description="steps between checkpoints that later forks can start from"
+    )
     law: Law = Law()
     device: Device = Device()
     estimates: Estimates = Estimates()

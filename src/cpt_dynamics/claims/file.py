@@ -60,7 +60,7 @@ class Criterion(Section):
 class Claim(Section):
     """A claim of the paper, a question that it leaves open, or what one figure is checked for."""
 
-    finding: Literal[1, 2, 3, 4, 5] | None = Field(None, description="number of the paper's finding")
+    finding: int | None = Field(None, ge=1, le=5, description="number of the paper's finding")
     question: bool = Field(False, description="whether the paper leaves it open")
     shown_in: Name | None = Field(None, description="the figure whose own check it is")
     text: str = Field(min_length=1, description="the claim as a sentence")

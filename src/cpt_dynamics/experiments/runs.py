@@ -52,7 +52,9 @@ class RunEntry(Section):
     after: Name | None = Field(None, description="the run whose phases come first")
     at: int | str | None = Field(None, description="step of that run at which this one leaves it (default: its end)")
     phases: list[PhaseEntry] = Field(min_length=1)
-    models: list[Name] | None = Field(None, description="model sizes to train it with (default: the first of the scale)")
+    models: list[Name] | None = Field(
+        None, description="model sizes to train it with (default: the first of the scale)"
+    )
     seeds: int = Field(1, ge=1, le=MOST_SEEDS, description="number of seeds to train the first of its sizes with")
 
 
