@@ -175,7 +175,7 @@ def test_a_file_is_downloaded_once(site: Site, root: Path) -> None:
     assert path.read_bytes() == SMALL
     assert lines[0] == f"{site.url()}: downloading 0.0 MB"
     assert left(root) == []
-    assert cache.entries() == [cache.Entry(site.sha256, len(SMALL), [{"url": site.url()}])]
+    assert cache.entries() == [cache.Entry(site.sha256, len(SMALL), [{"url": site.url(), "sha256": site.sha256}])]
     http.fetch(site.spec(), lines.append)
     assert site.ranges_asked() == [None]
 
