@@ -13,6 +13,7 @@ from typing import IO, Any, NamedTuple
 
 import numpy as np
 from pyarrow import compute
+from pydantic import BaseModel
 
 from cpt_dynamics import files
 from cpt_dynamics.config import Corpus, Http, HuggingFace, Installed, Local, Rule, Split
@@ -22,7 +23,6 @@ from cpt_dynamics.errors import UserError, printable
 
 log = logging.getLogger(__name__)
 
-PARQUET = "parquet_sha256"  # key of source.json, of documents.parquet; its `sha256` is of the texts, in any file format
 HEAD = struct.Struct("<qq")  # place and size of a text in a temporary file
 PART = 1 << 26  # bytes of text held in memory while a split is written ...
 RECENT = 1 << 16  # hashes held in a set before they are sorted into an array
@@ -89,7 +89,7 @@ def write(name: str, spec: Corpus, folder: str | Path) -> dict[str, Any]:
         **{key: value for key, value in record.items() if key not in ("warnings", "files", "holding_out")},
         **counts,
         "sha256": digest.hexdigest(),
-        PARQUET: files.sha256(folder / "documents.parquet"),
+        "parquet_sha256": files.sha256(folder / "documents.parquet"),
         "expected_sha256": expected,
         "matches": None if expected is None else expected == digest.hexdigest(),
         "warnings": warnings,
@@ -97,6 +97,19 @@ def write(name: str, spec: Corpus, folder: str | Path) -> dict[str, Any]:
     }
     files.write_json(folder / "source.json", source)
     return source
+
+
+class Source(BaseModel):
+    """What a split reads of source.json; that of a rule need not state it."""
+
+    held_out: int | None = None
+    parquet_sha256: str | None = None  # of documents.parquet; `sha256` is that of the texts, in whatever format of file
+
+
+class Counts(BaseModel):
+    """What is read of split.json, which states no digest where an earlier version wrote it."""
+
+    sha256: str | None = None
 
 
 class Seen:
@@ -155,28 +168,22 @@ def check(folder: str | Path) -> dict[str, Any]:
         for column in SCHEMA.names:
             if batch.column(column).null_count:
                 raise UserError(f"{path}: column {column!r} has nulls, a string in every row is expected")
-    source = _source(folder)
+    source = files.read_json(folder / "source.json")
+    if not isinstance(source, dict):
+        raise UserError(f"{folder / 'source.json'}: a mapping is expected")
     for key in ("from", "licence"):
         if key not in source:
             raise UserError(f"{folder / 'source.json'}: key {key!r} is missing: state it, the report shows it")
     return source
 
 
-def _source(folder: Path) -> dict[str, Any]:
-    """What source.json says."""
-    source = files.read_json(folder / "source.json")
-    if not isinstance(source, dict):
-        raise UserError(f"{folder / 'source.json'}: a mapping is expected")
-    return source
-
-
 def part(folder: Path, name: str) -> Path:
     """The documents of a split for `train` or `validation`, whose bytes must be those that split.json states."""
-    counts = files.fitting(dict[str, Any], files.read_json(folder / "split.json"), folder / "split.json")
-    stated = files.fitting(dict[str, Any], counts.get(name, {}), folder / "split.json")
+    stated = folder / "split.json"
+    counts = files.fitting(dict[str, Any], files.read_json(stated), stated)
     path = folder / f"{name}.parquet"
     parquet.opened(path, "text")
-    return parquet.intact(path, stated.get("sha256"))
+    return parquet.intact(path, files.fitting(Counts, counts.get(name, {}), stated).sha256)
 
 
 class Division(NamedTuple):
@@ -251,8 +258,7 @@ def split(
     hashes, sizes = _hashes(folder)
     others = [_hashes(Path(other))[0] for other in earlier]
     elsewhere = np.concatenate(others) if others else hashes[:0]
-    first = files.fitting(int | None, _source(folder).get("held_out"), folder / "source.json")
-    division = divide(hashes, sizes, elsewhere, split, validation_only, first)
+    division = divide(hashes, sizes, elsewhere, split, validation_only, _stated(folder).held_out)
     if not len(division.validation) or not (len(division.train) or validation_only):
         part = "training" if len(division.validation) else "validation"
         raise UserError(
@@ -288,6 +294,11 @@ def _id(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+def _stated(folder: Path) -> Source:
+    path = folder / "source.json"
+    return files.fitting(Source, files.read_json(path), path)
+
+
 def _hashes(folder: Path) -> tuple[np.ndarray, np.ndarray]:
     """First 64 bits of the sha256, and bytes, of every text of a corpus.
 
@@ -297,7 +308,7 @@ def _hashes(folder: Path) -> tuple[np.ndarray, np.ndarray]:
     hashes, sizes = array("Q"), array("q")
     path = folder / "documents.parquet"
     table = parquet.opened(path, "text")
-    parquet.intact(path, _source(folder).get(PARQUET))
+    parquet.intact(path, _stated(folder).parquet_sha256)
     hashed = HASHED.items() <= (table.schema_arrow.metadata or {}).items()
     for batch in parquet.batches(table, ["text", *(["id"] if hashed else [])], path):
         texts = batch.column("text")

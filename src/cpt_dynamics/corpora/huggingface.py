@@ -5,6 +5,7 @@ the Hub states for it at that commit, and only then streamed with the library `d
 delivers could not be checked. So a budget costs the shards it needs and no others, one of them on disk at a time.
 """
 
+import contextlib
 import dataclasses
 import re
 import shutil
@@ -103,12 +104,11 @@ def _request(spec: HuggingFace) -> dict[str, Any]:
 def _card(spec: HuggingFace) -> dict[str, Any]:
     """Licence and card of the data set at its revision."""
     card = hub.card(spec.repository, str(spec.revision))
-    stated = card.get("license") or "not stated"
     url = hub.page(spec.repository, "dataset")
-    named = {key: card[key] for key in ("license_name", "license_link") if card.get(key)}
+    named = {key: value for key in ("license_name", "license_link") if (value := getattr(card, key))}
     return {
-        "licence": stated if isinstance(stated, str) else ", ".join(stated),
-        "card": {"title": card.get("pretty_name") or spec.repository, "url": url, **named},
+        "licence": ", ".join(card.license) or "not stated",
+        "card": {"title": card.pretty_name or spec.repository, "url": url, **named},
     }
 
 
@@ -142,9 +142,10 @@ def _progress(folder: Path) -> _Progress:
 
     path = folder / "progress.json"
     if path.exists():
-        kept = _Progress(**files.read_json(path))
-        if kept.datasets == datasets.__version__:
-            return kept
+        with contextlib.suppress(UserError):  # what is damaged is begun anew
+            kept = files.fitting(_Progress, files.read_json(path), path)
+            if kept.datasets == datasets.__version__:
+                return kept
         path.unlink()
     return _Progress(datasets.__version__)
 
@@ -211,12 +212,12 @@ def _builder(spec: HuggingFace, store: str) -> Any:
     what = f"the data set {spec.repository}"
     named: dict[str, Any] = {"name": spec.configuration, "revision": spec.revision, "cache_dir": store}
     try:
-        with hub.explained(spec.repository, "dataset"):
+        with hub.explained(spec.repository, "dataset", RuntimeError, FileNotFoundError, ValueError):
             return hub.patiently(lambda: datasets.load_dataset_builder(spec.repository, **named))
     except RuntimeError as error:
-        if "scripts are no longer supported" not in str(error):
-            raise
-        raise UserError(_script(spec)) from None
+        if "scripts are no longer supported" in str(error):
+            raise UserError(_script(spec)) from None
+        raise UserError(f"{what} cannot be opened ({one_line(error, 200)}): name its files with `files`") from error
     except (DataFilesNotFoundError, FileNotFoundError):
         raise UserError(f"{what} has no files that `datasets` knows how to read: name some with `files`") from None
     except ValueError as error:
@@ -246,7 +247,7 @@ def _shard_place(folder: Path, number: int, path: str) -> Path:
         if other != own:
             shutil.rmtree(other)
     own.mkdir(parents=True, exist_ok=True)
-    return own / re.sub(r"[^\w.-]", "_", path.rpartition("/")[2])[-100:]
+    return own / ("shard_" + re.sub(r"[^\w.-]", "_", path.rpartition("/")[2], flags=re.ASCII)[-100:])
 
 
 def _counter(spec: HuggingFace) -> Callable[[list[str]], list[int]] | None:
