@@ -47,6 +47,7 @@ class Hub:
     down: bool = False  # connections are closed without an answer
     claims: dict[str, str] = field(default_factory=dict)  # `api`, `resolve` -> commit that answers name instead
     tokens: dict[str, bool] = field(default_factory=dict)  # token -> has access to gated repositories
+    says: bytes | None = None  # the body of every answer of the API
     port: int = 0
 
     @property
@@ -129,7 +130,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, body: bytes) -> None:
         parts = unquote(urlsplit(self.path).path).strip("/").split("/")
-        if parts[0] == "api":
+        if parts[0] == "api" and self.hub.says is not None:
+            self._send(200, self.hub.says, {"Content-Type": "application/json"})
+        elif parts[0] == "api":
             self._api(parts[1], parts[2:], body)
         elif parts[0] == "cdn":
             assert not self._token(), "a token was sent to another host"

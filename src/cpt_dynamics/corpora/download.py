@@ -53,8 +53,8 @@ class _UnknownHost(_Interrupted):
 
 
 def tell(line: str) -> None:
-    """Print a line of progress on stderr at once."""
-    print(line, file=sys.stderr, flush=True)
+    """Print a line of progress, in which the words of a server may be, on stderr at once."""
+    print(printable(line), file=sys.stderr, flush=True)
 
 
 def download(

@@ -93,8 +93,9 @@ def card(repository: str, revision: str) -> Card:
     with explained(repository, "dataset"):
         info = patiently(lambda: api.dataset_info(repository, revision=revision, timeout=TIMEOUT))
         patiently(lambda: api.auth_check(repository, repo_type="dataset"))  # the card of a gated data set is public
+        stated = info.card_data.to_dict() if info.card_data else {}
     check_commit(repository, info.sha, revision)
-    return files.fitting(Card, info.card_data.to_dict() if info.card_data else {}, page(repository, "dataset"), CARD)
+    return files.fitting(Card, stated, page(repository, "dataset"), CARD)
 
 
 def converted(repository: str) -> str | None:
