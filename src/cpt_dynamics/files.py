@@ -153,8 +153,9 @@ def fitting(kind: type[M], value: Any, path: object, remedy: str = "make it agai
         return TypeAdapter(kind).validate_python(value)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
-        where = "".join(f"{key}: " for key in [".".join(map(str, first["loc"]))] if key)
-        raise UserError(f"{path}: {where}{first['msg'].removeprefix('Value error, ')}: {remedy}") from None
+        key = ".".join(map(str, first["loc"]))
+        reason = first["msg"].removeprefix("Value error, ").partition(" or instance of ")[0]
+        raise UserError(": ".join(filter(None, [str(path), key, reason, remedy]))) from None
 
 
 def inside(name: str) -> str:
