@@ -366,7 +366,9 @@ def test_a_release_has_no_secrets(world: Path, site: Site) -> None:
 @pytest.fixture
 def hub(site: Site, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     with running() as hub:
+        template = f"{hub.url}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
         monkeypatch.setattr(constants, "ENDPOINT", hub.url)
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
         monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
         yield hub
 
@@ -418,6 +420,21 @@ def test_answers_of_the_hub_to_fetch(raw: bytes, line: str, world: Path, hub: Hu
     hub.says = raw
     configured(world, source="huggingface", repository="owner/name", maximum_megabytes=1, revision=COMMIT)
     assert line in refused(["corpora", "fetch", "prose"], capsys)
+
+
+@pytest.mark.parametrize("claim", ["etag", "resolve"])
+@pytest.mark.parametrize("path", ["../../../../../../evil", "/evil"])
+def test_the_hub_names_no_file_outside_the_cache(
+    claim: str, path: str, world: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    """The client library names files of its cache as the server says."""
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(world / "1/2/3/4/5/hub"))
+    hub.model("owner/name").commit({"tokenizer.json": b"{}"})
+    hub.claims[claim] = path if path.startswith("..") else str(world / "evil")
+    settings = {**TINY, "tokenizer": {"pretrained": "owner/name"}}
+    (world / "config/config.yaml").write_text(yaml.safe_dump(settings, sort_keys=False))
+    assert "is no path inside the folder: look at HF_ENDPOINT" in refused(["tokenizer"], capsys)
+    assert not list(world.rglob("evil*"))
 
 
 # --- releases ----------------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """Questions to the Hugging Face Hub: asked again while it is busy, with errors as one line, and verified files."""
 
 import contextlib
+import hashlib
 import logging
 import math
 import time
@@ -19,7 +20,6 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 from huggingface_hub.utils import build_hf_headers, parse_ratelimit_headers  # type: ignore[attr-defined]
-from huggingface_hub.utils.sha import git_hash
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 
 from cpt_dynamics import files
@@ -62,6 +62,27 @@ class Card(BaseModel):
     license_link: Words | None = None
 
 
+def guard() -> None:
+    """Have the client libraries refuse answers that would lead them to write outside their cache.
+
+    They name the files of their cache by headers of an answer (ETag, X-Repo-Commit), without a look at them. All their
+    requests go through clients that this sets up.
+    """
+    first = huggingface_hub.get_session()
+    if refuse_paths in first.event_hooks["response"]:
+        return
+    hooks = {**first.event_hooks, "response": [*first.event_hooks["response"], refuse_paths]}
+    huggingface_hub.set_client_factory(lambda: type(first)(event_hooks=hooks, follow_redirects=True, timeout=None))
+
+
+def refuse_paths(answer: Any) -> None:
+    """Raise `UserError` for an answer about a file whose headers are paths that lead out of a folder."""
+    for header in ("X-Linked-Etag", "ETag", "X-Repo-Commit"):
+        value = answer.headers.get(header, "").removeprefix("W/").strip('"')
+        if answer.request.method == "HEAD" and value:
+            files.fitting(files.Inside, value, f"{shown(str(answer.request.url))} ({header})", MIRROR)
+
+
 class Unreachable(UserError):
     """The Hub could not be asked or did not answer, several times: a later run may succeed."""
 
@@ -78,6 +99,7 @@ def endpoint() -> str:
 
 def commit(repository: str, kind: str) -> str:
     """The commit that the branch `main` of a repository is at now."""
+    guard()
     api = huggingface_hub.HfApi()
     with explained(repository, kind):
         found = patiently(lambda: api.repo_info(repository, repo_type=kind, timeout=TIMEOUT))
@@ -89,6 +111,7 @@ def card(repository: str, revision: str) -> Card:
 
     An answer from another commit raises `UserError`.
     """
+    guard()
     api = huggingface_hub.HfApi()
     with explained(repository, "dataset"):
         info = patiently(lambda: api.dataset_info(repository, revision=revision, timeout=TIMEOUT))
@@ -124,8 +147,7 @@ def fetch(repository: str, path: str, revision: str, target: Path, say: download
     for _ in range(2):
         download.download(url, target, say, headers=build_hf_headers(), largest=stated.size or math.inf)
         found = files.sha256(target)
-        # The digest of a small file, of 10 MB at most, is that of git.
-        if digest == (found if len(digest) == len(found) else git_hash(target.read_bytes())):
+        if digest in (found, _git_digest(target)):
             return {"path": path, "bytes": target.stat().st_size, "sha256": found}
         say(f"{path} of {repository} came with a wrong digest: it was deleted")
         target.unlink()
@@ -133,6 +155,13 @@ def fetch(repository: str, path: str, revision: str, target: Path, say: download
         f"{path} of the data set {repository} came twice with another digest than the Hub states ({digest}): it was"
         f" deleted; {MIRROR}"
     )
+
+
+def _git_digest(path: Path) -> str:
+    """The digest by which git knows the content of a file."""
+    begun = hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False)
+    with open(path, "rb") as handle:
+        return hashlib.file_digest(handle, lambda: begun).hexdigest()
 
 
 def check_commit(repository: str, answered: str | None, revision: str) -> None:

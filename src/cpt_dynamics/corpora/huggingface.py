@@ -17,6 +17,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pydantic import BaseModel, Field
 
 from cpt_dynamics import files
 from cpt_dynamics.config import HuggingFace
@@ -44,6 +45,18 @@ class _Progress:
     tokens: int = 0
     full: bool = False  # the budget is reached
     files: list[dict[str, Any]] = dataclasses.field(default_factory=list)  # shards read so far
+
+
+class _Record(BaseModel):
+    """What the cache remembers of a data set, as far as it is read."""
+
+    from_: dict[str, Any] = Field(alias="from")
+    revision: str
+    licence: str
+    card: dict[str, Any]
+    bytes: int
+    full: bool
+    files: list[dict[str, Any]]
 
 
 def fetch(spec: HuggingFace, say: Say = tell) -> Path:
@@ -94,7 +107,11 @@ def read(spec: HuggingFace, record: dict[str, Any]) -> Iterator[str]:
 
 def cached(spec: HuggingFace) -> dict[str, Any] | None:
     """What `fetch` has remembered of a data set; None if it is not in the cache."""
-    return cache.find(_request(spec))
+    found = cache.find(_request(spec))
+    if found is not None:
+        what = f"what {cache.root() / 'requests'} has of the data set {spec.repository}"
+        files.fitting(_Record, found, what, "delete that folder and fetch again")
+    return found
 
 
 def _request(spec: HuggingFace) -> dict[str, Any]:
@@ -312,12 +329,15 @@ def _parts(
             text = "" if row[spec.text] is None else row[spec.text]
             if not isinstance(text, str):
                 raise UserError(f"{where}: column {spec.text!r} holds {type(text).__name__}, a string is expected")
+            text.encode()  # a format may hold half of a surrogate pair
             texts.append(text)
             size += len(text)
             if size >= PART:
                 yield texts, dataset.state_dict()
                 texts, size = [], 0
-    except (ValueError, TypeError, EOFError, OSError) as error:
+    except UserError:
+        raise
+    except Exception as error:  # of many kinds, by the format of the shard
         raise UserError(
             f"{where} cannot be read ({one_line(error, 200)}): its bytes are those of the Hub, so name other files with"
             " `files`"

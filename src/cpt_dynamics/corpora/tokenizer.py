@@ -70,9 +70,14 @@ def pretrained(name: str, key: str = "tokenizer.pretrained") -> tokenizers.Token
     if not path.parent.is_dir():
         import huggingface_hub  # slow to import
 
+        from cpt_dynamics.corpora import hub
+
+        hub.guard()
         repository, _, revision = name.partition("@")
         try:
             path = Path(huggingface_hub.hf_hub_download(repository, "tokenizer.json", revision=revision or None))
+        except UserError:
+            raise
         except Exception as error:  # of many kinds, also for answers that are none of the Hub's
             raise UserError(
                 f"{key}: {name} is no folder here and cannot be fetched from the Hub ({one_line(error, 200)})"
