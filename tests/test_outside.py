@@ -1,7 +1,6 @@
 """What comes from outside, through the command line: a corpus, an archive, a server, the Hub, a release or a campaign
 gives what it holds, or one line."""
 
-import hashlib
 import io
 import json
 import shutil
@@ -29,7 +28,7 @@ from cpt_dynamics.cli import main
 from cpt_dynamics.corpora import archives, cache, local
 from cpt_dynamics.curves.released import CONTENTS, Release, seal
 from cpt_dynamics.errors import UserError, shown
-from cpt_dynamics.files import inside, read_json, write_json
+from cpt_dynamics.files import digest, inside, read_json, write_json
 from cpt_dynamics.slots import parts
 
 DEEP = "[" * 100_000 + "]" * 100_000
@@ -112,6 +111,14 @@ def test_files_of_a_corpus(
 def test_paths_of_a_corpus(path: str, line: str, world: Path, capsys: Any) -> None:
     configured(world, source="local", paths=[path])
     assert line in refused(["documents", "prose"], capsys)
+
+
+@pytest.mark.parametrize("name", ["", "../numpy", f"numpy{ESCAPE}", "numpy/../x"])
+def test_distributions_that_are_none(name: str, world: Path, capsys: Any) -> None:
+    configured(world, source="installed", kind="code", distributions={name: "1"})
+    said = refused(["documents", "prose"], capsys)
+    assert "is not installed: install" in said
+    assert said[:-1].isprintable()
 
 
 def test_numbers_that_nobody_reads_may_be_long(world: Path) -> None:
@@ -248,6 +255,48 @@ def test_patterns_take_no_time() -> None:
     assert archives._matches((), ("**", "**"))
     assert not archives._matches((), ("*",))
     assert time.monotonic() - began < 1
+
+
+# --- the cache ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("raw", "line"),
+    [
+        ("null", "Input should be a valid dictionary"),
+        ('{"request": {}}', "record: Field required"),
+        ('{"request": {}, "record": {"sha256": "../../x"}}', "the record has no sha256"),
+        ('{"request": {}, "record": {"sha256": null}}', "the record has no sha256"),
+        (DEEP, "is not valid JSON"),
+    ],
+    ids=["null", "no record", "a path", "no digest", "deep"],
+)
+def test_requests_in_the_cache(raw: str, line: str, world: Path, site: Site, capsys: Any) -> None:
+    path = cache.root() / "requests/a.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(raw)
+    said = refused(["corpora", "verify"], capsys)
+    assert str(path) in said
+    assert line in said
+
+
+@pytest.mark.parametrize("raw", ["[]", "null", '{"etag": [1]}', DEEP])
+def test_what_a_cut_download_left_may_be_damaged(raw: str, world: Path, site: Site) -> None:
+    site.content = (world / "text/prose.jsonl").read_bytes()
+    file = {"url": site.url("prose.jsonl"), "sha256": site.sha256}
+    configured(world, source="http", files=[file])
+    folder = cache.root() / "partial" / digest(file["url"])
+    folder.mkdir(parents=True)
+    (folder / "file").write_bytes(b"half")
+    (folder / "file.json").write_text(raw)
+    assert main(["documents", "prose"]) == 0
+
+
+def test_a_cache_in_a_home_that_there_is_not(
+    world: Path, site: Site, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.setenv(cache.VARIABLE, "~nobody_of_this_name/cache")
+    assert "~nobody_of_this_name/cache is in a home folder that there is not" in refused(["corpora", "verify"], capsys)
 
 
 # --- addresses ---------------------------------------------------------------------------------------------------
@@ -575,18 +624,14 @@ def test_indices_of_a_campaign(content: Any, line: str, tmp_path: Path, capsys: 
     assert said.endswith("it is damaged or of another version of the kit, send it again\n")
 
 
-def sha256(raw: bytes) -> str:
-    return hashlib.sha256(raw).hexdigest()
-
-
-def wheels(*names: str, digest: Any = "0" * 64) -> str:
-    return json.dumps({"wheels": [{"name": name, "sha256": digest} for name in names]})
+def wheels(*names: str, sha256: Any = "0" * 64) -> str:
+    return json.dumps({"wheels": [{"name": name, "sha256": sha256} for name in names]})
 
 
 EVILS = ("../evil.whl", "wheels/../../evil.whl", "/evil.whl", "wheels/a/b.whl", f"wheels/{ESCAPE}", "-r", "wheels/-r")
 SLOTS: dict[str, tuple[str, list[str], str]] = {
     **{name: (wheels(name), [], "index.json is damaged") for name in EVILS},
-    "a digest that is none": (wheels("wheels/a.whl", digest=5), [], "index.json is damaged"),
+    "a digest that is none": (wheels("wheels/a.whl", sha256=5), [], "index.json is damaged"),
     "nested deep": (DEEP, [], "index.json is damaged"),
     "null": ("null", [], "index.json is damaged"),
     "no number": (wheels(), ["--minutes", "nan"], "--minutes is nan: give more than 0"),

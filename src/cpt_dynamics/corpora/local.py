@@ -187,9 +187,10 @@ def _parquet(path: Path, column: str) -> Iterator[str]:
             plain = Path(folder) / "plain.parquet"
             with open(plain, "wb") as handle:
                 handle.writelines(chunks(path))
-        with parquet.opened(plain, column, name=path, remedy="fetch it again, or set `text` of the corpus") as table:
+        remedy = "fetch or make it again, or set `text` of the corpus to the column that holds the text"
+        with parquet.opened(plain, column, name=path, remedy=remedy) as table:
             row = 0
-            for batch in parquet.batches(table, [column], path):
+            for batch in parquet.batches(table, [column], path, remedy):
                 for text in batch.column(0).to_pylist():
                     if text is None:
                         raise UserError(f"{path} row {row}: column {column!r} is null, a string is expected")

@@ -12,11 +12,12 @@ from cpt_dynamics.errors import UserError
 # The field says of the kit's own files what `id` is, for those who would hash the texts again.
 HASHED = {b"id": b"first 64 bits of the sha256 of the text"}
 SCHEMA = pa.schema([("id", pa.string()), ("text", pa.string())], metadata=HASHED)
+REMEDY = "build the corpus again"
 ROWS = 256  # read at a time
 GROUP = 1 << 24  # bytes of text in a row group
 
 
-def opened(path: Path, *columns: str, name: object = None, remedy: str = "build the corpus again") -> pq.ParquetFile:
+def opened(path: Path, *columns: str, name: object = None, remedy: str = REMEDY) -> pq.ParquetFile:
     """A parquet file for reading; `UserError` where it is none, or has not each of the columns once, of strings.
 
     name : what errors call the file (default: its path)
@@ -37,12 +38,12 @@ def opened(path: Path, *columns: str, name: object = None, remedy: str = "build 
     return table
 
 
-def batches(table: pq.ParquetFile, columns: list[str], name: object) -> Iterator[pa.RecordBatch]:
+def batches(table: pq.ParquetFile, columns: list[str], name: object, remedy: str = REMEDY) -> Iterator[pa.RecordBatch]:
     """Batches of rows of a parquet file, in order; what is damaged, or is no text in UTF-8, raises `UserError`.
 
     The library keeps what it has read until its reader ends, so each row group gets a reader of its own.
     """
-    with files.reading(name, "a readable parquet file", "build the corpus again"):
+    with files.reading(name, "a readable parquet file", remedy):
         for group in range(table.num_row_groups):
             for batch in table.iter_batches(ROWS, row_groups=[group], columns=columns):
                 batch.validate(full=True)
