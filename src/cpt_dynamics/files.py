@@ -9,13 +9,16 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, TypeVar
 
 import numpy as np
 import pandas as pd
+from pydantic import AfterValidator, TypeAdapter, ValidationError
 
 from cpt_dynamics.errors import UserError, one_line
+
+M = TypeVar("M")
 
 
 @contextlib.contextmanager
@@ -143,6 +146,29 @@ def read_json(path: str | Path) -> Any:
 
 def _no_number(word: str) -> None:
     raise ValueError(f"{word} is no number of JSON")
+
+
+def fitting(kind: type[M], value: Any, path: object, remedy: str = "make it again") -> M:
+    """What was read from `path` as a pydantic model or another type; `UserError` names the file and the key."""
+    try:
+        return TypeAdapter(kind).validate_python(value)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        key = ".".join(map(str, first["loc"]))
+        reason = first["msg"].removeprefix("Value error, ").partition(" or instance of ")[0]
+        raise UserError(": ".join(filter(None, [str(path), key, reason, remedy]))) from None
+
+
+def inside(name: str) -> str:
+    """The path of a file inside a folder, as a package, a release or a server states it; others raise `ValueError`."""
+    path = PurePosixPath(name)
+    out = path.is_absolute() or ".." in path.parts or not path.parts or name[1:2] == ":"
+    if out or "\\" in name or not name.isprintable():
+        raise ValueError(f"{name!r} is no path inside the folder")
+    return name
+
+
+Inside = Annotated[str, AfterValidator(inside)]
 
 
 def _pyarrow(path: str | Path) -> tuple[Any, Any]:

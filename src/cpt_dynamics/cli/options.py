@@ -1,6 +1,7 @@
 """Options that commands share."""
 
 import argparse
+import math
 
 from cpt_dynamics import config
 from cpt_dynamics.config import Config
@@ -22,9 +23,9 @@ def load_config(options: argparse.Namespace) -> Config:
 
 
 def check_positive(options: argparse.Namespace, *names: str) -> None:
-    """Raise `UserError` for an option that is given and not more than 0."""
+    """Raise `UserError` for an option that is given and not a number of more than 0."""
     for name in names:
         value = getattr(options, name)
-        if value is not None and value <= 0:
+        if value is not None and not 0 < value < math.inf:
             remedy = "1 or more" if isinstance(value, int) else "more than 0"
             raise UserError(f"--{name.replace('_', '-')} is {value:g}: give {remedy}")
