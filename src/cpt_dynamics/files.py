@@ -10,14 +10,16 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, TypeVar
 
 import numpy as np
 import pandas as pd
+from pydantic import AfterValidator, TypeAdapter, ValidationError
 
 from cpt_dynamics.errors import UserError, one_line
 
+M = TypeVar("M")
 MOST_CELLS = 240_000_000  # of a table: 20 million rows of a curve table, which may be a file of a few kilobytes
 DEEPEST = 100  # levels of JSON; no file of the kit has twenty
 HALF = re.compile(r"\\u[dD][89a-fA-F]")  # how JSON spells a half of a character
@@ -31,8 +33,9 @@ def atomic(path: str | Path) -> Iterator[Path]:
     either name (a former `path` stays as it was). A full disk raises `UserError`, and so does a `path` that is neither
     file nor folder, such as a device, which a rename would replace. Where `path` is a link, its target is written.
     """
-    path = Path(os.path.realpath(path)) if os.path.islink(path) else Path(path)
-    if os.path.lexists(path) and not path.is_file() and not path.is_dir():
+    stream = os.path.abspath(path).startswith(("/dev/fd/", "/dev/std", "/proc/"))  # whatever it is a link to
+    path = Path(os.path.realpath(path)) if os.path.islink(path) and not stream else Path(path)
+    if stream or (os.path.lexists(path) and not path.is_file() and not path.is_dir()):
         raise UserError(f"{path} is a device or pipe, which would be replaced: name a file")
     path.parent.mkdir(parents=True, exist_ok=True)
     holder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
@@ -166,6 +169,29 @@ def _check_depth(value: Any) -> None:
 
 def _no_number(word: str) -> None:
     raise ValueError(f"{word} is no number of JSON")
+
+
+def fitting(kind: type[M], value: Any, path: object, remedy: str = "make it again") -> M:
+    """What was read from `path` as a pydantic model or another type; `UserError` names the file and the key."""
+    try:
+        return TypeAdapter(kind).validate_python(value)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        key = ".".join(map(str, first["loc"]))
+        reason = first["msg"].removeprefix("Value error, ").partition(" or instance of ")[0]
+        raise UserError(": ".join(filter(None, [str(path), key, reason, remedy]))) from None
+
+
+def inside(name: str) -> str:
+    """The path of a file inside a folder, as a package, a release or a server states it; others raise `ValueError`."""
+    path = PurePosixPath(name)
+    out = path.is_absolute() or ".." in path.parts or not path.parts or name[1:2] == ":"
+    if out or "\\" in name or not name.isprintable():
+        raise ValueError(f"{name!r} is no path inside the folder")
+    return name
+
+
+Inside = Annotated[str, AfterValidator(inside)]
 
 
 def _pyarrow(path: str | Path) -> tuple[Any, Any]:
