@@ -211,7 +211,7 @@ FITS: dict[str, tuple[tuple[str, ...], Any, str]] = {
     "delta null": (("delta",), None, "this is not a fit: delta"),
     "warnings a number": (("warnings",), 3, "this is not a fit: warnings"),
     "another schema": (("schema",), "cpt-dynamics/fit/9", "schema: Input should be 'cpt-dynamics/fit/1'"),
-    "first step text": (("first_step",), "x", "first_step: Input should be a valid integer"),
+    "first step text": (("first_step",), "x", "first_step is the text 'x': give a number"),
     "first step endless": (("first_step",), 10**12, "first_step: Input should be less than or equal to 10000000"),
     "validation a list": (("validation",), [], "validation: Input should be a valid string"),
     "refits text": (("left_out",), {"curves": ["x"]}, "left_out.curves.0: Input should be"),
