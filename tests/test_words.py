@@ -12,14 +12,14 @@ from typing import Any
 
 import pytest
 import yaml
-
-from cpt_dynamics import claims, cli, config, errors, experiments, figures, files
-from cpt_dynamics.cli import main
-from cpt_dynamics.errors import UserError
 from worlds import REPOSITORY
 from worlds.commands import refused
 from worlds.tiny import EXPERIMENTS, TINY
 from worlds.workflow import copy, snakemake
+
+from cpt_dynamics import claims, cli, config, errors, experiments, figures, files
+from cpt_dynamics.cli import main
+from cpt_dynamics.errors import UserError
 
 NO_NAME = "is no name: give one of a-z, 0-9 and _ that begins with a letter, of at most 80 characters"
 TRUNK = EXPERIMENTS["runs"]["trunk"]["phases"][0]
