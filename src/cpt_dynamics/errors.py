@@ -2,10 +2,13 @@
 
 import contextlib
 import os
+import re
 import signal
 import threading
 import unicodedata
 from collections.abc import Iterator
+from functools import lru_cache
+from urllib.parse import urlsplit
 
 # Package -> the extra of pyproject.toml that installs it.
 EXTRAS = {
@@ -36,11 +39,44 @@ def lacking(error: ModuleNotFoundError) -> str | None:
 LONGEST = 1200  # characters of a line on a mistake; what a file of the user's holds may be repeated in it
 
 
+ADDRESS = re.compile(r"\b([a-z][a-z0-9+.-]*)://[^\s'\"<>]*[^\s'\"<>:,;.)]", re.IGNORECASE)
+
+
+def shown(text: str) -> str:
+    """An address, or a text with addresses, without what may be a secret: user, password and query."""
+    return ADDRESS.sub(lambda found: _without_secrets(found[0], found[1]), text)
+
+
+def _without_secrets(address: str, scheme: str) -> str:
+    try:
+        parts = urlsplit(address)
+        _ = parts.port  # what stands in its place may be part of a password
+    except ValueError:
+        return f"{scheme}://..."
+    if "@" not in parts.netloc and not parts.query:
+        return address
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="..." if parts.query else "").geturl()
+
+
 def printable(text: str, limit: int = LONGEST) -> str:
-    """A text of foreign origin on one line, safe to print: control characters are spelt, a long one is cut."""
-    words = " ".join(text.split())
+    """A text of foreign origin on one line, safe to print: control characters are spelt, a long one is cut.
+
+    What may be a secret in an address is left out.
+    """
+    words = " ".join(shown(text).split())
     clean = "".join(one if unicodedata.category(one)[0] != "C" else ascii(one)[1:-1] for one in words)
     return clean if len(clean) <= limit else f"{clean[: limit * 2 // 3]} ... {clean[-limit // 4 :]}"
+
+
+def short(value: object, limit: int = 60) -> str:
+    """A value of a file as it is repeated in a message: its `repr`, cut when long."""
+    return printable(repr(value), limit)
+
+
+@lru_cache
+def is_name(text: str) -> bool:
+    """Whether a text can name something that is printed: at most 255 characters, no control character, no half one."""
+    return len(text) <= 255 and all(unicodedata.category(one) not in ("Cc", "Cs") for one in text)
 
 
 def of_system(error: OSError) -> str | None:
@@ -54,7 +90,7 @@ def of_system(error: OSError) -> str | None:
 
 def one_line(error: BaseException, limit: int | None = None) -> str:
     """The words of an error, which may be several lines, on one of `limit` characters; its name if it has no words."""
-    return " ".join(str(error).split())[:limit] or type(error).__name__
+    return " ".join(shown(str(error)).split())[:limit] or type(error).__name__
 
 
 def leave(number: int, _: object) -> None:

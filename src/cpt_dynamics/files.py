@@ -6,16 +6,23 @@ import hashlib
 import json
 import math
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, TypeVar
 
 import numpy as np
 import pandas as pd
+from pydantic import AfterValidator, TypeAdapter, ValidationError
 
 from cpt_dynamics.errors import UserError, one_line
+
+M = TypeVar("M")
+MOST_CELLS = 240_000_000  # of a table: 20 million rows of a curve table, which may be a file of a few kilobytes
+DEEPEST = 100  # levels of JSON; no file of the kit has twenty
+HALF = re.compile(r"\\u[dD][89a-fA-F]")  # how JSON spells a half of a character
 
 
 @contextlib.contextmanager
@@ -135,14 +142,56 @@ def write_json(path: str | Path, value: Any) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
-def read_json(path: str | Path) -> Any:
-    """Read a JSON file; a missing or damaged one raises `UserError` naming it. NaN and infinity are refused."""
-    with reading(path, "valid JSON", "delete it and make it again"):
-        return json.loads(Path(path).read_text(encoding="utf-8"), parse_constant=_no_number)
+def read_json(path: str | Path, remedy: str = "delete it and make it again", nan: bool = False) -> Any:
+    """Read a JSON file; a missing or damaged one raises `UserError` naming it.
+
+    nan: whether NaN and infinity, which JSON has no word for, are read as Python writes them, or refused. Halves of
+    characters (surrogates), which no text can hold, are refused, and so is deep nesting.
+    """
+    with reading(path, "valid JSON", remedy):
+        text = Path(path).read_text(encoding="utf-8-sig")
+        found = json.loads(text, parse_constant=None if nan else _no_number)
+        _check_depth(found)
+        if HALF.search(text):
+            canonical(found).encode()
+        return found
+
+
+def _check_depth(value: Any) -> None:
+    """Raise `ValueError` for what is nested so deep that going through it would fail."""
+    inside = [value] if isinstance(value, (dict, list)) else []
+    for _ in range(DEEPEST):
+        of = (one.values() if isinstance(one, dict) else one for one in inside)
+        inside = [value for values in of for value in values if isinstance(value, (dict, list))]
+    if inside:
+        raise ValueError(f"it is nested more than {DEEPEST} deep")
 
 
 def _no_number(word: str) -> None:
     raise ValueError(f"{word} is no number of JSON")
+
+
+def fitting(kind: type[M], value: Any, path: object, remedy: str = "make it again") -> M:
+    """What was read from `path` as a pydantic model or another type; `UserError` names the file and the key."""
+    try:
+        return TypeAdapter(kind).validate_python(value)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        key = ".".join(map(str, first["loc"]))
+        reason = first["msg"].removeprefix("Value error, ").partition(" or instance of ")[0]
+        raise UserError(": ".join(filter(None, [str(path), key, reason, remedy]))) from None
+
+
+def inside(name: str) -> str:
+    """The path of a file inside a folder, as a package, a release or a server states it; others raise `ValueError`."""
+    path = PurePosixPath(name)
+    out = path.is_absolute() or ".." in path.parts or not path.parts or name[1:2] == ":"
+    if out or "\\" in name or not name.isprintable():
+        raise ValueError(f"{name!r} is no path inside the folder")
+    return name
+
+
+Inside = Annotated[str, AfterValidator(inside)]
 
 
 def _pyarrow(path: str | Path) -> tuple[Any, Any]:
@@ -168,6 +217,10 @@ def read_table(path: str | Path, schema: str) -> pd.DataFrame:
     """Read a parquet table written with `schema`; anything else raises `UserError`."""
     _, pq = _pyarrow(path)
     with reading(path, "a readable parquet file"):
+        size = pq.read_metadata(path)
+        if size.num_rows * size.num_columns > MOST_CELLS:
+            rows = f"{size.num_rows:,} rows of {size.num_columns:,}"
+            raise UserError(f"{path} has {rows}: keep every tenth row, or fewer columns")
         arrow = pq.read_table(path)
         metadata = arrow.schema.metadata or {}
         found = metadata.get(b"schema", b"none").decode(errors="backslashreplace")

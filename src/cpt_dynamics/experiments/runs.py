@@ -371,7 +371,7 @@ def _expanded(new: Mapping[str, RunEntry], entries: Mapping[str, RunEntry], conf
                 if len(runs) > MOST_RUNS or steps > MOST_STEPS_OF_RUNS:
                     raise UserError(
                         f"{config.stated_in}: runs.{name}: with it there are {len(runs):,} runs of {steps:,} steps,"
-                        f" more than {MOST_RUNS:,} or {MOST_STEPS_OF_RUNS:,}: state fewer"
+                        f" which is more than {MOST_RUNS:,} or {MOST_STEPS_OF_RUNS:,}: state fewer"
                     )
     return runs
 
