@@ -59,7 +59,7 @@ def run_tokens(options: argparse.Namespace) -> None:
     layout = Layout(config)
     for part in ("train", "validation"):
         index = tokens.write(layout.text(name) / f"{part}.parquet", layout.tokenizer, layout.tokens(name, part))
-        print(f"{name}, {part}: {index['count']:,} tokens of {index['bytes'] / max(index['count'], 1):.2f} bytes")
+        print(f"{name}, {part}: {index.count:,} tokens of {index.bytes / max(index.count, 1):.2f} bytes")
 
 
 def _known(name: str, config: Config) -> str:

@@ -15,6 +15,7 @@ from cpt_dynamics.errors import UserError
 from cpt_dynamics.files import read_json
 from cpt_dynamics.layout import Layout
 from cpt_dynamics.training.results import is_finished
+from cpt_dynamics.training.workflow import end_with_workflow
 
 
 def add_trial_runs(parser: argparse.ArgumentParser) -> None:
@@ -23,6 +24,7 @@ def add_trial_runs(parser: argparse.ArgumentParser) -> None:
 
 
 def run_trial_runs(options: argparse.Namespace) -> None:
+    end_with_workflow()
     config = load_config(options)
     wanted = trials(options.knob, experiments.load(config), config)
     table, schedules = (_released if config.curves == "released" else _trained)(wanted, config)
