@@ -286,15 +286,15 @@ def write_json(path: str | Path, value: Any) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
-def read_json(path: str | Path) -> Any:
+def read_json(path: str | Path, remedy: str = "delete it and make it again") -> Any:
     """Read a JSON file; a missing or damaged one raises `UserError` naming it. NaN and infinity are refused."""
-    with reading(path, "valid JSON", "delete it and make it again"):
+    with reading(path, "valid JSON", remedy):
         return json.loads(Path(path).read_text(encoding="utf-8"), parse_constant=_no_number)
 
 
 def read_model(kind: type[M], path: str | Path, what: str, remedy: str) -> M:
     """Read a JSON file of the shape `kind`; any other raises `UserError`: `<path> is not <what> (...): <remedy>`."""
-    value = read_json(path)
+    value = read_json(path, remedy)
     try:
         return kind.model_validate(value)
     except ValidationError as error:

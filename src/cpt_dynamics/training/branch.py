@@ -47,6 +47,7 @@ def _train(branches: Sequence[Branch], plan: Plan, config: Config, skip_done: bo
     trainer = opened[own]
     for branch in branches:
         if skip_done and _is_done(branch, config):
+            trainer.forget(branch)  # a process that was killed may have left it
             continue
         with _alone(branch, trainer) as waited:
             if not (waited and _is_done(branch, config)):
