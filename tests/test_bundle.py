@@ -501,7 +501,7 @@ def test_branches_of_another_configuration_or_text_are_refused(
         exchange = {trunk: fork, fork: trunk}
         return {name: files[name.replace(stem, exchange[stem])] for name in files if (stem := Path(name).stem)}
 
-    assert f"{trunk}.parquet has the losses of {fork}" in refused(
+    assert f"{fork}.parquet has the losses of {trunk}" in refused(
         repacked(results, tmp_path / "swapped.tar", swapped), capsys
     )
 

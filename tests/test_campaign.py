@@ -122,7 +122,7 @@ def test_measured_speeds_are_the_median_of_the_device_used_last(home: Path) -> N
 
     def manifest(run: str, device: str, speed: float, day: int) -> str:
         branch = plan.branches[ids(plan)[run]]
-        stated = {"tokens_per_second": speed, "wall_seconds": 8.0, "numerics": {"device": device}}
+        stated: dict[str, Any] = {"tokens_per_second": speed, "wall_seconds": 8.0, "numerics": {"device": device}}
         pretend_done(branch, config, finished=f"2026-01-0{day}", **stated)
         return branch.id
 

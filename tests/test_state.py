@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -14,11 +15,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import psutil  # type: ignore[import-untyped]
 import pytest
 import yaml
 from worlds.bundles import planned
 from worlds.commands import refused
+from worlds.processes import wait
 from worlds.tiny import EXPERIMENTS, TINY, write_texts
+from worlds.workflow import copy, snakemake
 
 from cpt_dynamics import files
 from cpt_dynamics.cli import main
@@ -147,17 +151,23 @@ def without(*keys: str) -> Callable[[Any], Any]:
 
 def older(folder: Path) -> None:
     """A checkpoint as older kits wrote it, without digests."""
-    changed(folder / "checkpoint.json", without("seal", "sha256"))
+    changed(folder / META, without("seal", "sha256"))
+
+
+def older_and_cut(folder: Path) -> None:
+    older(folder)
+    path = folder / STATE
+    path.write_bytes(path.read_bytes()[:-8])
 
 
 def renamed(folder: Path) -> None:
     """A letter in the header of the tensors is another one, in a checkpoint without digests."""
     older(folder)
-    path = folder / "state.safetensors"
+    path = folder / STATE
     path.write_bytes(path.read_bytes().replace(b"exp_avg_sq/", b"exp_avg_sr/", 1))
 
 
-DAMAGED: dict[str, Callable[[Path], None]] = {
+DAMAGED: dict[str, Callable[[Path], Any]] = {
     "a bit of the weights": lambda folder: flip(folder / STATE, 0.5),
     "a tail of zeros": lambda folder: zero_tail(folder / STATE),
     "a bit of the header": lambda folder: flip(folder / STATE, 0.0),
@@ -170,7 +180,7 @@ DAMAGED: dict[str, Callable[[Path], None]] = {
     "with rng of a wrong size": lambda folder: changed(folder / META, lambda m: {**without("seal")(m), "rng": "00"}),
     "with rng that is no number": lambda folder: changed(folder / META, lambda m: {**without("seal")(m), "rng": "x"}),
     "another digit in rng": lambda folder: changed(folder / META, lambda m: {**m, "rng": "f" + m["rng"][1:]}),
-    "older, cut": lambda folder: (older(folder), (folder / STATE).write_bytes((folder / STATE).read_bytes()[:-8]))[0],
+    "older, cut": older_and_cut,
     "older, another name in the header": renamed,
 }
 
@@ -417,7 +427,7 @@ def test_a_branch_that_another_process_trains_is_waited_for(
 ) -> None:
     monkeypatch.setattr(training, "WAIT", 0.01)
     began: list[str] = []
-    monkeypatch.setattr(Trainer, "train", lambda self, branch: began.append(branch.id) or pytest.fail("trained"))
+    monkeypatch.setattr(Trainer, "train", lambda _, branch: began.append(branch.id))
     arguments = [how] if how == "--plan" else [how, trunk().id]
     codes: list[int] = []
     command = threading.Thread(target=lambda: codes.append(main(["train", *arguments])))
@@ -431,7 +441,7 @@ def test_a_branch_that_another_process_trains_is_waited_for(
             time.sleep(0.01)
         assert f"{trunk().id}: waits for process {os.getpid()} on " in out
         assert out.count("waits for") == 1
-        assert codes == began == []
+        assert (codes, began) == ([], [])
         shutil.copytree(worlds / "done" / ROOT / "branches", ROOT / "branches", dirs_exist_ok=True)
     command.join(60)
     assert codes == [0]
@@ -522,7 +532,7 @@ sys.exit(cli.main())
 
 def test_a_training_ends_with_its_workflow(tmp_path: Path) -> None:
     parent = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
-    environment = {**os.environ, workflow.VARIABLE: f"{workflow.socket.gethostname()}:{parent.pid}"}
+    environment = {**os.environ, workflow.VARIABLE: f"{socket.gethostname()}:{parent.pid}"}
     with subprocess.Popen(
         [sys.executable, "-c", WAITS],
         cwd=tmp_path,
@@ -544,10 +554,35 @@ def test_a_training_ends_with_its_workflow(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
+def test_trainings_end_with_a_snakemake_that_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With it alone, as by the system that lacks memory; the next one finds the branch free, and goes on with it."""
+    copy(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    longer = {**TINY, "lengths": {**TINY["lengths"], "pretraining": 3000}, "checkpoint_every": 50}
+    Path("config/config.yaml").write_text(yaml.safe_dump(longer, sort_keys=False), encoding="utf-8")
+    command = ["snakemake", "--cores", "1", str(losses(trunk()))]
+    quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(command, start_new_session=True, **quiet) as main_one:
+        wait(lambda: len(list(CHECKPOINTS.glob("*/checkpoint.json"))) > 2 or main_one.poll() is not None, 400)
+        assert main_one.poll() is None
+        jobs = psutil.Process(main_one.pid).children(recursive=True)
+        assert any("cpt_dynamics" in job.cmdline() for job in jobs)
+        main_one.kill()
+        wait(lambda: not any(job.is_running() and job.status() != psutil.STATUS_ZOMBIE for job in jobs), 60)
+    log = (ROOT / f"logs/train/{trunk().id}.log").read_text(encoding="utf-8")
+    assert f"error: the workflow (process {main_one.pid}) that started this training is gone" in log
+    assert not losses(trunk()).exists()
+    subprocess.run(["snakemake", "--unlock"], check=True, **quiet)
+    done = snakemake(tmp_path, str(losses(trunk())))
+    assert done.returncode == 0, done.stderr
+    assert manifest(trunk())["started_from_step"] > 100
+
+
 def test_only_a_workflow_that_lives_here_is_watched(monkeypatch: pytest.MonkeyPatch) -> None:
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
-    here, before = workflow.socket.gethostname(), threading.active_count()
+    here, before = socket.gethostname(), threading.active_count()
     for value in ("", "nonsense", f"another-{here}:{os.getpid()}", f"{here}:{gone.pid}", f"{here}:x"):
         monkeypatch.setenv(workflow.VARIABLE, value)
         workflow.end_with_workflow()
