@@ -83,7 +83,7 @@ def passing(folder: Path, name: str) -> Iterator[Path]:
 def sweep(folder: Path) -> None:
     """Remove, once a process, what processes that were killed left of `passing` in a folder.
 
-    Whose they are says the system's lock of those of this machine, which ends with a process. Those of other machines
+    Of those of this machine the system's lock, which ends with a process, says whose they are. Those of other machines
     and of older kits, which did not lock them, are left alone until nothing in them has changed for a day.
     """
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
@@ -96,7 +96,7 @@ def sweep(folder: Path) -> None:
 def _sweep(left: Path, name: str, here: bool) -> None:
     held = _locked(left, os.O_RDONLY) if here else None
     inside = [left, *left.rglob("*")]
-    alone = [path.name for path in left.iterdir()] in ([], [name])
+    alone = [path.name for path in left.iterdir()] == [name]
     if held is not None or (alone and max(path.lstat().st_mtime for path in inside) < time.time() - DAY):
         shutil.rmtree(left, ignore_errors=True)
     _unlock(held)

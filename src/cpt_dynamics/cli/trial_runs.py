@@ -41,7 +41,7 @@ def _trained(wanted: Trials, config: Config) -> tuple[pd.DataFrame, pd.DataFrame
     if left:
         from cpt_dynamics.training import branch as training  # torch takes seconds
 
-        training.train(left, wanted.plan, config)
+        training.train(left, wanted.plan, config, skip_done=True)
     return assemble(wanted.runs, wanted.plan, Layout(config))
 
 

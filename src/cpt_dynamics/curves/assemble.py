@@ -17,6 +17,8 @@ from cpt_dynamics.layout import BRANCH_COLUMNS, BRANCH_SCHEMA, Layout
 from cpt_dynamics.training.instances import trained_together
 from cpt_dynamics.training.results import Manifest, manifest_of
 
+Read = dict[Path, tuple[pd.DataFrame, Manifest]]  # losses of branches, which runs share
+
 
 def assemble(runs: Iterable[Run], plan: Plan, layout: Layout) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The curve table and the schedules of runs whose branches are trained.
@@ -24,7 +26,8 @@ def assemble(runs: Iterable[Run], plan: Plan, layout: Layout) -> tuple[pd.DataFr
     A step that a run shares with others has the losses measured there; phases are named as this run names them.
     """
     runs = list(runs)
-    curves = [with_branch(_curve(run, plan, layout), run.name, plan) for run in runs]
+    read: Read = {}
+    curves = [with_branch(_curve(run, plan, layout, read), run.name, plan) for run in runs]
     return pd.concat(curves, ignore_index=True), pd.concat([_schedule(run) for run in runs], ignore_index=True)
 
 
@@ -38,11 +41,13 @@ def _schedule(run: Run) -> pd.DataFrame:
     return pd.DataFrame({"run": run.name, "step": np.arange(1, run.steps + 1), "phase": phases, "lr": run.lr})
 
 
-def _curve(run: Run, plan: Plan, layout: Layout) -> pd.DataFrame:
+def _curve(run: Run, plan: Plan, layout: Layout, read: Read) -> pd.DataFrame:
     parts, before = [], 0
     chain = plan.chains[run.name]
     for (name, last), path in zip(chain, trained_together([branch for branch, _ in chain], layout), strict=True):
-        rows, manifest = losses_of(path, plan.branches[name], layout.config)
+        if path not in read:
+            read[path] = losses_of(path, plan.branches[name], layout.config)
+        rows, manifest = read[path]
         parts.append(rows[(rows["step"] >= before) & (rows["step"] <= last)])
         before = last
     # Where a branch leaves its parent both were evaluated, in the same state.
