@@ -242,7 +242,7 @@ def test_a_damaged_part_is_named_and_the_others_are_taken(home: Path, tmp_path: 
     assert main(["campaign", "receive", str(tmp_path / "out"), "--to", str(tmp_path / "work")]) == 0
     (tmp_path / "out/index.json").write_text("{}")
     assert main(["campaign", "receive", str(tmp_path / "out"), "--to", str(tmp_path / "work")]) == 2
-    assert "index.json is damaged or of another version" in capsys.readouterr().err
+    assert "index.json: scale: Field required: it is damaged or of another version" in capsys.readouterr().err
 
 
 def test_a_full_disk_is_one_line_and_the_next_call_goes_on(

@@ -113,10 +113,10 @@ def test_faults_of_token_files(trained: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"a\.bin does not exist"):
         tokens.open(path)
     (tmp_path / "a.json").write_text(json.dumps({"version": 99, "dtype": "<u2", "count": 1}))
-    with pytest.raises(UserError, match=r"a\.json is not the index of a token file \(version: Input should be 1\)"):
+    with pytest.raises(UserError, match=r"a\.json: version: Input should be 1: make it again"):
         tokens.open(path)
     (tmp_path / "a.json").write_text("[]")
-    with pytest.raises(UserError, match=r"a\.json is not the index of a token file"):
+    with pytest.raises(UserError, match=r"a\.json: Input should be a valid dictionary: make it again"):
         tokens.open(path)
 
 

@@ -13,12 +13,12 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from functools import cache
-from pathlib import Path
-from typing import Any, TypeVar
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, TypeVar
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ValidationError
+from pydantic import AfterValidator, TypeAdapter, ValidationError
 
 from cpt_dynamics.errors import UserError, one_line
 
@@ -30,7 +30,7 @@ except ImportError:  # a system without such locks: go on without them
 HOST = hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]  # of folders that are in use on this machine
 IN_USE = re.compile(r"\.(?P<name>.+?)\.[a-z0-9_]{8}(\.(?P<host>[0-9a-f]{8}))?")  # without a host: of older kits
 DAY = 86400.0  # seconds
-M = TypeVar("M", bound=BaseModel)
+M = TypeVar("M")
 SEAL = "seal"  # key of a JSON file's own digest
 
 
@@ -42,8 +42,9 @@ def atomic(path: str | Path) -> Iterator[Path]:
     either name (a former `path` stays as it was). A full disk raises `UserError`, and so does a `path` that is neither
     file nor folder, such as a device, which a rename would replace. Where `path` is a link, its target is written.
     """
-    path = Path(os.path.realpath(path)) if os.path.islink(path) else Path(path)
-    if os.path.lexists(path) and not path.is_file() and not path.is_dir():
+    stream = os.path.abspath(path).startswith(("/dev/fd/", "/dev/std", "/proc/"))  # whatever it is a link to
+    path = Path(os.path.realpath(path)) if os.path.islink(path) and not stream else Path(path)
+    if stream or (os.path.lexists(path) and not path.is_file() and not path.is_dir()):
         raise UserError(f"{path} is a device or pipe, which would be replaced: name a file")
     path.parent.mkdir(parents=True, exist_ok=True)
     with passing(path.parent, path.name) as holder, room_for(path):
@@ -292,20 +293,36 @@ def read_json(path: str | Path, remedy: str = "delete it and make it again") -> 
         return json.loads(Path(path).read_text(encoding="utf-8"), parse_constant=_no_number)
 
 
-def read_model(kind: type[M], path: str | Path, what: str, remedy: str) -> M:
-    """Read a JSON file of the shape `kind`; any other raises `UserError`: `<path> is not <what> (...): <remedy>`."""
-    value = read_json(path, remedy)
-    try:
-        return kind.model_validate(value)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        reason = f"{where}: {first['msg']}" if where else first["msg"]
-        raise UserError(f"{path} is not {what} ({reason}): {remedy}") from None
+def read_model(kind: type[M], path: str | Path, remedy: str) -> M:
+    """Read a JSON file of the shape `kind`, see `fitting`."""
+    return fitting(kind, read_json(path, remedy), path, remedy)
 
 
 def _no_number(word: str) -> None:
     raise ValueError(f"{word} is no number of JSON")
+
+
+def fitting(kind: type[M], value: Any, path: object, remedy: str = "make it again") -> M:
+    """What was read from `path` as a pydantic model or another type; `UserError` names the file and the key."""
+    try:
+        return TypeAdapter(kind).validate_python(value)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        key = ".".join(map(str, first["loc"]))
+        reason = first["msg"].removeprefix("Value error, ").partition(" or instance of ")[0]
+        raise UserError(": ".join(filter(None, [str(path), key, reason, remedy]))) from None
+
+
+def inside(name: str) -> str:
+    """The path of a file inside a folder, as a package, a release or a server states it; others raise `ValueError`."""
+    path = PurePosixPath(name)
+    out = path.is_absolute() or ".." in path.parts or not path.parts or name[1:2] == ":"
+    if out or "\\" in name or not name.isprintable():
+        raise ValueError(f"{name!r} is no path inside the folder")
+    return name
+
+
+Inside = Annotated[str, AfterValidator(inside)]
 
 
 def _pyarrow(path: str | Path) -> tuple[Any, Any]:

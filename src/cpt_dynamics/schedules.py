@@ -34,8 +34,8 @@ class Schedule(Section):
 
     @model_validator(mode="after")
     def _peak(self) -> "Schedule":
-        if self.peak != "last" and self.peak <= 0:
-            raise ValueError("peak must be positive, or `last`")
+        if self.peak != "last" and not 0 < self.peak <= 1e6:
+            raise ValueError("peak must be positive and at most 1e6, or `last`")
         return self
 
 

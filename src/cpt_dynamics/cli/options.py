@@ -1,6 +1,7 @@
 """Options that commands share."""
 
 import argparse
+import math
 
 from cpt_dynamics import config
 from cpt_dynamics.config import Config
@@ -10,10 +11,10 @@ from cpt_dynamics.errors import UserError
 def add_config(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--configfile",
-        nargs="+",
+        action="append",
         default=[],
         metavar="FILE",
-        help="files laid over config/config.yaml, e.g. config/scales/smoke.yaml",
+        help="laid over config/config.yaml, e.g. config/scales/smoke.yaml; several .yaml may follow one another",
     )
 
 
@@ -22,9 +23,9 @@ def load_config(options: argparse.Namespace) -> Config:
 
 
 def check_positive(options: argparse.Namespace, *names: str) -> None:
-    """Raise `UserError` for an option that is given and not more than 0."""
+    """Raise `UserError` for an option that is given and not a number of more than 0."""
     for name in names:
         value = getattr(options, name)
-        if value is not None and value <= 0:
+        if value is not None and not 0 < value < math.inf:
             remedy = "1 or more" if isinstance(value, int) else "more than 0"
             raise UserError(f"--{name.replace('_', '-')} is {value:g}: give {remedy}")

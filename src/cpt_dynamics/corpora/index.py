@@ -32,4 +32,4 @@ class Index(BaseModel):
 
 def read(tokens: Path) -> Index:
     """The index of a token file; one that is missing or none raises `UserError`."""
-    return read_model(Index, tokens.with_suffix(".json"), "the index of a token file", "make it again")
+    return read_model(Index, tokens.with_suffix(".json"), "make it again")

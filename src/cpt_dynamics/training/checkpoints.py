@@ -129,7 +129,7 @@ class Store:
         path = self.path(key) / META
         if not is_sealed(read_json(path)):
             raise UserError(f"{path} is not what was written: delete {path.parent} and run again")
-        return read_model(Meta, path, "a description of a checkpoint", f"delete {path.parent} and run again")
+        return read_model(Meta, path, f"delete {path.parent} and run again")
 
 
 def _misfit(file: Path, model: nn.Module) -> str | None:

@@ -285,7 +285,7 @@ class Rows:
 
     def _read(self, branch: Branch, trainer: Trainer) -> int:
         remedy = "it is written again"
-        saved = read_model(Recorded, self.path, "the record of a branch", remedy)
+        saved = read_model(Recorded, self.path, remedy)
         raw = read_json(self.path)
         if not is_sealed(raw):
             raise UserError(f"{self.path} is not what was written: {remedy}")

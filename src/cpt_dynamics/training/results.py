@@ -75,7 +75,7 @@ def not_done(branch: Branch, config: Config) -> str | None:
 def manifest_of(losses: Path) -> Manifest:
     """What is stated of the losses of a branch, which must be these; anything else raises `UserError`."""
     path = losses.with_suffix(".json")
-    found = read_model(Manifest, path, "the manifest of a branch", f"delete it and {losses.name}, and train it again")
+    found = read_model(Manifest, path, f"delete it and {losses.name}, and train it again")
     if found.sha256 != sha256(losses):
         raise UserError(f"{losses} is not what its manifest states: delete it and train it again")
     return found
