@@ -29,6 +29,11 @@ class UserError(Exception):
     """
 
 
+def cause(error: UserError) -> str:
+    """What is wrong, without the remedy after the last colon."""
+    return str(error).rpartition(": ")[0] or str(error)
+
+
 def lacking(error: ModuleNotFoundError) -> str | None:
     """One line on a package of an extra that is not installed; None if it is none of them."""
     package = (error.name or "").partition(".")[0]

@@ -2,6 +2,7 @@
 import os
 import re
 import shutil
+import socket
 import sys
 from pathlib import Path
 
@@ -17,6 +18,11 @@ from cpt_dynamics.errors import UserError, of_system, printable
 from cpt_dynamics.experiments.models import model_files
 from cpt_dynamics.files import atomic, canonical
 from cpt_dynamics.layout import Layout
+from cpt_dynamics.training.workflow import VARIABLE
+
+# Trainings end with the Snakemake that started them, which the Snakemakes of single jobs on the same machine are not.
+if VARIABLE not in os.environ or workflow.remote_exec:
+    os.environ[VARIABLE] = f"{socket.gethostname()}:{os.getpid()}"
 
 
 def checked(call, *arguments):

@@ -61,7 +61,7 @@ def run_tokens(options: argparse.Namespace) -> None:
     for part in ("train", "validation"):
         text = documents.part(layout.text(name), part)
         index = tokens.write(text, layout.tokenizer, layout.tokens(name, part))
-        print(f"{name}, {part}: {index['count']:,} tokens of {index['bytes'] / max(index['count'], 1):.2f} bytes")
+        print(f"{name}, {part}: {index.count:,} tokens of {index.bytes / max(index.count, 1):.2f} bytes")
 
 
 def _known(name: str, config: Config) -> str:

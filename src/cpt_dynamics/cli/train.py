@@ -11,6 +11,7 @@ from cpt_dynamics.errors import UserError, importing
 from cpt_dynamics.experiments import Branch, Experiments, Plan
 from cpt_dynamics.slots.stages import grouped, with_ancestors
 from cpt_dynamics.training import work, workers
+from cpt_dynamics.training.workflow import end_with_workflow
 
 
 def add_train(parser: argparse.ArgumentParser) -> None:
@@ -37,6 +38,7 @@ def add_train(parser: argparse.ArgumentParser) -> None:
 
 
 def run_train(options: argparse.Namespace) -> int:
+    end_with_workflow()
     config = load_config(options)
     all_runs = experiments.load(config)
     plan = experiments.plan(all_runs.runs.values(), config)

@@ -16,6 +16,7 @@ from cpt_dynamics.errors import UserError, importing
 from cpt_dynamics.files import fitting, read_json
 from cpt_dynamics.layout import Layout
 from cpt_dynamics.training.results import is_finished
+from cpt_dynamics.training.workflow import end_with_workflow
 
 
 def add_trial_runs(parser: argparse.ArgumentParser) -> None:
@@ -24,6 +25,7 @@ def add_trial_runs(parser: argparse.ArgumentParser) -> None:
 
 
 def run_trial_runs(options: argparse.Namespace) -> None:
+    end_with_workflow()
     config = load_config(options)
     wanted = trials(options.knob, experiments.load(config), config)
     table, schedules = (_released if config.curves == "released" else _trained)(wanted, config)
@@ -41,7 +43,7 @@ def _trained(wanted: Trials, config: Config) -> tuple[pd.DataFrame, pd.DataFrame
         with importing():
             from cpt_dynamics.training import branch as training  # torch takes seconds
 
-        training.train(left, wanted.plan, config)
+        training.train(left, wanted.plan, config, skip_done=True)
     return assemble(wanted.runs, wanted.plan, Layout(config))
 
 

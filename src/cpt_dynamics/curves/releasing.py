@@ -22,6 +22,7 @@ from cpt_dynamics.experiments import Plan, Run
 from cpt_dynamics.files import fitting, read_json, sha256, write_json
 from cpt_dynamics.layout import Layout
 from cpt_dynamics.training.instances import trained_together
+from cpt_dynamics.training.results import manifest_of
 
 PLACES = {"results", "data", "released", "public_curves", "custom_rules", "curves"}  # keys that decide no loss
 ABSOLUTE = re.compile(r"(?<![\w.:/])~?/[^\s'\",;)]+")  # paths that say where something lies on one machine
@@ -211,10 +212,9 @@ def _manifests(parts: Iterable[Part], config: Config) -> dict[str, dict[str, Any
 
 
 def _manifest(losses: Path) -> dict[str, Any]:
-    found = dict(read_json(losses.with_suffix(".json")))
-    if found.get("sha256") != sha256(losses):
-        raise UserError(f"{losses} is not what its manifest states: delete it and train it again")
-    return found
+    """All that the manifest of these losses says."""
+    manifest_of(losses)
+    return dict(read_json(losses.with_suffix(".json")))
 
 
 def _others(parts: Iterable[Part], config: Config) -> dict[str, dict[str, Path]]:

@@ -19,7 +19,7 @@ from cpt_dynamics.slots.results import Taken, pack_results, take_results
 from cpt_dynamics.slots.stages import Stage, Times, cut, with_ancestors
 from cpt_dynamics.training import work, workers
 from cpt_dynamics.training.instances import parent_of
-from cpt_dynamics.training.results import finished, other_input, result_of
+from cpt_dynamics.training.results import finished, manifest_of, other_input, result_of, whole
 from cpt_dynamics.training.work import Record, Records, Seconds
 
 RESULT_LIMIT = 16 * 2**20  # bytes that a file of results stays below
@@ -76,14 +76,13 @@ def speeds(plan: Plan, config: Config) -> dict[str, float]:
     found: dict[str, dict[str, list[float]]] = {}
     latest = ("", "")
     for branch in plan.branches.values():
-        path = result_of(branch.id, config)[-1]
-        manifest = read_json(path) if path.exists() else {}
-        if not manifest.get("tokens_per_second") or not manifest.get("steps_trained"):
+        done = whole(result_of(branch.id, config)[0])
+        if done is None or not done.tokens_per_second or not done.steps_trained:
             continue
-        device = manifest["numerics"]["device"]
-        latest = max(latest, (manifest["finished"], device))
-        used = known.get(branch.id, {}).get("device_seconds") or manifest["wall_seconds"]
-        speed = manifest["tokens_per_second"] * max(1.0, manifest["wall_seconds"] / used)
+        device = done.numerics.device
+        latest = max(latest, (done.finished, device))
+        used = known.get(branch.id, {}).get("device_seconds") or done.wall_seconds
+        speed = done.tokens_per_second * max(1.0, done.wall_seconds / used)
         found.setdefault(device, {}).setdefault(branch.run.model, []).append(speed)
     return {model: statistics.median(values) for model, values in found.get(latest[1], {}).items()}
 
@@ -335,15 +334,15 @@ def _enter(taken: Records, plan: Plan, config: Config) -> Records:
     """Enter branches that came home, with what is known of their training, into the ledger; returns their rows."""
     rows = {}
     for name in (name for name in plan.branches if name in taken):
-        losses, path = result_of(name, config)
-        manifest, parent = read_json(path), plan.branches[name].parent
+        losses, _ = result_of(name, config)
+        manifest, parent = manifest_of(losses), plan.branches[name].parent
         rows[name] = {
             "branch": name,
             **taken[name],
-            "finished": manifest["finished"],
-            "device": manifest["numerics"]["device"],
-            "seconds": manifest["wall_seconds"],
-            **{key: manifest.get(key) for key in ("tokens_per_second", "text", "weights", "started_from")},
+            "finished": manifest.finished,
+            "device": manifest.numerics.device,
+            "seconds": manifest.wall_seconds,
+            **manifest.model_dump(include={"tokens_per_second", "text", "weights", "started_from"}),
             # the training that it started from: the parent's own, or one that came home beside it
             "parent": parent_of(losses, parent, Layout(config)).stem if parent else None,
         }
