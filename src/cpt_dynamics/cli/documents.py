@@ -48,7 +48,8 @@ def add_tokenizer(parser: argparse.ArgumentParser) -> None:
 def run_tokenizer(options: argparse.Namespace) -> None:
     config = load_config(options)
     layout = Layout(config)
-    roles = {role: layout.text(config.corpus_of(role)) / "train.parquet" for role in config.tokenizer.shares}
+    shares = {} if config.tokenizer.pretrained else config.tokenizer.shares
+    roles = {role: documents.part(layout.text(config.corpus_of(role)), "train") for role in shares}
     tokenizer.train(config.tokenizer, roles, layout.tokenizer)
     print(f"tokenizer with {config.tokenizer.vocabulary:,} entries in {layout.tokenizer}")
 
@@ -58,8 +59,9 @@ def run_tokens(options: argparse.Namespace) -> None:
     name = _known(options.corpus, config)
     layout = Layout(config)
     for part in ("train", "validation"):
-        index = tokens.write(layout.text(name) / f"{part}.parquet", layout.tokenizer, layout.tokens(name, part))
-        print(f"{name}, {part}: {index['count']:,} tokens of {index['bytes'] / max(index['count'], 1):.2f} bytes")
+        text = documents.part(layout.text(name), part)
+        index = tokens.write(text, layout.tokenizer, layout.tokens(name, part))
+        print(f"{name}, {part}: {index.count:,} tokens of {index.bytes / max(index.count, 1):.2f} bytes")
 
 
 def _known(name: str, config: Config) -> str:
