@@ -24,6 +24,7 @@ from cpt_dynamics import experiments
 from kills.stages import STAGES, Stage, make
 
 LONGEST = 900  # seconds of a command
+TRIES = 3  # times that a kill is tried, since a command may have ended by then
 PATIENCE = 15  # seconds that processes have for ending after the one that started them
 # How a command is ended, and how often: the process alone, or all that it started, as a terminal or a cluster does.
 HOW = [(signal.SIGKILL, False)] * 5 + [(signal.SIGKILL, True)] * 3 + [(signal.SIGTERM, False), (signal.SIGINT, True)]
@@ -96,12 +97,11 @@ class Campaign:
     def kill(self, stage: Stage, kills: int) -> Count:
         """Kill a stage several times; one that ends meanwhile is compared and begun anew for the other kills."""
         count = Count()
-        while count.kills < kills:
+        while count.hit < kills and count.kills < TRIES * kills:
             folder = self.copy(stage, self.root / "killed")
-            wanted = self.chance.randint(1, kills - count.kills)  # in this folder
+            wanted = self.chance.randint(1, kills - count.hit)  # in this folder
             before = count.hit
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._run(stage, folder, count, count.kills + wanted)
+            self._run(stage, folder, count, before + wanted)
             if count.failed:
                 break
             differing = differences(self.folder(stage.name), folder)
@@ -117,7 +117,7 @@ class Campaign:
             while True:
                 process = self.start(command, folder)
                 killed = False
-                if count.kills < until:
+                if count.hit < until:
                     killed = self._hit(stage, process, count)
                 code = self.wait(process, folder)
                 for name in self.orphans(PATIENCE if killed else 0):
