@@ -1,5 +1,6 @@
 """The configuration: one pydantic model per section, the source of the JSON schema and of the documented defaults."""
 
+import re
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -43,21 +44,51 @@ class Installed(Section):
     description: str = Field("", description="one line for the report")
 
 
-class Local(Section):
-    """Text in files on this machine."""
+class Reader(Section):
+    """How documents are taken out of files that were written for something else."""
 
-    source: Literal["local"]
+    kind: Literal["text", "markdown", "wiki", "xml", "python", "jsonl"] = Field(
+        description="`text` and `python`: a file is a document; `markdown`: without its marks; `wiki`: the articles of"
+        " WikiExtractor; `xml`: the text of `elements`; `jsonl`: a document a line, of the keys `elements`"
+    )
+    elements: list[str] = Field(
+        [], description="xml: names of elements, each a line of the document; jsonl: keys, each a paragraph"
+    )
+    without: list[str] = Field([], description="xml: names of elements whose text is left out")
+    containing: str | None = Field(
+        None, description="regular expression that a file must match somewhere, such as the address of its licence"
+    )
+    characters: int = Field(1, ge=1, description="documents that are shorter are left out")
+
+    @model_validator(mode="after")
+    def _parts(self) -> "Reader":
+        if (self.kind in ("xml", "jsonl")) != bool(self.elements):
+            raise ValueError("`elements` goes with xml and jsonl, which need it")
+        try:
+            re.compile(self.containing or "")
+        except re.error as error:
+            raise ValueError(f"containing: {error}") from None
+        return self
+
+
+class Git(Section):
+    """Text in files of a git repository at one commit, of which no more is fetched than what matches `paths`."""
+
+    source: Literal["git"]
+    repository: str = Field(
+        pattern=r"^(https?|git|ssh|file)://[^\s]+$", description="address of the repository, as `git fetch` takes it"
+    )
+    commit: Commit = Field(description="commit whose files are read")
     paths: list[str] = Field(
-        min_length=1,
-        description="files or globs: .txt (one document a file), .jsonl, .parquet, each plain or with .gz or .zst;"
-        " environment variables such as `${HOME}` are filled in",
+        min_length=1, description="globs of the files in the repository; `**` stands for any number of folders"
     )
     validation: list[str] = Field(
         [],
         exclude_if=lambda value: not value,
-        description="files whose documents are all held out, instead of `split.validation_share` of those in `paths`",
+        description="globs of files whose documents are all held out, instead of `split.validation_share` of those in"
+        " `paths`",
     )
-    text: str = Field("text", description="key or column that holds the text of a document")
+    reader: Reader = Field(description="how documents are taken out of the files")
     licence: str = Field("not stated", description="shown in the report")
     description: str = Field("", description="one line for the report")
 
@@ -116,7 +147,36 @@ class Http(Section):
         description="globs of the members that are read from archives",
     )
     maximum_gigabytes: float = Field(20, gt=0, description="size that an archive may unpack to")
+    reader: Reader | None = Field(
+        None,
+        exclude_if=lambda value: value is None,
+        description="how documents are taken out of the members of archives; without it they are files as of `local`",
+    )
     text: str = Field("text", description="key or column that holds the text of a document")
+    licence: str = Field("not stated", description="shown in the report")
+    description: str = Field("", description="one line for the report")
+
+
+class Local(Section):
+    """Text in files on this machine."""
+
+    source: Literal["local"]
+    paths: list[str] = Field(
+        min_length=1,
+        description="files or globs: .txt (one document a file), .jsonl, .parquet, each plain or with .gz or .zst;"
+        " environment variables such as `${HOME}` are filled in",
+    )
+    validation: list[str] = Field(
+        [],
+        exclude_if=lambda value: not value,
+        description="files whose documents are all held out, instead of `split.validation_share` of those in `paths`",
+    )
+    text: str = Field("text", description="key or column that holds the text of a document")
+    otherwise: Annotated[Git | Http, Field(discriminator="source")] | None = Field(
+        None,
+        exclude_if=lambda value: value is None,
+        description="source that is read instead where an environment variable in `paths` is not set",
+    )
     licence: str = Field("not stated", description="shown in the report")
     description: str = Field("", description="one line for the report")
 
@@ -128,7 +188,7 @@ class Rule(Section):
     description: str = Field("", description="one line for the report")
 
 
-Corpus = Annotated[Installed | Local | HuggingFace | Http | Rule, Field(discriminator="source")]
+Corpus = Annotated[Installed | Local | HuggingFace | Http | Git | Rule, Field(discriminator="source")]
 
 
 class Role(StrEnum):

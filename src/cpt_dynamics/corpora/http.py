@@ -57,9 +57,9 @@ def read(spec: Http, record: dict[str, Any]) -> Iterator[str]:
     fetch(spec)
     for remote in spec.files:
         path = cache.intact(remote.sha256)
-        yield from archives.texts(
-            path, kind(remote.url), remote.url, spec.members, spec.maximum_gigabytes * 1e9, spec.text
-        )
+        maximum = spec.maximum_gigabytes * 1e9
+        name = kind(remote.url)
+        yield from archives.texts(path, name, remote.url, spec.members, maximum, spec.text, spec.reader)
         record["files"].append({"url": remote.url, "bytes": path.stat().st_size, "sha256": remote.sha256})
 
 
