@@ -231,6 +231,14 @@ class Split(Section):
     maximum_megabytes: float = Field(
         40, gt=0, description="text of one corpus beyond this size is left out (documents by hash order)"
     )
+    near_duplicates: float | None = Field(
+        None,
+        ge=0.5,
+        le=1,
+        exclude_if=lambda value: value is None,
+        description="validation documents that share this much of their five-word sequences with a training document"
+        " (Jaccard similarity) are left out (default: none is, and their share is in the report)",
+    )
 
 
 class Tokenizer(Section):

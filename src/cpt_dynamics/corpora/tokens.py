@@ -1,7 +1,7 @@
 """Token files: a flat little-endian array (`*.bin`) with an index (`*.json`), read through a memory map."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,12 +39,14 @@ class Tokens:
         return np.arange(count) * there // max(count, 1)
 
 
-def write(documents_file: str | Path, tokenizer: str | Path, out: str | Path) -> dict[str, Any]:
+def write(
+    documents_file: str | Path, tokenizer: str | Path, out: str | Path, left_out: Container[int] = ()
+) -> dict[str, Any]:
     """Encode a parquet file of documents as `out` (`*.bin`) and the index beside it (`*.json`).
 
-    Every document is preceded by the separator of the tokenizer. Returns the index: `dtype`, `count` (of
-    tokens), `documents`, `bytes` (of text, UTF-8), `token_bytes` (sum of the lengths of the tokens, the same
-    unless the tokenizer changes the text), `vocabulary`, `separator`, `sha256` and `tokenizer_sha256`.
+    Rows that are `left_out` are not encoded. Every document is preceded by the separator of the tokenizer. Returns the
+    index: `dtype`, `count` (of tokens), `documents`, `bytes` (of text, UTF-8), `token_bytes` (sum of the lengths of the
+    tokens, the same unless the tokenizer changes the text), `vocabulary`, `separator`, `sha256` and `tokenizer_sha256`.
     The library encodes the documents of a batch with as many threads as RAYON_NUM_THREADS says, and gives them back
     in order: the file is the same for any number.
     """
@@ -57,7 +59,8 @@ def write(documents_file: str | Path, tokenizer: str | Path, out: str | Path) ->
     count = number = size = covered = 0
     digest = hashlib.sha256()
     with files.atomic(out) as temporary, temporary.open("wb") as handle:
-        for texts in _batches(parquet.texts(documents_file)):
+        kept = (text for row, text in enumerate(parquet.texts(documents_file)) if row not in left_out)
+        for texts in _batches(kept):
             parts: list[int] = []
             for encoding in encoder.encode_batch_fast(texts, add_special_tokens=False):
                 parts.append(end)
