@@ -149,7 +149,7 @@ class Variant:
         if not self.fused:
             for group in step.optimizer.param_groups:
                 group.update(fused=False, foreach=True)
-        streams = {"random": Tokens(work.ids, {"sha256": "", "vocabulary": work.config.tokenizer.vocabulary})}
+        streams = {"random": Tokens.in_memory(work.ids, work.config.tokenizer.vocabulary)}
         text = Text(streams, self.numerics.device, self.resident)
 
         def one(number: int) -> None:

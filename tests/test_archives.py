@@ -309,5 +309,5 @@ def test_no_space_to_unpack(folder: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setattr(archives, "_write", full)
     (folder / "blob").write_bytes(tar({"a.txt": b"text"}))
-    with pytest.raises(UserError, match=f"no space left in {folder}/temporary.* set TMPDIR"):
+    with pytest.raises(UserError, match=f"no space left for .* in {folder}/temporary.* set TMPDIR"):
         list(archives.texts(folder / "blob", "a.tar", URL, MEMBERS, 1e6, "text"))

@@ -24,9 +24,15 @@ with cache.partial("key") as folder:
     (folder / "begun").write_text("half")
     print("held", flush=True)
     start = time.time()
-    time.sleep(float(sys.argv[1]))
+    sys.stdin.read()
     print(start, time.time())
 """
+
+
+def hold() -> subprocess.Popen[str]:
+    """A process that holds the key `key` until its input ends."""
+    pipe = subprocess.PIPE
+    return subprocess.Popen([sys.executable, "-c", HOLD], stdin=pipe, stdout=pipe, stderr=pipe, text=True)
 
 
 @pytest.fixture(autouse=True)
@@ -117,7 +123,7 @@ def test_work_in_progress_is_kept_apart_by_key() -> None:
 
 
 def test_a_killed_process_leaves_its_work_and_no_lock() -> None:
-    process = subprocess.Popen([sys.executable, "-c", HOLD, "60"], stdout=subprocess.PIPE, text=True)
+    process = hold()
     assert process.stdout is not None
     assert process.stdout.readline() == "held\n"
     process.send_signal(signal.SIGKILL)
@@ -127,13 +133,14 @@ def test_a_killed_process_leaves_its_work_and_no_lock() -> None:
 
 
 def test_a_second_process_waits_and_says_so(root: Path) -> None:
-    first = subprocess.Popen([sys.executable, "-c", HOLD, "1.5"], stdout=subprocess.PIPE, text=True)
+    first = hold()
     assert first.stdout is not None
     assert first.stdout.readline() == "held\n"
-    second = subprocess.run([sys.executable, "-c", HOLD, "0"], capture_output=True, text=True, check=True)
-    earlier, later = (output.split()[-2:] for output in (first.communicate()[0], second.stdout))
+    second = hold()
+    assert second.stderr is not None
+    assert second.stderr.readline() == "another process is fetching key: waiting for it\n"
+    earlier, later = (process.communicate("")[0].split()[-2:] for process in (first, second))
     assert float(later[0]) > float(earlier[1])
-    assert second.stderr == "another process is fetching key: waiting for it\n"
     assert list((root / "partial").iterdir()) == []
 
 

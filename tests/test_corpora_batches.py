@@ -14,7 +14,7 @@ from cpt_dynamics.errors import UserError
 
 def stream(sequences: int, length: int, first: int = 0) -> Tokens:
     """Tokens whose values tell the corpus and the position."""
-    return Tokens(first + np.arange(sequences * length + 1), {})
+    return Tokens.in_memory(first + np.arange(sequences * length + 1))
 
 
 STREAMS = {"a": stream(50, 8), "b": stream(30, 8, 1_000_000), "c": stream(20, 8, 2_000_000)}
@@ -154,4 +154,4 @@ def test_bad_mixtures(mixture: dict[str, float], message: str) -> None:
 
 def test_a_corpus_without_a_sequence() -> None:
     with pytest.raises(UserError, match="corpus a has no training sequence of 8 tokens"):
-        batches.batch({"a": Tokens(np.arange(8), {})}, {"a": 1.0}, 1, 4, 8, 1)
+        batches.batch({"a": Tokens.in_memory(np.arange(8))}, {"a": 1.0}, 1, 4, 8, 1)

@@ -66,8 +66,8 @@ def test_files_hold_the_text(trained: Path, tmp_path: Path) -> None:
     opened = tokens.open(tmp_path / "a.bin")
     assert opened.index == index
     assert opened.ids.dtype == np.dtype("<u2")
-    assert index["documents"] == len(TEXTS) == int((opened.ids == 0).sum())
-    assert index["bytes"] == index["token_bytes"] == sum(len(text.encode()) for text in TEXTS)
+    assert index.documents == len(TEXTS) == int((opened.ids == 0).sum())
+    assert index.bytes == index.token_bytes == sum(len(text.encode()) for text in TEXTS)
     pieces = np.split(np.asarray(opened.ids), np.flatnonzero(opened.ids == 0))[1:]
     loaded = tokenizer.load(trained)
     assert [loaded.decode(piece[1:].tolist()) for piece in pieces] == TEXTS
@@ -93,7 +93,7 @@ def test_no_document_gives_an_empty_file(trained: Path, tmp_path: Path) -> None:
 
 @given(st.integers(0, 500), st.integers(1, 20), st.integers(0, 40))
 def test_sequences_lie_within_the_file(size: int, length: int, count: int) -> None:
-    stream = tokens.Tokens(np.arange(size), {})
+    stream = tokens.Tokens.in_memory(np.arange(size))
     there = stream.sequences(length)
     assert there * length + 1 <= max(size, 1) < (there + 1) * length + 1 or size == 0
     chosen = stream.spread(count, length)
@@ -113,10 +113,10 @@ def test_faults_of_token_files(trained: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"a\.bin does not exist"):
         tokens.open(path)
     (tmp_path / "a.json").write_text(json.dumps({"version": 99, "dtype": "<u2", "count": 1}))
-    with pytest.raises(UserError, match=r"a\.json has version 99"):
+    with pytest.raises(UserError, match=r"a\.json: version: Input should be 1: make it again"):
         tokens.open(path)
     (tmp_path / "a.json").write_text("[]")
-    with pytest.raises(UserError, match=r"a\.json is not the index of a token file"):
+    with pytest.raises(UserError, match=r"a\.json: Input should be a valid dictionary: make it again"):
         tokens.open(path)
 
 

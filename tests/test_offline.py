@@ -113,7 +113,7 @@ def test_a_filled_cache_stands_in_for_the_network(world: Path, tmp_path: Path) -
     assert (codes, errors) == ([0] * (len(work) + 1), [])
     source = json.loads((world / "data/corpora/prose/source.json").read_text())
     assert (source["revision"], source["documents"], source["matches"]) == (pinned, 400, None)
-    assert tokens.open(world / "results/tiny/tokens/prose.train.bin").index["vocabulary"] == 280
+    assert tokens.open(world / "results/tiny/tokens/prose.train.bin").index.vocabulary == 280
     assert main(["curves", "fig02"]) == 0
     again, errors = run([["documents", "prose"], ["tokenizer"]], offline, prefix)
     assert (again, errors) == ([0, 0], [])

@@ -200,7 +200,7 @@ def test_later_stages_begin_only_what_ends_in_time(
         assert "give numbers, or `next` alone" in capsys.readouterr().err
     write_json(tmp_path / "no.json", [])
     assert run(work, out, "next", "--done", str(tmp_path / "no.json")) == 2
-    assert "no.json is no ledger" in capsys.readouterr().err
+    assert "no.json: Input should be a valid dictionary: give the ledger.json that" in capsys.readouterr().err
 
 
 def test_two_commands_do_not_work_in_one_folder(home: Path, tmp_path: Path, capsys: Any) -> None:

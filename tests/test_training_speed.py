@@ -37,7 +37,7 @@ def random_batch(sequences: int = 6, length: int = 8) -> Tensor:
 @pytest.mark.parametrize("entry", ["<u2", "<u4"])
 def test_text_that_the_device_holds_gives_the_same_batches(entry: str) -> None:
     ids = np.random.default_rng(0).integers(0, 2**16, 200)
-    streams = {name: Tokens(ids[:size].astype(entry), {}) for name, size in (("a", 200), ("b", 83), ("c", 40))}
+    streams = {name: Tokens.in_memory(ids[:size].astype(entry)) for name, size in (("a", 200), ("b", 83), ("c", 40))}
     held, files = Text(streams, "cpu", resident=True), Text(streams, "cpu")
     assert not files.resident  # a CPU reads the mapped files
     for mixture in ({"a": 1.0}, {"a": 0.25, "b": 0.75}, {"b": 0.1, "a": 0.0, "c": 0.9}):
@@ -55,7 +55,7 @@ def test_a_gpu_holds_text_that_leaves_it_most_of_its_memory(monkeypatch: pytest.
 
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: Properties)
     for count, fits in ((100, True), (101, False)):  # an eighth of the memory, at four bytes a token
-        assert Text({"a": Tokens(np.zeros(count, "<u2"), {})}, "cuda").resident is fits
+        assert Text({"a": Tokens.in_memory(np.zeros(count, "<u2"))}, "cuda").resident is fits
 
 
 def test_compiled_attention_is_causal_without_a_mask() -> None:

@@ -7,13 +7,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 import yaml
+from worlds.processes import processes_of, wait
 from worlds.tiny import CONSTANT, EXPERIMENTS
 
 from cpt_dynamics import config as configuration
@@ -272,26 +272,6 @@ def start(world: Path) -> tuple[Config, Plan, subprocess.Popen[str]]:
     wait(lambda: all(path.exists() and read_json(path)["upto"] > 20 for path in kept) or process.poll() is not None)
     assert process.poll() is None
     return config, plan, process
-
-
-def wait(condition: Callable[[], bool], seconds: float = 120) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it took too long"
-        time.sleep(0.02)
-
-
-def processes_of(session: int) -> dict[int, str]:
-    """Living processes of a session -> what they were started with."""
-    found = {}
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            fields = (folder / "stat").read_text().rpartition(")")[2].split()
-            if int(fields[3]) == session and fields[0] != "Z":
-                found[int(folder.name)] = (folder / "cmdline").read_text()
-        except OSError:
-            continue
-    return found
 
 
 def finish(config: Config, plan: Plan) -> None:

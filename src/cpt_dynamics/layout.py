@@ -6,6 +6,7 @@ from pathlib import Path
 from cpt_dynamics.config import Config
 
 BRANCH_SCHEMA = "cpt-dynamics/branch/1"  # of the parquet file of a branch
+BRANCH_COLUMNS = ["step", "lr", "tokens", "validation", "loss", "bits_per_byte"]
 
 
 @dataclass(frozen=True)

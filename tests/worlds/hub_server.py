@@ -45,8 +45,9 @@ class Hub:
     cuts: dict[str, list[int]] = field(default_factory=dict)  # path -> bytes after which its next bodies are cut
     corrupted: dict[str, int] = field(default_factory=dict)  # path -> how many bodies come with a byte changed
     down: bool = False  # connections are closed without an answer
-    claims: dict[str, str] = field(default_factory=dict)  # `api`, `resolve` -> commit that answers name instead
+    claims: dict[str, str] = field(default_factory=dict)  # `api`, `resolve` -> commit that answers name instead; `etag`
     tokens: dict[str, bool] = field(default_factory=dict)  # token -> has access to gated repositories
+    says: bytes | None = None  # the body of every answer of the API
     port: int = 0
 
     @property
@@ -129,7 +130,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, body: bytes) -> None:
         parts = unquote(urlsplit(self.path).path).strip("/").split("/")
-        if parts[0] == "api":
+        if parts[0] == "api" and self.hub.says is not None:
+            self._send(200, self.hub.says, {"Content-Type": "application/json"})
+        elif parts[0] == "api":
             self._api(parts[1], parts[2:], body)
         elif parts[0] == "cdn":
             assert not self._token(), "a token was sent to another host"
@@ -193,7 +196,11 @@ class _Handler(BaseHTTPRequestHandler):
         entry = _entry(path, repository.commits[commit][path])
         headers = {"X-Repo-Commit": self.hub.claims.get("resolve", commit)}
         if "lfs" not in entry:
-            self._file(f"{commit}/{path}", repository.commits, {**headers, "ETag": f'"{entry["oid"]}"'})
+            self._file(
+                f"{commit}/{path}",
+                repository.commits,
+                {**headers, "ETag": f'"{self.hub.claims.get("etag", entry["oid"])}"'},
+            )
             return
         headers["X-Linked-Etag"] = f'"{entry["lfs"]["oid"]}"'
         headers["X-Linked-Size"] = str(entry["size"])

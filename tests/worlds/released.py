@@ -26,7 +26,8 @@ def sealed(folder: Path) -> None:
         for path in sorted(folder.iterdir())
         if path.name != CONTENTS
     }
-    contents: dict[str, Any] = {"schema": SCHEMA, "files": files}
+    said = {"name": folder.name, "kit": "1", "scale": folder.name, "seed": 1, "started": "2026", "finished": "2026"}
+    contents: dict[str, Any] = {"schema": SCHEMA, **said, "files": files}
     write_json(folder / CONTENTS, {**contents, "sha256": seal(contents)})
 
 

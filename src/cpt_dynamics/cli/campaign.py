@@ -121,6 +121,8 @@ def _size(names: list[str], plan: Plan) -> tuple[str, str]:
 
 def _pack(options: argparse.Namespace) -> int:
     check_positive(options, "limit_mib")
+    if not 1 <= options.limit_mib * MIB < 2**63:
+        raise UserError(f"--limit-mib is {options.limit_mib:g}: give what a part may have, such as 48")
     stages, plan, config = _stages(options)
     options.out.mkdir(parents=True, exist_ok=True)
     # The plan is made from what is recommended, too.
@@ -199,8 +201,8 @@ def _take(folder: Path, work: Path) -> bool:
 
 
 def _run(options: argparse.Namespace) -> int:
-    until = time.monotonic() + 60 * options.minutes
     check_positive(options, "minutes", "processes")
+    until = time.monotonic() + 60 * options.minutes
     out = options.out.resolve()
     home = campaign.read_ledger(options.done) if options.done else {}
     with _alone(options.work):

@@ -2,7 +2,6 @@
 
 import argparse
 import json
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,9 +10,12 @@ from cpt_dynamics.cli.options import add_config, load_config
 from cpt_dynamics.cli.text import table
 from cpt_dynamics.config import Corpus, Git, Http, HuggingFace, Installed, Local, Rule
 from cpt_dynamics.corpora import cache, git, http, local
-from cpt_dynamics.errors import UserError
+from cpt_dynamics.errors import UserError, printable, shown
 
-say = partial(print, flush=True)  # a log shows each line at once
+
+def say(line: str) -> None:
+    """Print a line, in which the words of a server may be, at once, as a log shows it."""
+    print(printable(line), flush=True)
 
 
 def add_corpora(parser: argparse.ArgumentParser) -> None:
@@ -127,16 +129,16 @@ def _verify(options: argparse.Namespace) -> int:
 
 
 def _asked(request: dict[str, Any]) -> str:
-    return str(request.get("url") or request.get("repository") or json.dumps(request))
+    return shown(str(request.get("url") or request.get("repository") or json.dumps(request)))
 
 
 def _list(options: argparse.Namespace) -> int:
     rows = [_row(name, spec) for name, spec in load_config(options).corpora.items()]
     if options.json:
-        say(json.dumps(rows, indent=1))
+        print(json.dumps(rows, indent=1))
         return 0
     head = ["corpus", "source", "in the cache", "MB", "licence", "from"]
-    say("\n".join(table(head, map(_cells, rows), left=len(head))))
+    print("\n".join(table(head, map(_cells, rows), left=len(head))))
     return 0
 
 
@@ -170,7 +172,7 @@ def _origin(spec: Corpus) -> str:
         case Git():
             return f"{spec.repository} at {spec.commit[:12]}"
         case Http():
-            return ", ".join(remote.url for remote in spec.files)
+            return ", ".join(shown(remote.url) for remote in spec.files)
         case HuggingFace():
             parts = [spec.repository, *([spec.configuration] if spec.configuration else []), spec.split]
             return f"{' '.join(parts)} at {spec.revision[:12] if spec.revision else 'no pinned revision'}"

@@ -64,7 +64,8 @@ def add_tokenizer(parser: argparse.ArgumentParser) -> None:
 def run_tokenizer(options: argparse.Namespace) -> None:
     config = load_config(options)
     layout = Layout(config)
-    roles = {role: layout.text(config.corpus_of(role)) / "train.parquet" for role in config.tokenizer.shares}
+    shares = {} if config.tokenizer.pretrained else config.tokenizer.shares
+    roles = {role: documents.part(layout.text(config.corpus_of(role)), "train") for role in shares}
     tokenizer.train(config.tokenizer, roles, layout.tokenizer)
     print(f"tokenizer with {config.tokenizer.vocabulary:,} entries in {layout.tokenizer}")
 
@@ -75,9 +76,9 @@ def run_tokens(options: argparse.Namespace) -> None:
     layout = Layout(config)
     for part in ("train", "validation"):
         left_out = near_duplicates.left_out(layout.near_duplicates(name), config.split) if part != "train" else set()
-        text = layout.text(name) / f"{part}.parquet"
+        text = documents.part(layout.text(name), part)
         index = tokens.write(text, layout.tokenizer, layout.tokens(name, part), left_out)
-        print(f"{name}, {part}: {index['count']:,} tokens of {index['bytes'] / max(index['count'], 1):.2f} bytes")
+        print(f"{name}, {part}: {index.count:,} tokens of {index.bytes / max(index.count, 1):.2f} bytes")
 
 
 def _known(name: str, config: Config) -> str:

@@ -11,7 +11,7 @@ from cpt_dynamics.config import Config
 from cpt_dynamics.curves import releasing, trials
 from cpt_dynamics.curves.released import CONTENTS, RESULTS, Release
 from cpt_dynamics.curves.releasing import Part
-from cpt_dynamics.errors import UserError
+from cpt_dynamics.errors import UserError, printable
 from cpt_dynamics.figures.kit.origin import origin
 from cpt_dynamics.layout import Layout
 from cpt_dynamics.report.agreement.results import figures, scale_results
@@ -61,7 +61,7 @@ def run_release(options: argparse.Namespace) -> None:
 
 def _say(contents: dict[str, Any], folder: Path) -> None:
     size = sum(file["bytes"] for file in contents["files"].values())
-    print(f"{contents['name']}: {len(Release.open(folder).runs)} runs, {size / 1e6:.1f} MB")
+    print(f"{printable(contents['name'])}: {len(Release.open(folder).runs)} runs, {size / 1e6:.1f} MB")
     print(folder / CONTENTS)
 
 

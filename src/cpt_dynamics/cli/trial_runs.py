@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 import pandas as pd
+from pydantic import BaseModel
 
 from cpt_dynamics import curves, experiments
 from cpt_dynamics.cli.options import add_config, load_config
@@ -11,10 +12,11 @@ from cpt_dynamics.config import Config
 from cpt_dynamics.curves.assemble import assemble
 from cpt_dynamics.curves.released import Release
 from cpt_dynamics.curves.trials import KNOBS, Trials, curves_path, plan_path, schedules_path, trials
-from cpt_dynamics.errors import UserError
-from cpt_dynamics.files import read_json
+from cpt_dynamics.errors import UserError, importing
+from cpt_dynamics.files import fitting, read_json
 from cpt_dynamics.layout import Layout
 from cpt_dynamics.training.results import is_finished
+from cpt_dynamics.training.workflow import end_with_workflow
 
 
 def add_trial_runs(parser: argparse.ArgumentParser) -> None:
@@ -23,6 +25,7 @@ def add_trial_runs(parser: argparse.ArgumentParser) -> None:
 
 
 def run_trial_runs(options: argparse.Namespace) -> None:
+    end_with_workflow()
     config = load_config(options)
     wanted = trials(options.knob, experiments.load(config), config)
     table, schedules = (_released if config.curves == "released" else _trained)(wanted, config)
@@ -37,9 +40,10 @@ def _trained(wanted: Trials, config: Config) -> tuple[pd.DataFrame, pd.DataFrame
     # Those that the other runs share with these are done, and so may be all: they may have been trained elsewhere.
     left = [branch for branch in needed if not is_finished(branch, config)]
     if left:
-        from cpt_dynamics.training import branch as training  # torch takes seconds
+        with importing():
+            from cpt_dynamics.training import branch as training  # torch takes seconds
 
-        training.train(left, wanted.plan, config)
+        training.train(left, wanted.plan, config, skip_done=True)
     return assemble(wanted.runs, wanted.plan, Layout(config))
 
 
@@ -55,7 +59,22 @@ def _released(wanted: Trials, config: Config) -> tuple[pd.DataFrame, pd.DataFram
     return release.curves(wanted.runs, wanted.plan, config)
 
 
+class Value(BaseModel):
+    value: float
+    weight: float
+
+
+class Values(BaseModel):
+    recommendations: list[Value] = []
+
+
+class Recommended(BaseModel):
+    """What a file of recommendations states of values."""
+
+    knobs: dict[str, Values]
+
+
 def _values(plan: Path, knob: str) -> str:
     """The values that a file of recommendations states for a knob."""
-    found = read_json(plan)["knobs"][knob]["recommendations"]
-    return ", ".join(f"{one['value']:g} (w1 = {one['weight']:g})" for one in found)
+    stated = fitting(Recommended, read_json(plan), plan).knobs.get(knob, Values())
+    return ", ".join(f"{one.value:g} (w1 = {one.weight:g})" for one in stated.recommendations)

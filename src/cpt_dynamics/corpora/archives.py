@@ -9,24 +9,25 @@ import stat
 import tarfile
 import tempfile
 import zipfile
-import zlib
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from cpt_dynamics import files
 from cpt_dynamics.config import Reader
 from cpt_dynamics.corpora import local, readers
-from cpt_dynamics.errors import UserError
+from cpt_dynamics.errors import UserError, one_line, printable
 
 TARS = {".tar": "", ".tar.gz": ".gz", ".tgz": ".gz", ".tar.zst": ".zst"}  # how the tar itself is compressed
 KINDS = (".txt", ".jsonl", ".parquet")
 COMPRESSED = (".gz", ".zst")
 PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # zipfile unpacks the others in pieces without a limit
 CHUNK = 1 << 17
+TMPDIR = "set TMPDIR to a folder on a larger disk"
 
+T = TypeVar("T")
 Member = tuple[str, Iterable[bytes]]  # name and content
 
 
@@ -66,23 +67,23 @@ def texts(
     """
     budget = _Budget(name, maximum)
     tar = next((packed for ending, packed in TARS.items() if kind.lower().endswith(ending)), None)
-    with tempfile.TemporaryDirectory() as folder, _faults_are_said(budget, folder):
+    with tempfile.TemporaryDirectory() as folder, files.room_for(f"{name} in {folder}", TMPDIR):
         if kind.lower().endswith(".zip"):
-            found = _zip(path, members, budget)
+            found = _sound(_zip(path, members, budget), budget)
         elif tar is not None:
-            found = _tar(_linked(path, Path(folder) / f"archive{tar}"), members, budget)
+            found = _sound(_tar(_linked(path, Path(folder) / f"archive{tar}"), members, budget), budget)
         else:
             yield from _file(_linked(path, Path(folder) / f"file{_ending(kind, name)}"), name, budget, key)
             return
         read = 0
         for member, content in found:
-            where = f"{name}: {member}"
+            where = f"{name}: {printable(member)}"
             read += 1
             if reader is not None:
-                yield from readers.documents(b"".join(content), reader, where)
+                yield from readers.documents(b"".join(_sound(content, budget)), reader, where)
                 continue
             target = Path(folder) / f"member{_ending(member, where)}"
-            _write(target, content)
+            _write(target, _sound(content, budget))
             yield from _file(target, where, budget, key)
             target.unlink()
         if not read:
@@ -175,7 +176,7 @@ def _zip(path: Path, patterns: list[str], budget: _Budget) -> Iterator[Member]:
 
 def _is_wanted(member: str, patterns: list[str], budget: _Budget) -> bool:
     """Whether a member is to be read; a path that leads out of the archive raises `UserError`."""
-    budget.member = f"member {member!r}"
+    budget.member = f"member {printable(repr(member))}"
     path = PurePosixPath(member.replace("\\", "/"))
     if path.is_absolute() or ".." in path.parts or (path.parts and path.parts[0].endswith(":")):
         raise _refusal(budget, "leads out of the archive")
@@ -184,26 +185,32 @@ def _is_wanted(member: str, patterns: list[str], budget: _Budget) -> bool:
 
 def matches(parts: tuple[str, ...], pattern: tuple[str, ...]) -> bool:
     """Whether the parts of a path match those of a glob; `**` stands for any number of folders."""
-    if not pattern:
-        return not parts
-    if pattern[0] == "**":
-        return any(matches(parts[skipped:], pattern[1:]) for skipped in range(len(parts) + 1))
-    return bool(parts) and fnmatchcase(parts[0], pattern[0]) and matches(parts[1:], pattern[1:])
+    places = _beyond({0}, pattern)  # of the pattern, which what was read so far may have come to
+    for part in parts:
+        here = [place for place in places if place < len(pattern)]
+        stay = {place for place in here if pattern[place] == "**"}
+        places = _beyond(stay | {place + 1 for place in here if fnmatchcase(part, pattern[place])}, pattern)
+    return len(pattern) in places
+
+
+def _beyond(places: set[int], pattern: tuple[str, ...]) -> set[int]:
+    """These places and those after a `**`, which may stand for no folder."""
+    for place, part in enumerate(pattern):
+        if part == "**" and place in places:
+            places.add(place + 1)
+    return places
 
 
 def _refusal(budget: _Budget, why: str) -> UserError:
     return UserError(f"{budget.archive}: {budget.member} {why}: pack the archive anew, or leave it out by `members`")
 
 
-@contextlib.contextmanager
-def _faults_are_said(budget: _Budget, folder: str) -> Iterator[None]:
+def _sound(read: Iterable[T], budget: _Budget) -> Iterator[T]:
+    """What a library reads of an archive; whatever it says against it becomes `UserError`."""
     try:
-        yield
-    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError) as error:
-        raise UserError(f"{budget.archive} is damaged at {budget.member} ({error}): fetch or pack it again") from None
-    except OSError as error:
-        if files.is_full_disk(error):
-            raise UserError(
-                f"no space left in {folder} to unpack {budget.archive}: set TMPDIR to a folder on a larger disk"
-            ) from None
+        yield from read
+    except UserError:
         raise
+    except Exception as error:
+        line = one_line(error, 300)
+        raise UserError(f"{budget.archive} is damaged at {budget.member} ({line}): fetch or pack it again") from error

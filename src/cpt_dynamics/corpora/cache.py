@@ -12,11 +12,14 @@ import errno
 import fcntl
 import logging
 import os
+import re
 import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, NamedTuple
+
+from pydantic import BaseModel, model_validator
 
 from cpt_dynamics import files
 from cpt_dynamics.errors import UserError
@@ -38,11 +41,12 @@ class Entry(NamedTuple):
 
 def root() -> Path:
     """The folder of the cache: `CPT_DYNAMICS_CACHE`, or `cpt-dynamics` in the user's cache folder."""
-    if given := os.environ.get(VARIABLE):
+    there = "~/Library/Caches" if sys.platform == "darwin" else os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    given = os.environ.get(VARIABLE) or f"{there}/cpt-dynamics"
+    try:
         return Path(given).expanduser().absolute()
-    if sys.platform == "darwin":
-        return Path.home() / "Library/Caches/cpt-dynamics"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cpt-dynamics"
+    except RuntimeError:
+        raise UserError(f"{given} is in a home folder that there is not: set {VARIABLE} to another folder") from None
 
 
 def offline() -> str | None:
@@ -105,8 +109,10 @@ def adopt(path: str | Path, sha256: str | None = None, name: str | None = None) 
 
 
 @contextlib.contextmanager
-def partial(key: str) -> Iterator[Path]:
+def partial(key: str, name: str | None = None) -> Iterator[Path]:
     """The folder for work in progress on `key`, which no other process has meanwhile (it waits and says so).
+
+    name : what messages call it (default: `key`)
 
     The folder and its files survive an exception and a crash, for the next one to go on with. A block that ends without
     an exception is done: the folder is deleted, so adopt what is to be kept before. A full disk raises `UserError`.
@@ -114,7 +120,7 @@ def partial(key: str) -> Iterator[Path]:
     """
     folder = root() / "partial" / files.digest(key)
     room = files.room_for(f"the cache {root()}", f"free some, or set {VARIABLE} to a folder on a larger disk")
-    with room, locked(folder.with_suffix(".lock"), key):
+    with room, locked(folder.with_suffix(".lock"), name or key):
         folder.mkdir(exist_ok=True)
         yield folder
         shutil.rmtree(folder)
@@ -164,8 +170,25 @@ def find(request: dict[str, Any]) -> dict[str, Any] | None:
     path = _place(request)
     if not path.is_file():
         return None
-    record: dict[str, Any] = files.read_json(path)["record"]
+    record = _kept(path).record
     return record if has(record["sha256"]) else None
+
+
+class _Kept(BaseModel):
+    """A file of requests/."""
+
+    request: dict[str, Any]
+    record: dict[str, Any]
+
+    @model_validator(mode="after")
+    def _digest(self) -> "_Kept":
+        if not re.fullmatch("[0-9a-f]{64}", str(self.record.get("sha256"))):  # it becomes the name of a file
+            raise ValueError("the record has no sha256")
+        return self
+
+
+def _kept(path: Path) -> _Kept:
+    return files.fitting(_Kept, files.read_json(path), path, "delete it and fetch again")
 
 
 def remember(request: dict[str, Any], record: dict[str, Any]) -> None:
@@ -181,8 +204,8 @@ def entries() -> list[Entry]:
     """The files of the cache, in order of digest."""
     asked: dict[str, list[dict[str, Any]]] = {}
     for path in sorted((root() / "requests").glob("*.json")):
-        kept = files.read_json(path)
-        asked.setdefault(kept["record"]["sha256"], []).append(kept["request"])
+        kept = _kept(path)
+        asked.setdefault(kept.record["sha256"], []).append(kept.request)
     blobs = sorted((root() / "blobs").glob("??/*"))
     return [Entry(path.name, path.stat().st_size, asked.get(path.name, [])) for path in blobs]
 

@@ -12,14 +12,14 @@ from tempfile import TemporaryFile
 from typing import IO, Any, NamedTuple
 
 import numpy as np
-import pyarrow as pa
 from pyarrow import compute
+from pydantic import BaseModel
 
 from cpt_dynamics import files
 from cpt_dynamics.config import Corpus, Git, Http, HuggingFace, Installed, Local, Rule, Split
 from cpt_dynamics.corpora import git, http, installed, local, parquet
 from cpt_dynamics.corpora.parquet import HASHED, SCHEMA
-from cpt_dynamics.errors import UserError
+from cpt_dynamics.errors import UserError, printable
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +80,7 @@ def write(name: str, spec: Corpus, folder: str | Path) -> dict[str, Any]:
             "results will differ from published ones"
         )
     for warning in warnings:
-        log.warning("corpus %s: %s", name, warning)
+        log.warning("corpus %s: %s", name, printable(warning))
     source = {
         "corpus": name,
         "source": spec.source,
@@ -90,6 +90,7 @@ def write(name: str, spec: Corpus, folder: str | Path) -> dict[str, Any]:
         **{key: value for key, value in record.items() if key not in ("warnings", "files", "holding_out")},
         **counts,
         "sha256": digest.hexdigest(),
+        "parquet_sha256": files.sha256(folder / "documents.parquet"),
         "expected_sha256": expected,
         "matches": None if expected is None else expected == digest.hexdigest(),
         "warnings": warnings,
@@ -108,6 +109,19 @@ def _how(spec: Installed | Local | HuggingFace | Http | Git) -> dict[str, Any]:
             return {"reader": spec.reader.model_dump(), "paths": spec.paths}
         case _:
             return {"text": spec.text}
+
+
+class Source(BaseModel):
+    """What a split reads of source.json; that of a rule need not state it."""
+
+    held_out: int | None = None
+    parquet_sha256: str | None = None  # of documents.parquet; `sha256` is that of the texts, in whatever format of file
+
+
+class Counts(BaseModel):
+    """What is read of split.json, which states no digest where an earlier version wrote it."""
+
+    sha256: str | None = None
 
 
 class Seen:
@@ -161,16 +175,10 @@ def check(folder: str | Path) -> dict[str, Any]:
     """Check a pair that a rule of the user's own made; returns `source.json`. A fault raises `UserError`."""
     folder = Path(folder)
     path = folder / "documents.parquet"
-    table = parquet.opened(path)
-    for field in SCHEMA:
-        if field.name not in table.schema_arrow.names:
-            raise UserError(f"{path} has no column {field.name!r}, it has {table.schema_arrow.names}")
-        kind = table.schema_arrow.field(field.name).type
-        if kind not in (pa.string(), pa.large_string()):
-            raise UserError(f"{path}: column {field.name!r} is {kind}, string is expected")
+    table = parquet.opened(path, *SCHEMA.names)
     if table.metadata.num_rows == 0:
         raise UserError(f"{path} has no document")
-    for batch in parquet.batches(table, SCHEMA.names):
+    for batch in parquet.batches(table, SCHEMA.names, path):
         for column in SCHEMA.names:
             if batch.column(column).null_count:
                 raise UserError(f"{path}: column {column!r} has nulls, a string in every row is expected")
@@ -181,6 +189,15 @@ def check(folder: str | Path) -> dict[str, Any]:
         if key not in source:
             raise UserError(f"{folder / 'source.json'}: key {key!r} is missing: state it, the report shows it")
     return source
+
+
+def part(folder: Path, name: str) -> Path:
+    """The documents of a split for `train` or `validation`, whose bytes must be those that split.json states."""
+    stated = folder / "split.json"
+    counts = files.fitting(dict[str, Any], files.read_json(stated), stated)
+    path = folder / f"{name}.parquet"
+    parquet.opened(path, "text")
+    return parquet.intact(path, files.fitting(Counts, counts.get(name, {}), stated).sha256)
 
 
 class Division(NamedTuple):
@@ -248,15 +265,14 @@ def split(
     Documents are in order of their hash, so any stretch of a file is a random sample of the corpus. Where source.json
     has `held_out`, so many documents, from the first, are those for validation. Texts of the corpora in the folders
     `earlier` are left out, so that no text is in two corpora. With `validation_only` every document is for validation
-    and `train.parquet` is empty. A corpus without a document for either raises `UserError`.
+    and `train.parquet` is empty. A corpus without a document for either raises `UserError`, and so does a file of
+    documents that is not as it was written.
     """
-    out = Path(out)
-    path = Path(folder) / "documents.parquet"
-    hashes, sizes = _hashes(path)
-    others = [_hashes(Path(other) / "documents.parquet")[0] for other in earlier]
+    out, folder = Path(out), Path(folder)
+    hashes, sizes = _hashes(folder)
+    others = [_hashes(Path(other))[0] for other in earlier]
     elsewhere = np.concatenate(others) if others else hashes[:0]
-    first = files.read_json(Path(folder) / "source.json").get("held_out")
-    division = divide(hashes, sizes, elsewhere, split, validation_only, first)
+    division = divide(hashes, sizes, elsewhere, split, validation_only, _stated(folder).held_out)
     if not len(division.validation) or not (len(division.train) or validation_only):
         part = "training" if len(division.validation) else "validation"
         raise UserError(
@@ -277,8 +293,12 @@ def split(
     }
     for part, rows in (("train", division.train), ("validation", division.validation)):
         with files.atomic(out / f"{part}.parquet") as temporary:
-            parquet.write(temporary, _select(path, rows, hashes, sizes, temporary.parent))
-        counts[part] = {"documents": len(rows), "bytes": int(sizes[rows].sum())}
+            parquet.write(temporary, _select(folder / "documents.parquet", rows, hashes, sizes, temporary.parent))
+        counts[part] = {
+            "documents": len(rows),
+            "bytes": int(sizes[rows].sum()),
+            "sha256": files.sha256(out / f"{part}.parquet"),
+        }
     files.write_json(out / "split.json", counts)
     return counts
 
@@ -288,19 +308,28 @@ def _id(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _hashes(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """First 64 bits of the sha256, and bytes, of every text in a parquet file.
+def _stated(folder: Path) -> Source:
+    path = folder / "source.json"
+    return files.fitting(Source, files.read_json(path), path)
 
-    In files that the kit has written they are the column `id`; in those of a rule they may be anything.
+
+def _hashes(folder: Path) -> tuple[np.ndarray, np.ndarray]:
+    """First 64 bits of the sha256, and bytes, of every text of a corpus.
+
+    Where the kit has written documents.parquet they are its column `id`, and source.json states its digest, which is
+    compared. That of a rule may have anything as `id`, and need not state a digest.
     """
     hashes, sizes = array("Q"), array("q")
+    path = folder / "documents.parquet"
     table = parquet.opened(path, "text")
+    parquet.intact(path, _stated(folder).parquet_sha256)
     hashed = HASHED.items() <= (table.schema_arrow.metadata or {}).items()
-    for batch in parquet.batches(table, ["text", *(["id"] if hashed else [])]):
+    for batch in parquet.batches(table, ["text", *(["id"] if hashed else [])], path):
         texts = batch.column("text")
         sizes.extend(compute.binary_length(texts).to_pylist())
-        ids = batch.column("id").to_pylist() if hashed else map(_id, texts.to_pylist())
-        hashes.extend(int(key, 16) for key in ids)
+        ids = batch.column("id").to_pylist() if hashed else list(map(_id, texts.to_pylist()))
+        with files.reading(path, "a file of documents", "build the corpus again"):
+            hashes.extend(int(key, 16) for key in ids)
     return np.array(hashes, np.uint64), np.array(sizes, np.int64)
 
 

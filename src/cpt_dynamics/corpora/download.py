@@ -1,5 +1,6 @@
 """One file over HTTP: it goes on where an earlier try was cut, and tries again what may go well the next time."""
 
+import contextlib
 import re
 import ssl
 import sys
@@ -21,7 +22,7 @@ from urllib3.exceptions import (
 from urllib3.util import Retry
 
 from cpt_dynamics import __version__, files
-from cpt_dynamics.errors import UserError, one_line
+from cpt_dynamics.errors import UserError, one_line, printable, shown
 
 Say = Callable[[str], None]
 
@@ -52,8 +53,8 @@ class _UnknownHost(_Interrupted):
 
 
 def tell(line: str) -> None:
-    """Print a line of progress on stderr at once."""
-    print(line, file=sys.stderr, flush=True)
+    """Print a line of progress, in which the words of a server may be, on stderr at once."""
+    print(printable(line), file=sys.stderr, flush=True)
 
 
 def download(
@@ -82,6 +83,7 @@ def download(
 
     Anything that another try would not mend, and a last try that failed, raises `UserError`.
     """
+    address = shown(url)
     patience = retry = Retry(tries - 1, backoff_factor=1, backoff_max=60, backoff_jitter=1)
     furthest = _size(path)
     while True:
@@ -98,7 +100,7 @@ def download(
             except MaxRetryError:
                 raise _failure(url, interruption, "check the network") from None
             wait = min(_asked_wait(interruption.answer) or retry.get_backoff_time(), LONGEST_WAIT)
-            say(f"{url}: {interruption}; trying again in {wait:.0f} s")
+            say(f"{address}: {interruption}; trying again in {wait:.0f} s")
             time.sleep(wait)
 
 
@@ -118,6 +120,8 @@ def _transfer(url: str, path: Path, say: Say, given: Mapping[str, str], timeout:
             if (total or 0) > largest:
                 raise _failure(url, f"it is larger than {largest:g} bytes", "correct the address")
             _receive(answer, url, path, total, say, largest)
+    except ValueError as error:  # of an address, or of one that the server refers to
+        raise _failure(url, one_line(error), "correct the address") from None
     except (requests.ConnectionError, requests.Timeout, ChunkedEncodingError, HTTPError) as error:
         raise _interruption(error, url, timeout) from None
     except RequestException as error:
@@ -127,10 +131,11 @@ def _transfer(url: str, path: Path, say: Say, given: Mapping[str, str], timeout:
 def _accept(answer: requests.Response, url: str, path: Path) -> int | None:
     """Make `path` what the body of the answer continues; returns the size of the whole file where it is known."""
     status, headers, have = answer.status_code, answer.headers, _size(path)
+    said = f"{status} {printable(answer.reason or '', 200)}"
     if status in TEMPORARY:
-        raise _Interrupted(f"{status} {answer.reason}", answer)
+        raise _Interrupted(said, answer)
     if status == 206 and have:
-        given = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", headers.get("Content-Range", ""))
+        given = re.fullmatch(r"bytes ([0-9]{1,18})-[0-9]+/([0-9]{1,18}|\*)", headers.get("Content-Range", ""))
         etag = _version(path)["etag"]
         if given and int(given[1]) == have and etag in (None, headers.get("ETag", etag)):
             return int(given[2]) if given[2] != "*" else None
@@ -139,21 +144,25 @@ def _accept(answer: requests.Response, url: str, path: Path) -> int | None:
             return have
     elif status == 200:
         path.unlink(missing_ok=True)
-        total = int(headers["Content-Length"]) if headers.get("Content-Length", "").isdigit() else None
+        length = headers.get("Content-Length", "")
+        total = int(length) if re.fullmatch("[0-9]{1,18}", length) else None
         etag, date = headers.get("ETag"), headers.get("Last-Modified")
         validator = date if etag is None or etag.startswith("W/") else etag  # a weak one may not stand in If-Range
-        files.write_json(_beside(path), {"url": url, "etag": etag, "validator": validator, "bytes": total})
+        files.write_json(_beside(path), {"url": shown(url), "etag": etag, "validator": validator, "bytes": total})
         return total
     else:
-        raise _failure(url, f"{status} {answer.reason}", REMEDIES.get(status, "correct the address"))
+        raise _failure(
+            url, f"{status} {printable(answer.reason or '', 200)}", REMEDIES.get(status, "correct the address")
+        )
     path.unlink()
     raise _Interrupted("the server has another file than before, starting over", answer)
 
 
 def _receive(answer: requests.Response, url: str, path: Path, total: int | None, say: Say, largest: float) -> None:
-    have = _size(path)
+    have, address = _size(path), shown(url)
     size = f" of {_megabytes(total)}" if total else ""
-    say(f"{url}: going on after {_megabytes(have)}{size}" if have else f"{url}: downloading{size.removeprefix(' of')}")
+    begun = f"going on after {_megabytes(have)}{size}" if have else f"downloading{size.removeprefix(' of')}"
+    say(f"{address}: {begun}")
     start = last = time.monotonic()
     got = have
     with open(path, "ab") as handle:
@@ -166,10 +175,10 @@ def _receive(answer: requests.Response, url: str, path: Path, total: int | None,
                 raise _failure(url, f"it is larger than {largest:g} bytes", "correct the address")
             if time.monotonic() - last >= EVERY:
                 last = time.monotonic()
-                say(f"{url}: {_megabytes(got)}{size}, {_megabytes((got - have) / (last - start))}/s")
+                say(f"{address}: {_megabytes(got)}{size}, {_megabytes((got - have) / (last - start))}/s")
     if got < (total or 0):
         raise _Interrupted("the connection was dropped")
-    say(f"{url}: {_megabytes(got)} in {time.monotonic() - start:.1f} s")
+    say(f"{address}: {_megabytes(got)} in {time.monotonic() - start:.1f} s")
 
 
 def _interruption(error: Exception, url: str, timeout: float) -> Exception:
@@ -196,7 +205,7 @@ def chain(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _failure(url: str, cause: object, remedy: str) -> UserError:
-    return UserError(f"{url} cannot be downloaded ({cause}): {remedy}")
+    return UserError(f"{shown(url)} cannot be downloaded ({cause}): {remedy}")
 
 
 def _asked_wait(answer: requests.Response | None) -> float | None:
@@ -213,8 +222,11 @@ def _beside(path: Path) -> Path:
 
 def _version(path: Path) -> dict[str, Any]:
     """Which version of the file the bytes in `path` are of."""
-    known = files.read_json(_beside(path)) if _size(path) and _beside(path).exists() else {}
-    return {"etag": None, "validator": None, "bytes": None, **known}
+    known: dict[str, Any] = {"etag": None, "validator": None, "bytes": None}
+    if _size(path) and _beside(path).exists():
+        with contextlib.suppress(UserError):  # of what is damaged nothing is known, so that it is downloaded anew
+            known |= files.fitting(dict[str, str | int | None], files.read_json(_beside(path)), _beside(path))
+    return known
 
 
 def _size(path: Path) -> int:

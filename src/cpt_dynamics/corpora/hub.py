@@ -1,12 +1,13 @@
 """Questions to the Hugging Face Hub: asked again while it is busy, with errors as one line, and verified files."""
 
 import contextlib
+import hashlib
 import logging
 import math
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import huggingface_hub
 from huggingface_hub import constants
@@ -19,12 +20,13 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 from huggingface_hub.utils import build_hf_headers, parse_ratelimit_headers  # type: ignore[attr-defined]
-from huggingface_hub.utils.sha import git_hash
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 
 from cpt_dynamics import files
+from cpt_dynamics.config import Commit
 from cpt_dynamics.corpora import download
 from cpt_dynamics.corpora.download import chain
-from cpt_dynamics.errors import UserError, one_line
+from cpt_dynamics.errors import UserError, one_line, printable, shown
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +35,52 @@ T = TypeVar("T")
 WAITS = (1.0, 2.0, 4.0, 8.0, 16.0)  # seconds between tries of a question
 TIMEOUT = 100.0  # seconds without an answer
 LONGEST_WAIT = 600.0  # seconds between two tries, even if the Hub asks for more
+MIRROR = "look at HF_ENDPOINT and at proxies, then run again"
+CARD = "name another revision, or another copy of it"
 TEMPORARY = (408, 429, 500, 502, 503, 504)  # statuses after which another try may go well
+
+
+Words = Annotated[str, AfterValidator(printable)]
+
+
+class Answer(BaseModel):
+    """What the Hub says of a repository at a revision, as far as it is used."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    sha: Commit
+
+
+class Card(BaseModel):
+    """Metadata of the card of a data set, as far as they are used."""
+
+    model_config = ConfigDict(coerce_numbers_to_str=True)
+
+    license: Annotated[list[Words], BeforeValidator(lambda raw: [raw] if isinstance(raw, str) else raw or [])] = []
+    pretty_name: Words | None = None
+    license_name: Words | None = None
+    license_link: Words | None = None
+
+
+def guard() -> None:
+    """Have the client libraries refuse answers that would lead them to write outside their cache.
+
+    They name the files of their cache by headers of an answer (ETag, X-Repo-Commit), without a look at them. All their
+    requests go through clients that this sets up.
+    """
+    first = huggingface_hub.get_session()
+    if refuse_paths in first.event_hooks["response"]:
+        return
+    hooks = {**first.event_hooks, "response": [*first.event_hooks["response"], refuse_paths]}
+    huggingface_hub.set_client_factory(lambda: type(first)(event_hooks=hooks, follow_redirects=True, timeout=None))
+
+
+def refuse_paths(answer: Any) -> None:
+    """Raise `UserError` for an answer about a file whose headers are paths that lead out of a folder."""
+    for header in ("X-Linked-Etag", "ETag", "X-Repo-Commit"):
+        value = answer.headers.get(header, "").removeprefix("W/").strip('"')
+        if answer.request.method == "HEAD" and value:
+            files.fitting(files.Inside, value, f"{shown(str(answer.request.url))} ({header})", MIRROR)
 
 
 class Unreachable(UserError):
@@ -42,35 +89,44 @@ class Unreachable(UserError):
 
 def page(repository: str, kind: str) -> str:
     """Address of a repository's page; `kind` is `dataset` or `model`."""
-    return f"{constants.ENDPOINT}/{'datasets/' if kind == 'dataset' else ''}{repository}"
+    return f"{endpoint()}/{'datasets/' if kind == 'dataset' else ''}{repository}"
+
+
+def endpoint() -> str:
+    """Address of the Hub, without what may be a secret."""
+    return shown(constants.ENDPOINT)
 
 
 def commit(repository: str, kind: str) -> str:
     """The commit that the branch `main` of a repository is at now."""
+    guard()
     api = huggingface_hub.HfApi()
     with explained(repository, kind):
         found = patiently(lambda: api.repo_info(repository, repo_type=kind, timeout=TIMEOUT))
-    return str(found.sha)
+    return files.fitting(Answer, found, page(repository, kind), MIRROR).sha
 
 
-def card(repository: str, revision: str) -> dict[str, Any]:
-    """Metadata of the card of a data set at a commit, whose files the user has access to.
+def card(repository: str, revision: str) -> Card:
+    """The card of a data set at a commit, whose files the user has access to.
 
     An answer from another commit raises `UserError`.
     """
+    guard()
     api = huggingface_hub.HfApi()
     with explained(repository, "dataset"):
         info = patiently(lambda: api.dataset_info(repository, revision=revision, timeout=TIMEOUT))
         patiently(lambda: api.auth_check(repository, repo_type="dataset"))  # the card of a gated data set is public
+        stated = info.card_data.to_dict() if info.card_data else {}
     check_commit(repository, info.sha, revision)
-    return info.card_data.to_dict() if info.card_data else {}
+    return files.fitting(Card, stated, page(repository, "dataset"), CARD)
 
 
 def converted(repository: str) -> str | None:
     """The commit of the Hub's own conversion of a data set to parquet, if it can be found."""
     with contextlib.suppress(Exception):  # it is only a hint in a message about something else
         refs = huggingface_hub.HfApi().list_repo_refs(repository, repo_type="dataset").converts
-        return next((ref.target_commit for ref in refs if ref.ref == "refs/convert/parquet"), None)
+        found = next(ref.target_commit for ref in refs if ref.ref == "refs/convert/parquet")
+        return files.fitting(Commit, found, repository)
     return None
 
 
@@ -91,15 +147,21 @@ def fetch(repository: str, path: str, revision: str, target: Path, say: download
     for _ in range(2):
         download.download(url, target, say, headers=build_hf_headers(), largest=stated.size or math.inf)
         found = files.sha256(target)
-        # The digest of a small file, of 10 MB at most, is that of git.
-        if digest == (found if len(digest) == len(found) else git_hash(target.read_bytes())):
+        if digest in (found, _git_digest(target)):
             return {"path": path, "bytes": target.stat().st_size, "sha256": found}
         say(f"{path} of {repository} came with a wrong digest: it was deleted")
         target.unlink()
     raise UserError(
         f"{path} of the data set {repository} came twice with another digest than the Hub states ({digest}): it was"
-        " deleted; look at proxies and at HF_ENDPOINT, then run again"
+        f" deleted; {MIRROR}"
     )
+
+
+def _git_digest(path: Path) -> str:
+    """The digest by which git knows the content of a file."""
+    begun = hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False)
+    with open(path, "rb") as handle:
+        return hashlib.file_digest(handle, lambda: begun).hexdigest()
 
 
 def check_commit(repository: str, answered: str | None, revision: str) -> None:
@@ -121,23 +183,33 @@ def patiently(ask: Callable[[], T]) -> T:
             if cause is None:
                 raise
             wait = min(max(wait, _asked_wait(cause)), LONGEST_WAIT)
-            log.warning("%s: trying again in %.0f s", one_line(cause, 200), wait)
+            log.warning("%s: trying again in %.0f s", printable(str(cause), 200), wait)
             time.sleep(wait)
     return ask()
 
 
 @contextlib.contextmanager
-def explained(repository: str, kind: str) -> Iterator[None]:
-    """Errors of the client libraries become a `UserError`, those that a later run may not meet an `Unreachable`."""
+def explained(repository: str, kind: str, *but: type[Exception]) -> Iterator[None]:
+    """Errors of the client libraries become a `UserError`, those that a later run may not meet an `Unreachable`.
+
+    but : kinds of errors that pass where nothing is known of their cause; any other means that an answer is not such as
+        the Hub gives
+    """
     try:
         yield
     except UserError:
         raise
     except Exception as error:
         _explain(error, repository, kind)
+        if but and isinstance(error, but):
+            raise
+        raise UserError(
+            f"{page(repository, kind)} gives an answer that cannot be read ({one_line(error, 200)}): {MIRROR}"
+        ) from error
 
 
-def _explain(error: Exception, repository: str, kind: str) -> NoReturn:
+def _explain(error: Exception, repository: str, kind: str) -> None:
+    """Raise a `UserError` about an error whose cause is known."""
     what = f"the {'data set' if kind == 'dataset' else kind} {repository}"
     address = page(repository, kind)
     for cause in chain(error):
@@ -160,21 +232,20 @@ def _explain(error: Exception, repository: str, kind: str) -> NoReturn:
             raise UserError(f"{what} lacks a file ({one_line(cause, 200)}): correct `files`") from error
         if isinstance(cause, RepositoryNotFoundError):
             raise UserError(
-                f"{what} is unknown to {constants.ENDPOINT}, or private: correct its name, or set HF_TOKEN to a token"
+                f"{what} is unknown to {endpoint()}, or private: correct its name, or set HF_TOKEN to a token"
                 " of an account with access"
             ) from error
         if status == 401:
-            raise UserError(f"{constants.ENDPOINT} does not accept the token: set HF_TOKEN to a valid one") from error
+            raise UserError(f"{endpoint()} does not accept the token: set HF_TOKEN to a valid one") from error
         if status == 429:
             raise Unreachable(
-                f"{constants.ENDPOINT} limits the rate of requests (429), after {len(WAITS) + 1} tries: run again"
+                f"{endpoint()} limits the rate of requests (429), after {len(WAITS) + 1} tries: run again"
                 " later, with HF_TOKEN set, which raises the limit"
             ) from error
     if passing := _temporary(error):
         raise Unreachable(
             f"{what} cannot be reached ({one_line(passing, 200)}): check the network and run again"
         ) from error
-    raise error
 
 
 def _temporary(error: BaseException) -> BaseException | None:
@@ -196,4 +267,4 @@ def _asked_wait(error: BaseException) -> float:
     if limits := parse_ratelimit_headers(error.response.headers):
         return limits.reset_in_seconds if limits.remaining == 0 else 0
     asked = error.response.headers.get("Retry-After", "")
-    return float(asked) if asked.isdigit() else 0
+    return float(asked) if asked.isdecimal() else 0

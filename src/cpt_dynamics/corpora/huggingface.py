@@ -5,6 +5,7 @@ the Hub states for it at that commit, and only then streamed with the library `d
 delivers could not be checked. So a budget costs the shards it needs and no others, one of them on disk at a time.
 """
 
+import contextlib
 import dataclasses
 import re
 import shutil
@@ -16,6 +17,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pydantic import BaseModel, Field
 
 from cpt_dynamics import files
 from cpt_dynamics.config import HuggingFace
@@ -43,6 +45,18 @@ class _Progress:
     tokens: int = 0
     full: bool = False  # the budget is reached
     files: list[dict[str, Any]] = dataclasses.field(default_factory=list)  # shards read so far
+
+
+class _Record(BaseModel):
+    """What the cache remembers of a data set, as far as it is read."""
+
+    from_: dict[str, Any] = Field(alias="from")
+    revision: str
+    licence: str
+    card: dict[str, Any]
+    bytes: int
+    full: bool
+    files: list[dict[str, Any]]
 
 
 def fetch(spec: HuggingFace, say: Say = tell) -> Path:
@@ -93,7 +107,11 @@ def read(spec: HuggingFace, record: dict[str, Any]) -> Iterator[str]:
 
 def cached(spec: HuggingFace) -> dict[str, Any] | None:
     """What `fetch` has remembered of a data set; None if it is not in the cache."""
-    return cache.find(_request(spec))
+    found = cache.find(_request(spec))
+    if found is not None:
+        what = f"what {cache.root() / 'requests'} has of the data set {spec.repository}"
+        files.fitting(_Record, found, what, "delete that folder and fetch again")
+    return found
 
 
 def _request(spec: HuggingFace) -> dict[str, Any]:
@@ -103,12 +121,11 @@ def _request(spec: HuggingFace) -> dict[str, Any]:
 def _card(spec: HuggingFace) -> dict[str, Any]:
     """Licence and card of the data set at its revision."""
     card = hub.card(spec.repository, str(spec.revision))
-    stated = card.get("license") or "not stated"
     url = hub.page(spec.repository, "dataset")
-    named = {key: card[key] for key in ("license_name", "license_link") if card.get(key)}
+    named = {key: value for key in ("license_name", "license_link") if (value := getattr(card, key))}
     return {
-        "licence": stated if isinstance(stated, str) else ", ".join(stated),
-        "card": {"title": card.get("pretty_name") or spec.repository, "url": url, **named},
+        "licence": ", ".join(card.license) or "not stated",
+        "card": {"title": card.pretty_name or spec.repository, "url": url, **named},
     }
 
 
@@ -142,9 +159,10 @@ def _progress(folder: Path) -> _Progress:
 
     path = folder / "progress.json"
     if path.exists():
-        kept = _Progress(**files.read_json(path))
-        if kept.datasets == datasets.__version__:
-            return kept
+        with contextlib.suppress(UserError):  # what is damaged is begun anew
+            kept = files.fitting(_Progress, files.read_json(path), path)
+            if kept.datasets == datasets.__version__:
+                return kept
         path.unlink()
     return _Progress(datasets.__version__)
 
@@ -211,12 +229,12 @@ def _builder(spec: HuggingFace, store: str) -> Any:
     what = f"the data set {spec.repository}"
     named: dict[str, Any] = {"name": spec.configuration, "revision": spec.revision, "cache_dir": store}
     try:
-        with hub.explained(spec.repository, "dataset"):
+        with hub.explained(spec.repository, "dataset", RuntimeError, FileNotFoundError, ValueError):
             return hub.patiently(lambda: datasets.load_dataset_builder(spec.repository, **named))
     except RuntimeError as error:
-        if "scripts are no longer supported" not in str(error):
-            raise
-        raise UserError(_script(spec)) from None
+        if "scripts are no longer supported" in str(error):
+            raise UserError(_script(spec)) from None
+        raise UserError(f"{what} cannot be opened ({one_line(error, 200)}): name its files with `files`") from error
     except (DataFilesNotFoundError, FileNotFoundError):
         raise UserError(f"{what} has no files that `datasets` knows how to read: name some with `files`") from None
     except ValueError as error:
@@ -246,7 +264,7 @@ def _shard_place(folder: Path, number: int, path: str) -> Path:
         if other != own:
             shutil.rmtree(other)
     own.mkdir(parents=True, exist_ok=True)
-    return own / re.sub(r"[^\w.-]", "_", path.rpartition("/")[2])[-100:]
+    return own / ("shard_" + re.sub(r"[^\w.-]", "_", path.rpartition("/")[2], flags=re.ASCII)[-100:])
 
 
 def _counter(spec: HuggingFace) -> Callable[[list[str]], list[int]] | None:
@@ -311,12 +329,15 @@ def _parts(
             text = "" if row[spec.text] is None else row[spec.text]
             if not isinstance(text, str):
                 raise UserError(f"{where}: column {spec.text!r} holds {type(text).__name__}, a string is expected")
+            text.encode()  # a format may hold half of a surrogate pair
             texts.append(text)
             size += len(text)
             if size >= PART:
                 yield texts, dataset.state_dict()
                 texts, size = [], 0
-    except (ValueError, TypeError, EOFError, OSError) as error:
+    except UserError:
+        raise
+    except Exception as error:  # of many kinds, by the format of the shard
         raise UserError(
             f"{where} cannot be read ({one_line(error, 200)}): its bytes are those of the Hub, so name other files with"
             " `files`"

@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from cpt_dynamics.config import Installed
-from cpt_dynamics.errors import UserError
+from cpt_dynamics.errors import UserError, printable
 
 SHORTEST = 200  # characters; shorter pieces are mostly signatures and one-line summaries
 TEST_FOLDERS = {"tests", "test", "testing", "_testing"}
@@ -53,10 +53,8 @@ def read(spec: Installed, record: dict[str, Any]) -> Iterator[str]:
             record["files"].append({"path": str(path), "bytes": len(raw), "sha256": hashlib.sha256(raw).hexdigest()})
             try:
                 pieces = list(extract(raw.decode().replace("\r\n", "\n")))
-            except (
-                UnicodeDecodeError,
-                SyntaxError,
-            ):  # a template, another encoding, syntax of a later Python
+            # a template, another encoding, syntax of a later Python, or nested beyond what the parser takes
+            except (ValueError, SyntaxError, RecursionError, MemoryError):
                 skipped.append(str(path))
                 continue
             yield from (piece for piece in pieces if len(piece) >= SHORTEST)
@@ -67,13 +65,13 @@ def read(spec: Installed, record: dict[str, Any]) -> Iterator[str]:
 def _find(name: str, wanted: str, record: dict[str, Any]) -> metadata.Distribution:
     try:
         distribution = metadata.distribution(name)
-    except metadata.PackageNotFoundError:
+    except (metadata.PackageNotFoundError, ValueError):
         raise UserError(
             f"distribution {name} is not installed: install {name}=={wanted} or take it out of the corpus"
         ) from None
     if distribution.files is None:
         raise UserError(f"distribution {name} has no list of its files (RECORD): install {name}=={wanted} with pip")
-    record["from"][distribution.name] = distribution.version
+    record["from"][distribution.name] = printable(distribution.version)
     record["licences"][distribution.name] = _licence(distribution.metadata)
     if distribution.version != wanted:
         record["warnings"].append(
@@ -88,13 +86,13 @@ def _licence(stated: metadata.PackageMetadata) -> str:
 
     classified = [c.rpartition(" :: ")[2] for c in values("Classifier") if c.startswith("License :: ")]
     first_lines = [value.partition("\n")[0] for value in values("License")]
-    return ", ".join(values("License-Expression") or classified or first_lines) or "not stated"
+    return printable(", ".join(values("License-Expression") or classified or first_lines)) or "not stated"
 
 
 def _belongs(path: PurePosixPath, kind: str) -> bool:
     """Whether a file of a distribution is read for `kind`."""
     folders = path.parts[:-1]
-    if ".." in folders or not VARYING_FOLDERS.isdisjoint(folders):
+    if path.is_absolute() or ".." in folders or not VARYING_FOLDERS.isdisjoint(folders):
         return False
     described = bool(folders) and folders[0].endswith(".dist-info")
     if kind == "descriptions":

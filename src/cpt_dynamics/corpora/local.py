@@ -11,18 +11,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from cpt_dynamics import files
 from cpt_dynamics.config import Git, Http, Local
-from cpt_dynamics.corpora.parquet import batches
-from cpt_dynamics.errors import UserError, one_line
+from cpt_dynamics.corpora import parquet
+from cpt_dynamics.errors import UserError
 
 UNSET = re.compile(r"\$\{?(\w+)")  # what is left of a variable that is not set
 CHUNK = 1 << 17
 PIECE = 1 << 10  # of a .zst file, read at a time: it may hold 32 MiB of the same byte
 LONGEST_WINDOW = 2**31  # what `zstd --long=31` writes; the library's own limit is 128 MiB
+LONGEST = 2**30  # bytes of a document, which is held in memory
+JSON = json.JSONDecoder(parse_int=lambda digits: int(digits[:20]))  # no number is used, and some have 5,000 digits
 
 
 def read(spec: Local, record: dict[str, Any]) -> Iterator[str]:
@@ -58,7 +57,7 @@ def find(paths: list[str]) -> list[Path]:
         given = os.path.expandvars(stated)
         if unset := UNSET.search(given):
             raise UserError(f"{stated}: the environment variable {unset[1]} is not set: set it, or correct the path")
-        path = Path(given).expanduser()
+        path = Path(os.path.expanduser(given))  # Path's raises where there is no such user
         if path.is_dir():
             raise UserError(f"{given} is a folder: write {given.rstrip('/')}/*.jsonl or the like")
         if path.is_file():
@@ -78,7 +77,7 @@ def texts(path: Path, key: str) -> Iterator[str]:
     """The documents of one file; `key` is the key (.jsonl) or column (.parquet) that holds the text."""
     kind = path.with_suffix("").suffix if path.suffix in (".gz", ".zst") else path.suffix
     if kind == ".txt":
-        return iter([_decode(b"".join(chunks(path)), str(path))])
+        return iter([_decode(_whole(path), str(path))])
     if kind == ".jsonl":
         return _jsonl(path, key)
     if kind == ".parquet":
@@ -138,16 +137,30 @@ def _decode(raw: bytes, where: str) -> str:
         raise UserError(f"{where} is not UTF-8 (byte offset {error.start}): convert it with iconv") from None
 
 
+def _whole(path: Path) -> bytes:
+    """The decompressed bytes of a file that is one document."""
+    pieces: list[bytes] = []
+    size = 0
+    for piece in chunks(path):
+        pieces.append(piece)
+        size += len(piece)
+        if size > LONGEST:
+            raise _too_long(str(path))
+    return b"".join(pieces)
+
+
+def _too_long(where: str) -> UserError:
+    return UserError(f"{where} is longer than {LONGEST:,} bytes: cut the text into documents")
+
+
 def _jsonl(path: Path, key: str) -> Iterator[str]:
     for number, raw in enumerate(_lines(path), start=1):
         where = f"{path} line {number}"
         line = _decode(raw, where)
         if not line.strip():
             continue
-        try:
-            record = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise UserError(f"{where} is not JSON ({error.msg}): one object a line is expected") from None
+        with files.reading(where, "JSON", "one object a line is expected"):
+            record = JSON.decode(line)
         if not isinstance(record, dict) or key not in record:
             raise UserError(f"{where} has no key {key!r}: set `text` of the corpus to the key that holds the text")
         text = record[key]
@@ -162,12 +175,16 @@ def _jsonl(path: Path, key: str) -> Iterator[str]:
 
 def _lines(path: Path) -> Iterator[bytes]:
     rest: list[bytes] = []
+    size, number = 0, 1
     for chunk in chunks(path):
         *whole, last = chunk.split(b"\n")
         for line in whole:
             yield b"".join([*rest, line])
-            rest = []
+            rest, size, number = [], 0, number + 1
         rest.append(last)
+        size += len(last)
+        if size > LONGEST:
+            raise _too_long(f"{path} line {number}")
     if line := b"".join(rest):
         yield line
 
@@ -179,23 +196,12 @@ def _parquet(path: Path, column: str) -> Iterator[str]:
             plain = Path(folder) / "plain.parquet"
             with open(plain, "wb") as handle:
                 handle.writelines(chunks(path))
-        try:
-            with pq.ParquetFile(plain) as table:
-                yield from _column(table, column, path)
-        except (pa.ArrowInvalid, OSError) as error:
-            raise UserError(f"{path} is not a readable parquet file ({one_line(error)}): fetch it again") from None
-
-
-def _column(table: pq.ParquetFile, column: str, path: Path) -> Iterator[str]:
-    schema = table.schema_arrow
-    if column not in schema.names:
-        raise UserError(f"{path} has no column {column!r}, it has {schema.names}: set `text` of the corpus")
-    if schema.field(column).type not in (pa.string(), pa.large_string()):
-        raise UserError(f"{path}: column {column!r} is {schema.field(column).type}, a string is expected")
-    row = 0
-    for batch in batches(table, [column]):
-        for text in batch.column(0).to_pylist():
-            if text is None:
-                raise UserError(f"{path} row {row}: column {column!r} is null, a string is expected")
-            yield text
-            row += 1
+        remedy = "fetch or make it again, or set `text` of the corpus to the column that holds the text"
+        with parquet.opened(plain, column, name=path, remedy=remedy) as table:
+            row = 0
+            for batch in parquet.batches(table, [column], path, remedy):
+                for text in batch.column(0).to_pylist():
+                    if text is None:
+                        raise UserError(f"{path} row {row}: column {column!r} is null, a string is expected")
+                    yield text
+                    row += 1

@@ -1,5 +1,6 @@
 """Revisions of the Hub written into a configuration file, whose other text stays as it is."""
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,7 +43,8 @@ def pin(path: Path, config: Config, again: bool = False) -> list[str]:
     """
     if cache.offline():
         raise UserError(f"{cache.offline()} forbids asking the Hub for revisions: unset it, or pin on another machine")
-    text = path.read_bytes().decode()
+    with files.reading(path, "text in UTF-8", "mend it there"):
+        text = path.read_bytes().decode()
     lines: list[str] = []
     edits: dict[int, tuple[int, str]] = {}  # by place, since an alias makes two entries of one
     for entry in _entries(text, config):
@@ -116,7 +118,7 @@ def _revision(text: str, name: str, spec: HuggingFace, corpus: yaml.Node) -> _En
 
 def _name(text: str, key: str, node: yaml.Node | None) -> Iterator[_Entry]:
     """An entry for `owner/name` or `owner/name@commit`; none for a folder."""
-    if node is None or not isinstance(node.value, str) or Path(node.value).expanduser().is_dir():
+    if node is None or not isinstance(node.value, str) or Path(os.path.expanduser(node.value)).is_dir():
         return
     found = re.fullmatch(r"([\w.-]+(?:/[\w.-]+)?)(?:@(.+))?", node.value)
     if not found or node.value in NULLS:

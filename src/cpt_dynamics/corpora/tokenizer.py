@@ -1,5 +1,6 @@
 """The tokenizer of a scale: byte-level BPE trained on its corpora, or a pretrained one."""
 
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -65,15 +66,19 @@ def pretrained(name: str, key: str = "tokenizer.pretrained") -> tokenizers.Token
 
     What comes from the Hub stays in the cache of its library. `key` is that of the configuration, for errors.
     """
-    path = Path(name).expanduser() / "tokenizer.json"
-    if not Path(name).expanduser().is_dir():
+    path = Path(os.path.expanduser(name)) / "tokenizer.json"
+    if not path.parent.is_dir():
         import huggingface_hub  # slow to import
-        from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
+        from cpt_dynamics.corpora import hub
+
+        hub.guard()
         repository, _, revision = name.partition("@")
         try:
             path = Path(huggingface_hub.hf_hub_download(repository, "tokenizer.json", revision=revision or None))
-        except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+        except UserError:
+            raise
+        except Exception as error:  # of many kinds, also for answers that are none of the Hub's
             raise UserError(
                 f"{key}: {name} is no folder here and cannot be fetched from the Hub ({one_line(error, 200)})"
             ) from None
@@ -86,10 +91,8 @@ def load(path: str | Path) -> tokenizers.Tokenizer:
     """Read tokenizer.json. Special tokens that occur in text are encoded as the text they are."""
     if not Path(path).is_file():
         raise UserError(f"{path} does not exist: train the tokenizer first, or name a folder that has one")
-    try:
+    with files.reading(path, "a tokenizer"):
         tokenizer = tokenizers.Tokenizer.from_file(str(path))
-    except Exception as error:  # the library raises plain Exception
-        raise UserError(f"{path} is not a tokenizer ({error}): make it again") from None
     tokenizer.encode_special_tokens = True
     tokenizer.no_truncation()
     tokenizer.no_padding()

@@ -3,19 +3,21 @@
 import hashlib
 from collections.abc import Container, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from cpt_dynamics import files
+from cpt_dynamics.corpora import index as indices
 from cpt_dynamics.corpora import parquet
 from cpt_dynamics.corpora import tokenizer as tokenizers_
 from cpt_dynamics.errors import UserError
 
-VERSION = 1
 BATCH = 512  # documents encoded at a time ...
 BATCH_BYTES = 1 << 22  # ... or fewer, where they are long
+CHUNK = 1 << 22  # tokens compared with the index at a time
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,24 @@ class Tokens:
     """A token file: `ids` (one memory-mapped dimension) and its `index`."""
 
     ids: np.ndarray
-    index: dict[str, Any]
+    index: indices.Index
+
+    @classmethod
+    def in_memory(cls, ids: np.ndarray, vocabulary: int = 2**16) -> "Tokens":
+        """Tokens that lie in no file, to try something with."""
+        index = indices.Index(
+            version=1,
+            dtype="<u4",
+            count=len(ids),
+            documents=0,
+            bytes=0,
+            token_bytes=0,
+            vocabulary=vocabulary,
+            separator=0,
+            sha256="",
+            tokenizer_sha256="",
+        )
+        return cls(ids, index)
 
     def sequences(self, length: int) -> int:
         """Number of sequences; j covers ids[j * length : (j + 1) * length + 1], the last as target only."""
@@ -41,12 +60,10 @@ class Tokens:
 
 def write(
     documents_file: str | Path, tokenizer: str | Path, out: str | Path, left_out: Container[int] = ()
-) -> dict[str, Any]:
-    """Encode a parquet file of documents as `out` (`*.bin`) and the index beside it (`*.json`).
+) -> indices.Index:
+    """Encode a parquet file of documents as `out` (`*.bin`) and the index beside it (`*.json`), which is returned.
 
-    Rows that are `left_out` are not encoded. Every document is preceded by the separator of the tokenizer. Returns the
-    index: `dtype`, `count` (of tokens), `documents`, `bytes` (of text, UTF-8), `token_bytes` (sum of the lengths of the
-    tokens, the same unless the tokenizer changes the text), `vocabulary`, `separator`, `sha256` and `tokenizer_sha256`.
+    Every document is preceded by the separator of the tokenizer; rows that are `left_out` are not encoded.
     The library encodes the documents of a batch with as many threads as RAYON_NUM_THREADS says, and gives them back
     in order: the file is the same for any number.
     """
@@ -55,7 +72,7 @@ def write(
     end = tokenizers_.separator(encoder, tokenizer)
     lengths = token_bytes(tokenizer)
     vocabulary = len(lengths)
-    dtype = np.dtype("<u2" if vocabulary <= 2**16 else "<u4")
+    dtype: Literal["<u2", "<u4"] = "<u2" if vocabulary <= 2**16 else "<u4"
     count = number = size = covered = 0
     digest = hashlib.sha256()
     with files.atomic(out) as temporary, temporary.open("wb") as handle:
@@ -73,42 +90,60 @@ def write(
             number += len(texts)
             size += sum(len(text.encode()) for text in texts)
             covered += int(lengths[ids].sum())
-    index = {
-        "version": VERSION,
-        "dtype": dtype.str,
-        "count": count,
-        "documents": number,
-        "bytes": size,
-        "token_bytes": covered,
-        "vocabulary": vocabulary,
-        "separator": end,
-        "sha256": digest.hexdigest(),
-        "tokenizer_sha256": files.sha256(tokenizer),
-    }
-    files.write_json(out.with_suffix(".json"), index)
+    index = indices.Index(
+        version=1,
+        dtype=dtype,
+        count=count,
+        documents=number,
+        bytes=size,
+        token_bytes=covered,
+        vocabulary=vocabulary,
+        separator=end,
+        sha256=digest.hexdigest(),
+        tokenizer_sha256=files.sha256(tokenizer),
+    )
+    files.write_json(out.with_suffix(".json"), index.model_dump())
     return index
 
 
-def open(path: str | Path) -> Tokens:
-    """Open a token file. One whose size is not what its index says raises `UserError`."""
+def open(path: str | Path, tokenizer: str | Path | None = None, check: bool = True) -> Tokens:
+    """Open a token file. One that is not what its index says raises `UserError`, or is of another `tokenizer`.
+
+    check: compare all of it with its index, which takes about a second a gigabyte, once a process.
+    """
     path = Path(path)
-    index = files.read_json(path.with_suffix(".json"))
-    try:
-        version, dtype, count = index["version"], np.dtype(index["dtype"]), int(index["count"])
-    except (KeyError, TypeError, ValueError):
-        raise UserError(f"{path.with_suffix('.json')} is not the index of a token file: make it again") from None
-    if version != VERSION:
-        raise UserError(f"{path.with_suffix('.json')} has version {version}, expected {VERSION}: make it again")
+    index = indices.read(path)
     if not path.is_file():
         raise UserError(f"{path} does not exist: make it again")
-    size = path.stat().st_size
-    if size != count * dtype.itemsize:
-        raise UserError(
-            f"{path} has {size} bytes, its index says {count * dtype.itemsize}: delete both, make them again"
-        )
+    size, expected = path.stat().st_size, index.count * np.dtype(index.dtype).itemsize
+    if size != expected:
+        raise UserError(f"{path} has {size} bytes, its index says {expected}: delete both, make them again")
+    if tokenizer is not None and files.sha256_once(tokenizer) != index.tokenizer_sha256:
+        raise UserError(f"{path} was made with another tokenizer than {tokenizer}: delete it and make it again")
     # an empty file cannot be mapped
-    ids = np.memmap(path, dtype, mode="r", shape=(count,)) if count else np.empty(0, dtype)
+    ids = np.memmap(path, index.dtype, mode="r", shape=(index.count,)) if index.count else np.empty(0, index.dtype)
+    if check:
+        _compare(str(path), path.stat().st_mtime_ns, index.model_dump_json())
     return Tokens(ids, index)
+
+
+@cache
+def _compare(path: str, modified: int, stated: str) -> None:
+    """Raise `UserError` unless a token file has the digest of its index, and no token beyond the vocabulary."""
+    index = indices.Index.model_validate_json(stated)
+    digest, largest = hashlib.sha256(), -1
+    ids = np.memmap(path, index.dtype, mode="r") if index.count else np.empty(0, index.dtype)
+    for start in range(0, index.count, CHUNK):
+        part = ids[start : start + CHUNK]
+        digest.update(part.data)
+        largest = max(largest, int(part.max()))
+    if digest.hexdigest() != index.sha256:
+        raise UserError(f"{path} is damaged (its sha256 is not that of its index): delete both, make them again")
+    if largest >= index.vocabulary:
+        raise UserError(
+            f"{path} has the token {largest}, beyond the vocabulary of {index.vocabulary} entries: delete both, make"
+            " them again"
+        )
 
 
 def token_bytes(tokenizer: str | Path) -> np.ndarray:

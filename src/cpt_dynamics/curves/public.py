@@ -12,12 +12,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from cpt_dynamics import files
-from cpt_dynamics.config import read_yaml
+from cpt_dynamics.config import Sha256, read_yaml
 from cpt_dynamics.curves import table
-from cpt_dynamics.errors import UserError
+from cpt_dynamics.errors import UserError, shown
+from cpt_dynamics.files import Inside
 
 PUBLISHED = Path("data/published/multi_power.yaml")
 VARIABLE = "CPT_DYNAMICS_PUBLIC_CURVES"  # names a folder that holds multipowerlaw/
@@ -40,7 +41,7 @@ class Size(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    folder: str
+    folder: Inside
     params: int
     parameters: dict[str, float]
     metrics: dict[str, float]
@@ -60,20 +61,16 @@ class Published(BaseModel):
     fitted_runs: list[str]
     test_runs: list[str]
     sizes: dict[str, Size]
-    files: dict[str, str]
+    files: dict[Inside, Sha256]
 
     def url(self, file: str) -> str:
         """Where a file of the stated revision is."""
-        return self.address.format(revision=self.revision, file=file)
+        return self.address.replace("{revision}", self.revision).replace("{file}", file)
 
 
 def published(path: str | Path = PUBLISHED) -> Published:
     """Read and check the file of published facts."""
-    try:
-        return Published.model_validate(read_yaml(path))
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise UserError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+    return files.fitting(Published, read_yaml(path), path, "mend it there")
 
 
 def lr(run: str) -> Array:
@@ -218,7 +215,7 @@ def _record(known: Published, found: dict[str, bytes]) -> dict[str, object]:
         "copyright": known.copyright,
         "note": f"The files are under the {known.licence} licence of that repository, whose LICENSE file has its text.",
         "files": [
-            {"path": file, "url": known.url(file), "bytes": len(raw), "sha256": known.files[file]}
+            {"path": file, "url": shown(known.url(file)), "bytes": len(raw), "sha256": known.files[file]}
             for file, raw in found.items()
         ],
     }

@@ -7,24 +7,67 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field
 
-from cpt_dynamics.config import Config
+from cpt_dynamics.config import Config, Sha256
 from cpt_dynamics.curves import table
 from cpt_dynamics.curves.assemble import with_branch
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments import Plan, Run
 from cpt_dynamics.experiments.branches import branch_digest
-from cpt_dynamics.files import digest, read_json, sha256
+from cpt_dynamics.files import Inside, digest, fitting, read_json, sha256
 
 SCHEMA = "cpt-dynamics/release/1"
 CONTENTS = "release.json"
 RESULTS = "results.json"  # of the fits; a release may be without
 SAME_LR = 1e-9  # of the highest: cosines of another machine differ in the last bit
 SHOWN = 3  # names in a message
+M = TypeVar("M")
+FETCH = "fetch the released curves again"
+
+
+class File(BaseModel):
+    """Size and digest of a file of a release."""
+
+    bytes: int
+    sha256: Sha256
+
+
+class Contents(BaseModel):
+    """`release.json`; what else it states is a word or a number."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, str | float | None]
+
+    schema_: str = Field(alias="schema")
+    name: str
+    kit: str
+    scale: str
+    seed: int
+    started: str
+    finished: str
+    files: dict[Inside, File]
+    sha256: Sha256
+
+
+class ReleasedRun(BaseModel):
+    """A run of `plan.json`: its identity, and the branches that it is made of, each with its last step."""
+
+    model: str
+    seed: int
+    steps: int
+    identity: str
+    chain: list[tuple[str, int]]
+
+
+class ReleasedPlan(BaseModel):
+    """`plan.json`."""
+
+    runs: dict[str, ReleasedRun]
 
 
 @dataclass(frozen=True)
@@ -48,14 +91,15 @@ class Release:
         found = contents.get("schema") if isinstance(contents, dict) else None
         if found != SCHEMA:
             raise UserError(f"{path} has schema {found!r}, this kit reads {SCHEMA!r}: use the kit that it was made for")
-        if contents.get("sha256") != seal(contents):
-            raise UserError(f"{path} is damaged: fetch the released curves again")
-        for name, stated in contents["files"].items():
+        stated = fitting(Contents, contents, path, FETCH)
+        if stated.sha256 != seal(contents):
+            raise UserError(f"{path} is damaged: {FETCH}")
+        for name, known in stated.files.items():
             file = folder / name
             if not file.is_file():
-                raise UserError(f"{file} is missing: fetch the released curves again")
-            if file.stat().st_size != stated["bytes"] or sha256(file) != stated["sha256"]:
-                raise UserError(f"{file} is not as it was released: fetch the released curves again")
+                raise UserError(f"{file} is missing: {FETCH}")
+            if file.stat().st_size != known.bytes or sha256(file) != known.sha256:
+                raise UserError(f"{file} is not as it was released: {FETCH}")
         return cls(folder, contents)
 
     def path(self, name: str) -> Path:
@@ -65,13 +109,17 @@ class Release:
         return self.folder / name
 
     @cached_property
-    def runs(self) -> dict[str, Any]:
-        """Run -> its identity, and the branches that it is made of."""
-        return dict(read_json(self.path("plan.json"))["runs"])
+    def runs(self) -> dict[str, ReleasedRun]:
+        """The runs by name."""
+        return self._read(ReleasedPlan, "plan.json").runs
 
     def corpora(self) -> dict[str, Any]:
         """Corpus -> what is known of it (see `corpora.facts`)."""
-        return dict(read_json(self.path("corpora.json")))
+        return dict(self._read(dict[str, dict[str, Any]], "corpora.json"))
+
+    def _read(self, kind: type[M], name: str) -> M:
+        path = self.path(name)
+        return fitting(kind, read_json(path), path, FETCH)
 
     def check(self, runs: Iterable[Run], config: Config) -> None:
         """Raise `UserError` naming the runs unless all are released, with the settings of `config`."""
@@ -81,7 +129,7 @@ class Release:
             raise UserError(
                 f"{self.folder} has no curves of {listed(missing)}: use `curves: trained`, or figures without them"
             )
-        other = [run.name for run in runs if self.runs[run.name]["identity"] != identity(run, config)]
+        other = [run.name for run in runs if self.runs[run.name].identity != identity(run, config)]
         if other:
             raise self._other(other)
 
@@ -93,20 +141,26 @@ class Release:
         runs = list(runs)
         self.check(runs, config)
         names = [run.name for run in runs]
+        for file, rows in (("schedules.parquet", self._schedules), ("curves.parquet", self._curves)):
+            if lacking := sorted(set(names).difference(rows["run"])):
+                raise UserError(f"{self.folder / file} has no rows of {listed(lacking)}: {FETCH}")
         schedules = _of_runs(self._schedules, names)
-        lr = {str(name): rows.to_numpy() for name, rows in schedules.groupby("run")["lr"]}
+        lr = {str(name): one.to_numpy() for name, one in schedules.groupby("run")["lr"]}
         if other := [run.name for run in runs if not _same(run.lr, lr[run.name])]:
             raise self._other(other)
         curves = dict(iter(self._curves.groupby("run")))
-        rows = [with_branch(curves[name], name, plan) for name in sorted(names)]
-        return pd.concat(rows, ignore_index=True), schedules
+        tables = [with_branch(curves[name], name, plan) for name in sorted(names)]
+        return pd.concat(tables, ignore_index=True), schedules
 
     def manifests(self, runs: Iterable[Run], config: Config) -> dict[str, dict[str, Any]]:
         """Manifest of every branch that these runs are made of, parents first."""
         runs = list(runs)
         self.check(runs, config)
-        needed = {branch for run in runs for branch, _ in self.runs[run.name]["chain"]}
-        return {name: one for name, one in read_json(self.path("manifests.json")).items() if name in needed}
+        needed = {branch for run in runs for branch, _ in self.runs[run.name].chain}
+        known = self._read(dict[str, dict[str, Any]], "manifests.json")
+        if lacking := sorted(needed - known.keys()):
+            raise UserError(f"{self.path('manifests.json')} lacks the branch {lacking[0]}: {FETCH}")
+        return {name: one for name, one in known.items() if name in needed}
 
     @cached_property
     def _curves(self) -> pd.DataFrame:

@@ -9,18 +9,20 @@ from typing import Any
 
 import pandas as pd
 import yaml
+from pydantic import BaseModel
 
 from cpt_dynamics import __version__, files
 from cpt_dynamics.config import Config
 from cpt_dynamics.corpora.facts import facts
 from cpt_dynamics.curves import metadata, table
 from cpt_dynamics.curves.assemble import assemble
-from cpt_dynamics.curves.released import CONTENTS, RESULTS, SCHEMA, Release, identity, seal
-from cpt_dynamics.errors import UserError
+from cpt_dynamics.curves.released import CONTENTS, RESULTS, SCHEMA, Release, ReleasedPlan, identity, seal
+from cpt_dynamics.errors import UserError, printable, shown
 from cpt_dynamics.experiments import Plan, Run
-from cpt_dynamics.files import read_json, sha256, write_json
+from cpt_dynamics.files import fitting, read_json, sha256, write_json
 from cpt_dynamics.layout import Layout
 from cpt_dynamics.training.instances import trained_together
+from cpt_dynamics.training.results import manifest_of
 
 PLACES = {"results", "data", "released", "public_curves", "custom_rules", "curves"}  # keys that decide no loss
 ABSOLUTE = re.compile(r"(?<![\w.:/])~?/[^\s'\",;)]+")  # paths that say where something lies on one machine
@@ -90,6 +92,42 @@ MORE = {
 }
 
 
+class Numerics(BaseModel):
+    device: str
+
+
+class Training(BaseModel):
+    """What the page says of a manifest."""
+
+    numerics: Numerics
+    machine: dict[str, Any] = {}
+    versions: dict[str, Any] = {}
+
+
+class Source(BaseModel):
+    description: str | None = None
+    licences: dict[str, str] = {}
+    licence: str = "not stated"
+
+
+class Tokens(BaseModel):
+    count: int
+
+
+class Known(BaseModel):
+    """What the page says of a corpus."""
+
+    source: Source
+    train: Tokens
+    validation: Tokens
+
+
+class Ledger(BaseModel):
+    """The rows of a campaign's ledger, each of a branch."""
+
+    branches: list[dict[str, Any]]
+
+
 @dataclass(frozen=True)
 class Part:
     """Runs whose branches are those of one plan; `knob`: what they were recommended for."""
@@ -128,7 +166,9 @@ def write(folder: Path, parts: Sequence[Part], config: Config, recommended: Path
         if recommended is not None:
             write_json(made / "recommended.json", read_json(recommended))
         if (ledger := Layout(config).campaign / "ledger.json").exists():
-            rows = [row for row in read_json(ledger)["branches"] if row["branch"] in manifests]
+            rows = [
+                row for row in fitting(Ledger, read_json(ledger), ledger).branches if row.get("branch") in manifests
+            ]
             write_json(made / "ledger.json", {"branches": rows})
         _settings(made, config)
         return _sealed(made, _about(trainings, config))
@@ -187,10 +227,9 @@ def _manifests(parts: Iterable[Part], config: Config) -> dict[str, dict[str, Any
 
 
 def _manifest(losses: Path) -> dict[str, Any]:
-    found = dict(read_json(losses.with_suffix(".json")))
-    if found.get("sha256") != sha256(losses):
-        raise UserError(f"{losses} is not what its manifest states: delete it and train it again")
-    return found
+    """All that the manifest of these losses says."""
+    manifest_of(losses)
+    return dict(read_json(losses.with_suffix(".json")))
 
 
 def _others(parts: Iterable[Part], config: Config) -> dict[str, dict[str, Path]]:
@@ -266,12 +305,12 @@ def _settings(made: Path, config: Config) -> None:
 
 
 def without_places(value: Any) -> Any:
-    """`value` with every absolute path in its texts shortened to the last part."""
+    """`value` with every absolute path in its texts shortened to the last part, and addresses without secrets."""
     if isinstance(value, dict):
         return {key: without_places(inner) for key, inner in value.items()}
     if isinstance(value, list):
         return [without_places(inner) for inner in value]
-    return ABSOLUTE.sub(lambda found: Path(found[0]).name, value) if isinstance(value, str) else value
+    return ABSOLUTE.sub(lambda found: Path(found[0]).name, shown(value)) if isinstance(value, str) else value
 
 
 def _about(manifests: dict[str, dict[str, Any]], config: Config) -> dict[str, Any]:
@@ -296,8 +335,9 @@ def _stated(made: Path) -> dict[str, dict[str, Any]]:
 
 def _readme(made: Path, about: dict[str, Any]) -> str:
     """The page for people, from the other files."""
-    manifests, corpora, plan = (read_json(made / f"{name}.json") for name in ("manifests", "corpora", "plan"))
-    instances = read_json(made / INSTANCES) if (made / INSTANCES).exists() else {}
+    manifests, instances = _trainings(made / "manifests.json"), _trainings(made / INSTANCES)
+    corpora = fitting(dict[str, Known], read_json(made / "corpora.json"), made / "corpora.json")
+    plan = fitting(ReleasedPlan, read_json(made / "plan.json"), made / "plan.json")
     curves = pd.read_parquet(made / "curves.parquet", columns=["run", "validation"])
     counts = curves["run"].value_counts()
     experiments = sorted((path.name for path in made.glob("experiments-*.yaml")), key=lambda name: (len(name), name))
@@ -307,7 +347,7 @@ def _readme(made: Path, about: dict[str, Any]) -> str:
         cited=metadata.cited(about),
         started=about["started"][:16].replace("T", " "),
         finished=about["finished"][:16].replace("T", " "),
-        runs=len(plan["runs"]),
+        runs=len(plan.runs),
         losses=len(curves),
         validations=curves["validation"].nunique(),
         branches=len(manifests),
@@ -318,39 +358,42 @@ def _readme(made: Path, about: dict[str, Any]) -> str:
         licence=LICENCE,
         corpora="\n".join(_corpus_row(name, one) for name, one in corpora.items()),
         table="\n".join(
-            f"| {name} | {run['model']} | {run['seed']} | {run['steps']:,} | {counts[name]:,} |"
-            for name, run in plan["runs"].items()
+            f"| {name} | {run.model} | {run.seed} | {run.steps:,} | {counts.get(name, 0):,} |"
+            for name, run in plan.runs.items()
         ),
     )
 
 
-def _devices(manifests: dict[str, dict[str, Any]]) -> str:
+def _trainings(path: Path) -> dict[str, Training]:
+    return fitting(dict[str, Training], read_json(path), path) if path.exists() else {}
+
+
+def _devices(manifests: dict[str, Training]) -> str:
     """Kinds of device and machine; manifests of old may not name the machine."""
     found: dict[str, None] = {}
     for manifest in manifests.values():
-        machine = manifest.get("machine", {})
+        machine = manifest.machine
         where = ", ".join(str(machine[key]) for key in ("processor", "system") if key in machine)
         cores = f", {machine['cores']} cores" if "cores" in machine else ""
-        found[f"{manifest['numerics']['device']} ({where or 'a machine that is not recorded'}{cores})"] = None
+        found[f"{manifest.numerics.device} ({where or 'a machine that is not recorded'}{cores})"] = None
     return "; ".join(found)
 
 
-def _versions(manifests: dict[str, dict[str, Any]]) -> str:
+def _versions(manifests: dict[str, Training]) -> str:
     found: dict[str, set[str]] = {}
     for manifest in manifests.values():
         for name in ("cpt_dynamics", "python", "torch", "transformers"):
-            found.setdefault(name, set()).add(str(manifest.get("versions", {}).get(name, "unknown")))
+            found.setdefault(name, set()).add(str(manifest.versions.get(name, "unknown")))
     return ", ".join(f"{name} {' and '.join(sorted(several))}" for name, several in found.items())
 
 
-def _corpus_row(name: str, known: dict[str, Any]) -> str:
-    source = known["source"]
-    licences = sorted(set(source.get("licences", {}).values())) or [str(source.get("licence", "not stated"))]
+def _corpus_row(name: str, known: Known) -> str:
+    source = known.source
     cells = [
         name,
-        str(source.get("description") or ""),
-        "; ".join(licences),
-        f"{known['train']['count']:,}",
-        f"{known['validation']['count']:,}",
+        source.description or "",
+        "; ".join(sorted(set(source.licences.values())) or [source.licence]),
+        f"{known.train.count:,}",
+        f"{known.validation.count:,}",
     ]
-    return f"| {' | '.join(without_places(cell).replace('|', '/') for cell in cells)} |"
+    return f"| {' | '.join(printable(without_places(cell)).replace('|', '/') for cell in cells)} |"

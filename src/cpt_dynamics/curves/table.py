@@ -85,9 +85,26 @@ def write_schedules(path: str | Path, schedules: pd.DataFrame) -> None:
     files.write_table(path, table, SCHEDULES_SCHEMA)
 
 
+def check_columns(table: pd.DataFrame, columns: dict[str, str], name: str) -> None:
+    """Raise `UserError` unless a table has these columns (name -> kind), each without gaps unless it is a `number`."""
+    missing = [column for column in columns if column not in table]
+    if missing:
+        raise UserError(f"{name} lacks the column {missing[0]!r}: it needs {', '.join(columns)}")
+    tests: dict[str, Any] = {
+        "integer": pd.api.types.is_integer_dtype,
+        "number": pd.api.types.is_numeric_dtype,
+        "text": pd.api.types.is_string_dtype,
+    }
+    for column, kind in columns.items():
+        odd = pd.api.types.is_bool_dtype(table[column]) or isinstance(table[column].dtype, pd.CategoricalDtype)
+        wrong = odd or not tests[kind](table[column])
+        if len(table) and (wrong or (kind != "number" and table[column].isna().any())):
+            raise UserError(f"{name}: column {column!r} must hold one {kind} a row, not {table[column].dtype}")
+
+
 def check_curves(table: pd.DataFrame, name: str) -> None:
     """Raise `UserError` naming `name` and the run at fault unless `table` is a curve table."""
-    _columns(table, CURVE_COLUMNS, name)
+    check_columns(table, CURVE_COLUMNS, name)
     if not len(table):
         raise UserError(f"{name} holds no rows: add the losses of at least one run")
     loss, bits, tokens = table["loss"], table["bits_per_byte"], table["tokens"]
@@ -111,7 +128,7 @@ def check_curves(table: pd.DataFrame, name: str) -> None:
 
 def check_schedules(table: pd.DataFrame, name: str) -> None:
     """Raise `UserError` unless every run has an LR and a phase for each step from 1 on, in order."""
-    _columns(table, SCHEDULE_COLUMNS, name)
+    check_columns(table, SCHEDULE_COLUMNS, name)
     if not len(table):
         raise UserError(f"{name} holds no rows: add the LR of every step")
     _common(table, name)
@@ -176,23 +193,8 @@ def features(
 
 
 def _chosen(table: pd.DataFrame, columns: dict[str, str], name: str) -> pd.DataFrame:
-    _columns(table, columns, name)
+    check_columns(table, columns, name)
     return table[list(columns)]
-
-
-def _columns(table: pd.DataFrame, columns: dict[str, str], name: str) -> None:
-    missing = [column for column in columns if column not in table]
-    if missing:
-        raise UserError(f"{name} lacks the column {missing[0]!r}: it needs {', '.join(columns)}")
-    tests: dict[str, Any] = {
-        "integer": pd.api.types.is_integer_dtype,
-        "number": pd.api.types.is_numeric_dtype,
-        "text": pd.api.types.is_string_dtype,
-    }
-    for column, kind in columns.items():
-        wrong = pd.api.types.is_bool_dtype(table[column]) or not tests[kind](table[column])
-        if len(table) and (wrong or (kind != "number" and table[column].isna().any())):
-            raise UserError(f"{name}: column {column!r} must hold one {kind} a row, not {table[column].dtype}")
 
 
 def _common(table: pd.DataFrame, name: str) -> None:

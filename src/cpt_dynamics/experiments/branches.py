@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cpt_dynamics.config import Config
-from cpt_dynamics.experiments.runs import Run
+from cpt_dynamics.experiments.runs import Run, steps_to_evaluate
 from cpt_dynamics.files import digest
 
 Chain = tuple[tuple[str, int], ...]  # (branch, last step taken from it), in the order of the steps
@@ -44,6 +44,18 @@ def saved_steps(branch: Branch, config: Config) -> set[int]:
     every = config.checkpoint_every
     grid = range(every * (branch.first // every + 1), branch.last, every)
     return {*grid, *branch.forks, branch.last}
+
+
+def measured_steps(branch: Branch, config: Config) -> dict[str, set[int]]:
+    """Validation set -> steps of a branch after which its loss is measured: those of the scale, then the run's own.
+
+    The state after `first` is measured, too, since the parent may not have been at the step where this one leaves it.
+    """
+    run, start = branch.run, {branch.first} - {0}
+    steps = {step for step in steps_to_evaluate(run, config) if step > branch.first} | start
+    fewer = steps & (steps_to_evaluate(run, config, out_of_domain=True) | start)
+    names = dict.fromkeys([*config.validations(), *run.corpora])
+    return {name: fewer if config.validation_only(name) else steps for name in names}
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,9 @@
 """Pretrained models in folders: which files decide what they compute."""
 
-from functools import cache
 from pathlib import Path
 
 from cpt_dynamics.config import Model, PretrainedModel
-from cpt_dynamics.files import digest, sha256
+from cpt_dynamics.files import digest, sha256_once
 
 PATTERNS = ("*.safetensors*", "config.json", "*.py")  # weights, shape, code of the model's own
 
@@ -22,11 +21,5 @@ def model_files(spec: Model | PretrainedModel) -> list[Path]:
 
 def weights_digest(spec: Model | PretrainedModel) -> str | None:
     """Digest of `model_files`, None where there are none."""
-    found = {file.name: _sha256(file, file.stat().st_size, file.stat().st_mtime_ns) for file in model_files(spec)}
+    found = {file.name: sha256_once(file) for file in model_files(spec)}
     return digest(found) if found else None
-
-
-@cache
-def _sha256(file: Path, size: int, modified: int) -> str:
-    """Read once a process, unless the file has changed."""
-    return sha256(file)

@@ -16,11 +16,11 @@ from cpt_dynamics import __version__
 from cpt_dynamics.config import Config, PretrainedModel
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments import Branch, Plan
-from cpt_dynamics.files import atomic, read_json, read_table, sha256
+from cpt_dynamics.files import atomic, passing, read_table, sha256
 from cpt_dynamics.layout import BRANCH_SCHEMA, Layout
 from cpt_dynamics.slots.archive import DATE, write_tar
 from cpt_dynamics.slots.stages import with_ancestors
-from cpt_dynamics.training.results import existing, finished, index_of, result_of
+from cpt_dynamics.training.results import existing, finished, index_of, manifest_of
 from cpt_dynamics.training.work import Contents, Why
 
 Files = dict[str, Path]  # path in the bundle -> file
@@ -78,8 +78,7 @@ def gathered(
     if not work:
         raise UserError("every branch is done here: there is nothing to train elsewhere")
     chosen = [plan.branches[name] for name in work]
-    with tempfile.TemporaryDirectory(dir=near) as folder:
-        made = Path(folder)
+    with passing(near, "bundle") as made:
         files = {**_text(chosen, config), **_settings(config, made), **_models(chosen, config), **(more or {})}
         if checkpoints:
             files |= _checkpoints(work, plan, config, made)
@@ -108,7 +107,7 @@ def _text(branches: list[Branch], config: Config) -> Files:
     tokenizer = sha256(existing(layout.tokenizer))
     for path in tokens:
         index = index_of(path)
-        if index["tokenizer_sha256"] != tokenizer or index["sha256"] != sha256(existing(path)):
+        if index.tokenizer_sha256 != tokenizer or index.sha256 != sha256(existing(path)):
             raise UserError(f"{path} does not fit {path.with_suffix('.json')} and {layout.tokenizer}: make it again")
     there = Layout(config.model_copy(update={"results": "results"})).root
     files = [layout.tokenizer, *(path.with_suffix(suffix) for path in tokens for suffix in (".bin", ".json"))]
@@ -159,16 +158,18 @@ def _checkpoints(work: dict[str, Why], plan: Plan, config: Config, made: Path) -
         branch = plan.branches[name]
         forks = {plan.branches[other].first for other in work if plan.branches[other].parent == name}
         keys = {step: trainer.key(branch.run, step) for step in sorted({*forks, branch.last})}
-        if absent := [step for step, key in keys.items() if not trainer.store.has(key)]:
+        if absent := [step for step, key in keys.items() if not trainer.store.has(key) or trainer.store.damage(key)]:
             print(f"{name}: there is no checkpoint of step {absent[0]} here, so it is trained again there")
             continue
         folders = [trainer.store.path(key) for key in keys.values()]
         members |= {str(there / folder.name / path.name): path for folder in folders for path in folder.iterdir()}
         rows = Rows(made / f"{name}.rows.json")
-        table = read_table(Layout(config).branch(name), BRANCH_SCHEMA)
+        losses = Layout(config).branch(name)
+        table = read_table(losses, BRANCH_SCHEMA)
         rows.rows = [{str(key): value for key, value in row.items()} for row in table.to_dict("records")]
-        rows.started_from = read_json(result_of(name, config)[-1]).get("started_from")
-        rows.write(branch.last)
+        started = manifest_of(losses).started_from
+        rows.started_from = started.model_dump() if started else None
+        rows.write(branch.last, keys[branch.last])
         members[str(there / rows.path.name)] = rows.path
     return members
 

@@ -4,25 +4,49 @@ import shutil
 import statistics
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Required
+
+from pydantic import BaseModel
 
 from cpt_dynamics.config import Config
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments import Plan, estimates
-from cpt_dynamics.files import atomic, read_json, write_json
+from cpt_dynamics.files import atomic, fitting, read_json, write_json
 from cpt_dynamics.layout import Layout
 from cpt_dynamics.slots.results import Taken, pack_results, take_results
 from cpt_dynamics.slots.stages import Stage, Times, cut, with_ancestors
 from cpt_dynamics.training import work, workers
 from cpt_dynamics.training.instances import parent_of
-from cpt_dynamics.training.results import finished, other_input, result_of
-from cpt_dynamics.training.work import Records
+from cpt_dynamics.training.results import finished, manifest_of, other_input, result_of, whole
+from cpt_dynamics.training.work import Record, Records, Seconds
 
 RESULT_LIMIT = 16 * 2**20  # bytes that a file of results stays below
 MEMBER = 2048  # bytes that a file in a bundle takes besides its content, at most
 LOG = 2**16  # bytes of the end of a branch's log that come home when it failed
+
+
+class Packed(BaseModel):
+    """`stages.json`: the stages as they were packed, and the seconds that each branch was expected to take."""
+
+    seconds: dict[str, Seconds] = {}
+    stages: list[Stage] = []
+
+
+class Row(Record):
+    """What is read of a ledger's row."""
+
+    branch: Required[str]
+    seconds: Required[Seconds]
+    text: dict[str, str] | None
+    parent: str | None
+
+
+class Ledger(BaseModel):
+    """`ledger.json`."""
+
+    branches: list[Row]
 
 
 # --- how long training takes --------------------------------------------------------------------------------------
@@ -52,14 +76,13 @@ def speeds(plan: Plan, config: Config) -> dict[str, float]:
     found: dict[str, dict[str, list[float]]] = {}
     latest = ("", "")
     for branch in plan.branches.values():
-        path = result_of(branch.id, config)[-1]
-        manifest = read_json(path) if path.exists() else {}
-        if not manifest.get("tokens_per_second") or not manifest.get("steps_trained"):
+        done = whole(result_of(branch.id, config)[0])
+        if done is None or not done.tokens_per_second or not done.steps_trained:
             continue
-        device = manifest["numerics"]["device"]
-        latest = max(latest, (manifest["finished"], device))
-        used = known.get(branch.id, {}).get("device_seconds", manifest["wall_seconds"])
-        speed = manifest["tokens_per_second"] * max(1.0, manifest["wall_seconds"] / used)
+        device = done.numerics.device
+        latest = max(latest, (done.finished, device))
+        used = known.get(branch.id, {}).get("device_seconds") or done.wall_seconds
+        speed = done.tokens_per_second * max(1.0, done.wall_seconds / used)
         found.setdefault(device, {}).setdefault(branch.run.model, []).append(speed)
     return {model: statistics.median(values) for model, values in found.get(latest[1], {}).items()}
 
@@ -84,13 +107,16 @@ def stages(groups: dict[str, list[str]], plan: Plan, config: Config, minutes: fl
 
 def packed(plan: Plan, config: Config) -> list[Stage]:
     """The stages as they were packed, without branches that the configuration no longer has."""
-    path = _stages_path(config)
-    rows = read_json(path)["stages"] if path.exists() else []
-    known = [
-        Stage(row["number"], tuple(row["groups"]), tuple(name for name in row["branches"] if name in plan.branches))
-        for row in rows
+    here = [
+        replace(stage, branches=tuple(name for name in stage.branches if name in plan.branches))
+        for stage in _packed(config).stages
     ]
-    return [stage for stage in known if stage.branches]
+    return [stage for stage in here if stage.branches]
+
+
+def _packed(config: Config) -> Packed:
+    path = _stages_path(config)
+    return fitting(Packed, read_json(path), path, "pack the campaign again") if path.exists() else Packed()
 
 
 def write_stages(chosen: list[Stage], plan: Plan, config: Config) -> Path:
@@ -220,7 +246,7 @@ def train(
     missing = [name for name in with_ancestors(set(wanted) - here, plan) if name not in here]
     failures: list[str] = []
     if missing:
-        stated = read_json(_stages_path(config))["seconds"]
+        stated = _packed(config).seconds
         expected = times(plan, config, stated)
         first = min(expected.branches[name] for name in missing if plan.branches[name].parent not in missing)
         if not later or time.monotonic() + expected.start + first <= until:
@@ -261,7 +287,8 @@ def _records_path(config: Config) -> Path:
 def records(config: Config) -> Records:
     """What this machine knows of the training of branches besides the manifests."""
     path = _records_path(config)
-    return dict(read_json(path)) if path.exists() else {}
+    known = fitting(dict[str, Record], read_json(path), path, "delete it") if path.exists() else {}
+    return {name: dict(record) for name, record in known.items()}
 
 
 def _pack_results(out: Path, stage: Stage, names: Iterable[str], plan: Plan, config: Config) -> None:
@@ -307,15 +334,15 @@ def _enter(taken: Records, plan: Plan, config: Config) -> Records:
     """Enter branches that came home, with what is known of their training, into the ledger; returns their rows."""
     rows = {}
     for name in (name for name in plan.branches if name in taken):
-        losses, path = result_of(name, config)
-        manifest, parent = read_json(path), plan.branches[name].parent
+        losses, _ = result_of(name, config)
+        manifest, parent = manifest_of(losses), plan.branches[name].parent
         rows[name] = {
             "branch": name,
             **taken[name],
-            "finished": manifest["finished"],
-            "device": manifest["numerics"]["device"],
-            "seconds": manifest["wall_seconds"],
-            **{key: manifest.get(key) for key in ("tokens_per_second", "text", "weights", "started_from")},
+            "finished": manifest.finished,
+            "device": manifest.numerics.device,
+            "seconds": manifest.wall_seconds,
+            **manifest.model_dump(include={"tokens_per_second", "text", "weights", "started_from"}),
             # the training that it started from: the parent's own, or one that came home beside it
             "parent": parent_of(losses, parent, Layout(config)).stem if parent else None,
         }
@@ -333,10 +360,10 @@ def ledger(config: Config) -> Records:
 
 def read_ledger(path: Path) -> Records:
     """The rows of a ledger by branch."""
-    try:
-        return {row["branch"]: row for row in read_json(path)["branches"]}
-    except (KeyError, TypeError):
-        raise UserError(f"{path} is no ledger: give the ledger.json that `cpt-dynamics campaign merge` wrote") from None
+    remedy = "give the ledger.json that `cpt-dynamics campaign merge` wrote"
+    raw = read_json(path)
+    fitting(Ledger, raw, path, remedy)
+    return {row["branch"]: row for row in raw["branches"]}
 
 
 def ledger_path(config: Config) -> Path:

@@ -9,10 +9,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePath
 from typing import Literal
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
+from cpt_dynamics.config import Name
 from cpt_dynamics.errors import UserError
-from cpt_dynamics.files import atomic, digest, read_json, room_for, sha256, write_json
+from cpt_dynamics.files import Inside, atomic, digest, fitting, read_json, reading, room_for, sha256, write_json
 from cpt_dynamics.slots.archive import write_tar
 from cpt_dynamics.training.work import CONTENTS, Contents, Member, Stated
 
@@ -22,13 +23,14 @@ SLOT = Path(__file__).with_name("slot.py")
 # It is part of Python, so that the other machine needs no package for it.
 XZ = [{"id": lzma.FILTER_LZMA2, "preset": 4, "dict_size": 1 << 24, "lp": 1, "pb": 1}]
 WHEELS = "wheels"
-ARCHIVES = ("code", "text")  # what changes with the kit and the configuration, and what does not
+Archive = Literal["code", "text"]  # what changes with the kit and the configuration, and what does not
+ARCHIVES: tuple[Archive, ...] = ("code", "text")
 
 
 class Part(Stated):
     """A file that travels."""
 
-    name: str
+    name: Inside
 
     def is_in(self, folder: Path) -> bool:
         return self.fits(folder / self.name)
@@ -41,8 +43,8 @@ class Index(BaseModel):
     """
 
     version: Literal[2] = 2
-    scale: str
-    archives: dict[str, list[Part]]
+    scale: Name
+    archives: dict[Archive, list[Part]]
     contents: dict[str, str]
     wheels: list[Part]
 
@@ -52,11 +54,7 @@ class Index(BaseModel):
 
     @classmethod
     def read(cls, path: Path) -> "Index":
-        try:
-            return cls.model_validate(read_json(path))
-        except ValidationError as error:
-            reason = error.errors()[0]["msg"]
-            raise UserError(f"{path} is damaged or of another version of the kit ({reason}): send it again") from None
+        return fitting(cls, read_json(path), path, "it is damaged or of another version of the kit, send it again")
 
 
 # --- at home -----------------------------------------------------------------------------------------------------
@@ -186,12 +184,9 @@ def _unpack(index: Index, work: Path) -> None:
     folder = work / f"{index.scale}-bundle"
     if _is_whole(index, work) and not _damaged(folder):
         return
-    try:
-        with room_for(folder):
-            for parts in index.archives.values():
-                _extract([work / "parts" / part.name for part in parts], work)
-    except (tarfile.TarError, lzma.LZMAError, EOFError) as error:
-        raise UserError(f"the parts in {work} cannot be unpacked ({error}): pack them again") from None
+    with room_for(folder):
+        for parts in index.archives.values():
+            _extract([work / "parts" / part.name for part in parts], work)
     if wrong := _damaged(folder):
         raise UserError(f"{wrong} is not as it was packed: pack the parts again")
     write_json(work / "unpacked.json", [part.sha256 for part in index.parts])
@@ -202,7 +197,12 @@ def _extract(parts: list[Path], work: Path) -> None:
         for part in parts:
             joined.write(part.read_bytes())
         joined.seek(0)
-        with lzma.open(joined) as plain, tarfile.open(fileobj=plain, mode="r|") as tar:
+        with (
+            reading(work / "parts", "a set of parts that can be unpacked", "pack them again"),
+            room_for(work),
+            lzma.open(joined) as plain,
+            tarfile.open(fileobj=plain, mode="r|") as tar,
+        ):
             tar.extractall(work, filter="data")
 
 

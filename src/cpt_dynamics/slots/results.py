@@ -2,20 +2,30 @@
 
 import os
 import tarfile
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 from cpt_dynamics import __version__
 from cpt_dynamics.config import Config
-from cpt_dynamics.errors import UserError
+from cpt_dynamics.curves.assemble import losses_of
+from cpt_dynamics.errors import UserError, cause
 from cpt_dynamics.experiments import Branch, Plan
-from cpt_dynamics.files import atomic, digest, read_json, read_table, sha256, sync_folder
-from cpt_dynamics.layout import BRANCH_SCHEMA, Layout
+from cpt_dynamics.files import atomic, digest, passing, sha256, sync_folder
+from cpt_dynamics.layout import Layout
 from cpt_dynamics.slots.archive import write_tar
 from cpt_dynamics.slots.stages import with_ancestors
-from cpt_dynamics.training.results import RESULT, existing, finished, is_finished, other_input, result_of
+from cpt_dynamics.training.results import (
+    RESULT,
+    Manifest,
+    existing,
+    finished,
+    is_finished,
+    manifest_of,
+    other_input,
+    result_of,
+    whole,
+)
 from cpt_dynamics.training.work import CONTENTS, Contents, Records, trained_again
 
 # --- there -------------------------------------------------------------------------------------------------------
@@ -31,6 +41,9 @@ def pack_results(
     say of the training of a branch besides its manifest.
     """
     if names is None:
+        for name in plan.branches:
+            if all(file.exists() for file in result_of(name, config)):
+                manifest_of(result_of(name, config)[0])
         done = finished(plan.branches.values(), config) - trained_again()
         names = [name for name in plan.branches if name in done]
     chosen = list(names)
@@ -40,10 +53,7 @@ def pack_results(
     instances = [name for name in above if is_finished(plan.branches[name], config)]
     files: dict[str, Path] = {}
     for name in [*chosen, *instances]:
-        losses, manifest = result_of(name, config)
-        if read_json(manifest)["sha256"] != sha256(losses):
-            raise UserError(f"{losses} is not what its manifest states: delete it and train it again")
-        files |= {f"branches/{file.name}": file for file in (losses, manifest)}
+        files |= {f"branches/{file.name}": file for file in result_of(name, config)}
     contents = Contents(
         kit=__version__,
         kind="results",
@@ -82,10 +92,11 @@ def take_results(bundle: Path, plan: Plan, config: Config, keep_others: bool = F
     folder = Layout(config).branch("").parent
     existing(Layout(config).tokenizer)
     folder.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".unbundle.", dir=folder) as name:
-        staging = Path(name)
+    with passing(folder, "unbundle") as staging:
         contents = _unpack(bundle, staging, plan, config)
         came = [*contents.branches, *contents.instances]
+        for name in came:
+            check_losses(bundle, staging, plan.branches[name], config)
         before = finished([plan.branches[name] for name in with_ancestors(came, plan)], config)
         kept = came if keep_others else contents.instances
         others = [name for name in kept if name in before and _is_other(staging / f"{name}.parquet", name, config)]
@@ -116,8 +127,8 @@ def check_parents(where: Path, names: Iterable[str], done: set[str], plan: Plan)
 
 def _is_other(losses: Path, branch: str, config: Config) -> bool:
     """Whether a branch that is done here was trained another time, which wrote other checkpoints."""
-    path, manifest = result_of(branch, config)
-    here, there = (read_json(file).get("checkpoints", {}) for file in (manifest, losses.with_suffix(".json")))
+    path, _ = result_of(branch, config)
+    here, there = (manifest_of(file).checkpoints for file in (path, losses))
     if steps := here.keys() & there.keys():
         return any(here[step] != there[step] for step in steps)
     return sha256(path) != sha256(losses)
@@ -125,7 +136,7 @@ def _is_other(losses: Path, branch: str, config: Config) -> bool:
 
 def _keep_instance(losses: Path, folder: Path) -> None:
     """Keep another training of a branch, named by its checkpoints; one that does not state them is of no use."""
-    checkpoints = read_json(losses.with_suffix(".json")).get("checkpoints")
+    checkpoints = manifest_of(losses).checkpoints
     if not checkpoints:
         return
     folder.mkdir(exist_ok=True)
@@ -190,18 +201,23 @@ def _check_contents(bundle: Path, contents: Contents, plan: Plan, config: Config
         raise UserError(f"{bundle}: its {CONTENTS} does not state the files of its branches: pack it again")
 
 
+def check_losses(bundle: Path, staging: Path, branch: Branch, config: Config) -> Manifest:
+    """The manifest of a branch; `UserError` unless its losses are those, and all that the plan has."""
+    try:
+        return losses_of(staging / f"{branch.id}.parquet", branch, config)[1]
+    except UserError as error:
+        raise UserError(f"{bundle}: {cause(error).replace(f'{staging}/', '')}: pack it again") from None
+
+
 def check_result(bundle: Path, staging: Path, branch: Branch, config: Config, other: bool) -> None:
     """Raise `UserError` unless a branch's files belong together, to it, and to what is here.
 
     other: losses may be others than those that are here.
     """
-    path = staging / f"{branch.id}.parquet"
-    manifest, stated = read_json(path.with_suffix(".json")), sha256(path)
-    read_table(path, BRANCH_SCHEMA)
-    if manifest.get("branch") != branch.id or manifest.get("sha256") != stated:
-        raise UserError(f"{bundle}: the manifest of {branch.id} is of other losses: pack it again")
-    if changed := other_input(manifest, branch, config):
+    manifest = check_losses(bundle, staging, branch, config)
+    if changed := other_input(manifest.model_dump(), branch, config):
         raise UserError(f"{bundle}: {branch.id} was not trained from {changed} as it is now: pack the work anew")
-    here = result_of(branch.id, config)
-    if not other and all(file.exists() for file in here) and sha256(here[0]) != stated:
-        raise UserError(f"{here[0]} is there already with other losses: delete it to take those of {bundle}")
+    losses, _ = result_of(branch.id, config)
+    here = whole(losses)
+    if not other and here and here.sha256 != manifest.sha256:
+        raise UserError(f"{losses} is there already with other losses: delete it to take those of {bundle}")

@@ -8,7 +8,9 @@ once none is missing, trains the stages that are named. With no stage it does al
 import argparse
 import hashlib
 import json
+import math
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -19,6 +21,8 @@ from pathlib import Path
 from typing import Any
 
 INDEX = "index.json"
+PACKAGE = re.compile(r"wheels/[\w+!][\w.+!-]*", re.ASCII)  # a file of the folder of packages and nothing else
+DIGEST = re.compile("[0-9a-f]{64}")
 INSTALLED = "installed.json"  # in the folder of packages: sha256 of each wheel
 
 
@@ -31,9 +35,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options, others = parser.parse_known_args(arguments)
     here = Path(__file__).resolve().parent
     try:
+        if not 0 < options.minutes < math.inf:
+            raise ValueError(f"--minutes is {options.minutes:g}: give more than 0")
         packages = install(here, options.work.resolve())
-    except (OSError, ValueError, KeyError) as error:
-        print(f"error: {error}", file=sys.stderr)
+    except (OSError, ValueError) as error:
+        print(
+            "error: " + "".join(one if one.isprintable() else ascii(one)[1:-1] for one in str(error)), file=sys.stderr
+        )
         return 2
     minutes = max(0.1, options.minutes - (time.monotonic() - began) / 60)
     command = [sys.executable, "-m", "cpt_dynamics", "campaign", "run", *others, "--parts", str(here)]
@@ -48,7 +56,7 @@ def install(folder: Path, work: Path) -> Path:
     wheels = _wheels(folder, work)
     packages = work / "packages"
     wanted = [wheel["sha256"] for wheel in wheels]
-    if (packages / INSTALLED).exists() and json.loads((packages / INSTALLED).read_text(encoding="utf-8")) == wanted:
+    if _installed(packages) == wanted:
         return packages
     files = [folder / wheel["name"] for wheel in wheels]
     for file, digest in zip(files, wanted, strict=True):
@@ -65,14 +73,26 @@ def install(folder: Path, work: Path) -> Path:
     return packages
 
 
+def _installed(packages: Path) -> Any:
+    """What is installed in the folder of packages; None if that cannot be said."""
+    try:
+        return json.loads((packages / INSTALLED).read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError, RecursionError):
+        return None
+
+
 def _wheels(folder: Path, work: Path) -> list[dict[str, Any]]:
     index = next((path for path in (folder / INDEX, work / INDEX) if path.exists()), None)
     if index is None:
         raise ValueError(f"{folder} has no {INDEX}: send it with the first part")
     try:
-        return list(json.loads(index.read_text(encoding="utf-8"))["wheels"])
-    except (ValueError, KeyError, TypeError):
-        raise ValueError(f"{index} is damaged: send it again") from None
+        wheels = list(json.loads(index.read_text(encoding="utf-8"))["wheels"])
+        sound = all(PACKAGE.fullmatch(wheel["name"]) and DIGEST.fullmatch(wheel["sha256"]) for wheel in wheels)
+    except (ValueError, KeyError, TypeError, RecursionError):
+        sound = False
+    if not sound:
+        raise ValueError(f"{index} is damaged: send it again")
+    return wheels
 
 
 def _pip(files: list[Path], folder: str) -> None:

@@ -5,17 +5,47 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from cpt_dynamics import __version__
-from cpt_dynamics.errors import UserError
-from cpt_dynamics.files import atomic, read_json, sha256
+from cpt_dynamics.errors import UserError, cause
+from cpt_dynamics.files import atomic, is_sealed, read_json, read_model, reading, sealed, sha256
 from cpt_dynamics.training import distributed
 
 STATE = "state.safetensors"
 META = "checkpoint.json"
+MOMENTS = {"step", "exp_avg", "exp_avg_sq"}  # what AdamW keeps of a parameter
+
+
+class Damaged(UserError):
+    """A checkpoint that is not as it was written."""
+
+
+class Meta(BaseModel):
+    """`checkpoint.json`, as far as it is read again."""
+
+    model_config = ConfigDict(strict=True)
+
+    key: str
+    step: int = Field(ge=1)
+    rng: str
+    sha256: str | None = None  # of the state; older kits did not state it
+
+    @field_validator("rng")
+    @classmethod
+    def _is_state(cls, value: str) -> str:
+        try:
+            torch.Generator().set_state(_bytes(value))
+        except (RuntimeError, TypeError) as error:
+            raise ValueError(f"no state of a generator of random numbers: {error}") from None
+        return value
+
+
+def _bytes(text: str) -> Tensor:
+    return torch.frombuffer(bytearray.fromhex(text), dtype=torch.uint8)
 
 
 @dataclass(frozen=True)
@@ -49,26 +79,70 @@ class Store:
             folder.mkdir()
             save_file(state, folder / STATE)
             meta["sha256"] = sha256(folder / STATE)
-            (folder / META).write_text(json.dumps(meta, indent=1) + "\n", encoding="utf-8")
+            (folder / META).write_text(json.dumps(sealed(meta), indent=1) + "\n", encoding="utf-8")
 
     def digest(self, key: str) -> str:
         """sha256 of a checkpoint's weights and optimizer state, as it was written."""
-        stated = read_json(self.path(key) / META).get("sha256")  # older ones do not state it
-        return str(stated or sha256(self.path(key) / STATE))
+        return self._meta(key).sha256 or sha256(self.path(key) / STATE)
+
+    def stated(self, key: str) -> str | None:
+        """The same; None where there is no checkpoint, or no word on it that can be read."""
+        try:
+            return self.digest(key) if self.has(key) else None
+        except UserError:
+            return None
 
     def load(self, key: str, model: nn.Module, optimizer: torch.optim.Optimizer | None) -> int:
-        """Put a checkpoint's state into a model and its optimizer and return its step."""
+        """Put a checkpoint's state into a model and its optimizer and return its step.
+
+        One that is not as it was written raises `Damaged` before anything is put in place.
+        """
         folder = self.path(key)
-        meta = read_json(folder / META)
-        if meta.get("key") != key:
+        # It is read twice, and the first of several processes decides for all.
+        damage = distributed.agreed(self.damage(key, model) if distributed.first() else None)
+        if damage is not None:
+            raise Damaged(f"{folder} is damaged ({damage}): delete it and run again")
+        meta = self._meta(key)
+        if meta.key != key:
             raise UserError(f"{folder} is a checkpoint of another configuration: delete it and run again")
+        _restore(load_file(folder / STATE), model, optimizer)
+        torch.set_rng_state(_bytes(meta.rng))
+        return meta.step
+
+    def damage(self, key: str, model: nn.Module | None = None) -> str | None:
+        """What is wrong with a checkpoint, compared with its digest and with the model; None if it is whole."""
+        file = self.path(key) / STATE
         try:
-            state = load_file(folder / STATE)
-        except (SafetensorError, FileNotFoundError) as error:
-            raise UserError(f"{folder / STATE} is damaged ({error}): delete {folder} and run again") from None
-        _restore(state, model, optimizer, folder)
-        torch.set_rng_state(torch.frombuffer(bytearray.fromhex(meta["rng"]), dtype=torch.uint8))
-        return int(meta["step"])
+            meta = self._meta(key)
+            if meta.key != key:
+                return None  # whole, though another's
+            if not file.is_file():
+                return f"{STATE} is missing"
+            if meta.sha256 not in (None, sha256(file)):
+                return f"{STATE} is not what {META} states"
+            with reading(file, "a file of tensors"):
+                return _misfit(file, model) if model is not None else None
+        except UserError as error:
+            return cause(error)
+
+    def _meta(self, key: str) -> Meta:
+        path = self.path(key) / META
+        if not is_sealed(read_json(path)):
+            raise UserError(f"{path} is not what was written: delete {path.parent} and run again")
+        return read_model(Meta, path, f"delete {path.parent} and run again")
+
+
+def _misfit(file: Path, model: nn.Module) -> str | None:
+    """The first tensor of a state that a model lacks or that has another shape, or that is missing."""
+    with safe_open(file, "pt") as state:
+        shapes = {name: torch.Size(state.get_slice(name).get_shape()) for name in state.keys()}  # noqa: SIM118
+    for name, parameter in model.named_parameters():
+        kinds = {key.split("/", 1)[0] for key in shapes if key.endswith(f"/{name}")}
+        for kind in {"weight", *(MOMENTS if kinds & MOMENTS else ())}:
+            expected = torch.Size() if kind == "step" else parameter.shape
+            if shapes.pop(f"{kind}/{name}", None) != expected:
+                return f"{kind} of {name} is not there or of another shape"
+    return f"{next(iter(shapes))} is of no parameter" if shapes else None
 
 
 def _state(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
@@ -83,13 +157,10 @@ def _state(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tens
     return state
 
 
-def _restore(state: dict[str, Tensor], model: nn.Module, optimizer: torch.optim.Optimizer | None, folder: Path) -> None:
+def _restore(state: dict[str, Tensor], model: nn.Module, optimizer: torch.optim.Optimizer | None) -> None:
     for name, parameter in model.named_parameters():
-        saved = state.get(f"weight/{name}")
-        if saved is None or saved.shape != parameter.shape:
-            raise UserError(f"{folder} does not fit the model ({name}): it is a checkpoint of another model")
         with torch.no_grad():
-            parameter.copy_(distributed.laid_out(saved, parameter))
+            parameter.copy_(distributed.laid_out(state[f"weight/{name}"], parameter))
         if optimizer is None:
             continue
         kinds = [key.split("/", 1)[0] for key in state if key.endswith(f"/{name}")]

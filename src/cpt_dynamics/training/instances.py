@@ -1,11 +1,10 @@
 """Which training of a branch another one started from, where there are several that differ in the last digits."""
 
 from pathlib import Path
-from typing import Any
 
 from cpt_dynamics.errors import UserError
-from cpt_dynamics.files import read_json
 from cpt_dynamics.layout import Layout
+from cpt_dynamics.training.results import manifest_of
 
 
 def trained_together(branches: list[str], layout: Layout) -> list[Path]:
@@ -24,19 +23,15 @@ def trained_together(branches: list[str], layout: Layout) -> list[Path]:
 
 def parent_of(losses: Path, parent: str, layout: Layout) -> Path:
     """Losses of the training of `parent` that wrote the checkpoint from which the branch of `losses` started."""
-    here, started = layout.branch(parent), _manifest(losses).get("started_from")
+    here, started = layout.branch(parent), manifest_of(losses).started_from
     if started is None:
         return here
-    step = str(started["step"])
-    written = {path: _manifest(path).get("checkpoints", {}).get(step) for path in [here, *layout.instances(parent)]}
-    same = [path for path, checkpoint in written.items() if checkpoint == started["sha256"]]
+    known = [here, *layout.instances(parent)]
+    written = {path: manifest_of(path).checkpoints.get(str(started.step)) for path in known}
+    same = [path for path, checkpoint in written.items() if checkpoint == started.sha256]
     if not same and written[here] is not None:
         raise UserError(
-            f"{losses} did not start from the training of {parent} that is here (its checkpoint of step {step} is"
-            f" another): delete {losses} and train it again"
+            f"{losses} did not start from the training of {parent} that is here (its checkpoint of step {started.step}"
+            f" is another): delete {losses} and train it again"
         )
     return same[0] if same else here  # one without that checkpoint: it started from an earlier one
-
-
-def _manifest(losses: Path) -> dict[str, Any]:
-    return dict(read_json(losses.with_suffix(".json")))

@@ -9,22 +9,24 @@ from typing import Any
 
 import pandas as pd
 import torch
+from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 from tqdm import tqdm
 from transformers import PreTrainedModel
 
 from cpt_dynamics.config import Config
-from cpt_dynamics.errors import UserError
+from cpt_dynamics.errors import UserError, cause
 from cpt_dynamics.experiments import Branch, Plan, Run
-from cpt_dynamics.experiments.branches import data_stretches, prefix_digest, saved_steps
+from cpt_dynamics.experiments.branches import data_stretches, measured_steps, prefix_digest, saved_steps
 from cpt_dynamics.experiments.models import weights_digest
-from cpt_dynamics.experiments.runs import steps_to_evaluate
-from cpt_dynamics.files import read_json, write_json
+from cpt_dynamics.files import is_sealed, read_json, read_model, sealed, write_json
+from cpt_dynamics.layout import BRANCH_COLUMNS
 from cpt_dynamics.training import distributed
-from cpt_dynamics.training.checkpoints import Store
+from cpt_dynamics.training.checkpoints import Damaged, Store
 from cpt_dynamics.training.device import Numerics
 from cpt_dynamics.training.evaluation import ValidationSet, evaluate
 from cpt_dynamics.training.model import TokenLoss, adamw, initial, made_here, non_embedding_parameters, set_rope
+from cpt_dynamics.training.results import Start
 from cpt_dynamics.training.text import Text
 
 CHECK_EVERY = 20  # steps between looks at the losses for a non-finite one; a look makes a GPU wait
@@ -90,7 +92,7 @@ class Trainer:
     def key(self, run: Run, step: int) -> str:
         """Name of the checkpoint of a run after a step."""
         used = {corpus for _, data in data_stretches(run, step) for corpus, _ in data[0]}
-        text = {name: self.text.streams[name].index["sha256"] for name in sorted(used)}
+        text = {name: self.text.streams[name].index.sha256 for name in sorted(used)}
         more = [self.numerics.describe(), text, self.vocabulary]
         if weights := weights_digest(self.config.models[run.model]):
             more.append(weights)
@@ -99,13 +101,11 @@ class Trainer:
     def train(self, branch: Branch) -> tuple[pd.DataFrame, dict[str, Any]]:
         """Train one branch.
 
-        Returns its rows (step, lr, tokens, validation, loss, bits_per_byte) and statistics for its manifest.
+        Returns its rows (step, lr, tokens, validation, loss, bits_per_byte) and statistics for its manifest. What was
+        recorded on the way stays until these are written, see `forget`.
         """
         run, config, sets = branch.run, self.config, self.sets_of(branch.run)
-        # the parent may not have been evaluated at the very step where this branch leaves it
-        evaluated = {step for step in steps_to_evaluate(run, config) if step > branch.first} | {branch.first}
-        evaluated_on_all = steps_to_evaluate(run, config, out_of_domain=True) | {branch.first}
-        main_sets = [s for s in sets if not config.validation_only(s.name)]
+        planned = measured_steps(branch, config)
         saved = saved_steps(branch, config)
 
         # the model as it starts; a curve table has no step 0, so its losses go into the manifest of every job anew
@@ -114,7 +114,7 @@ class Trainer:
         initial_losses = None if branch.first or made_here(model) else train_step.evaluate(sets).tolist()
 
         # the latest checkpoint on the way to this branch
-        rows = Rows(self.folder / "checkpoints" / f"{branch.id}.rows.json")
+        rows = self.rows(branch)
         start = self._resume(branch, train_step, rows)
         if start <= branch.first:  # else what it once started from is in the record
             rows.started_from = {"step": start, "sha256": self.store.digest(self.key(run, start))} if start else None
@@ -138,16 +138,14 @@ class Trainer:
                 bar.set_postfix(loss=f"{float(train_step.losses[step % CHECK_EVERY]):.3f}", refresh=False)
                 bar.set_description(f"{branch.id} {_rate(run, start, step, start_time)} tokens/s", refresh=False)
             # once in a while: evaluate
-            if step in evaluated:
-                chosen = sets if step in evaluated_on_all else main_sets
+            if chosen := [one for one in sets if step in planned[one.name]]:
                 rows.add(run, step, train_step.evaluate(chosen), chosen)
             # once in a while: save
             if step in saved:
-                rows.write(step)
+                rows.write(step, self.key(run, step))
                 self.store.save(self.key(run, step), step, model, train_step.optimizer)
 
         table, started_from = rows.table(), rows.started_from
-        rows.remove()
         tokens = run.tokens(branch.last) - run.tokens(start)
         wall = time.perf_counter() - start_time
         names = (validation.name for validation in sets)
@@ -165,32 +163,52 @@ class Trainer:
             "tokens_per_second": round(tokens / wall, 1) if wall > 0 else None,
         }
 
+    def rows(self, branch: Branch) -> "Rows":
+        """The losses measured so far on a branch."""
+        return Rows(self.store.folder / f"{branch.id}.rows.json")
+
+    def forget(self, branch: Branch) -> None:
+        """Remove what was recorded on the way to results that are written; checkpoints stay."""
+        if distributed.first():
+            self.rows(branch).path.unlink(missing_ok=True)
+
     def _written(self, branch: Branch) -> dict[str, str]:
         """Step -> sha256 of each checkpoint of a branch that is there; the process that writes the manifest asks."""
         if not distributed.first():
             return {}
         keys = {step: self.key(branch.run, step) for step in sorted(saved_steps(branch, self.config))}
-        return {str(step): self.store.digest(key) for step, key in keys.items() if self.store.has(key)}
+        return {str(step): digest for step, key in keys.items() if (digest := self.store.stated(key))}
 
     def _batch(self, run: Run, step: int) -> Tensor:
         phase, _ = run.at(step)
         return distributed.share(self.text.batch(dict(phase.mixture), step, phase.batch, run.seed))
 
     def _resume(self, branch: Branch, train_step: Step, rows: "Rows") -> int:
-        """Load the latest checkpoint on the branch's path up to which its rows are known; return its step."""
+        """Load the latest whole checkpoint on the branch's path up to which its rows are known; return its step."""
         run = branch.run
-        step = distributed.agreed(self._latest(branch, rows.read()))
-        if step:
-            self.store.load(self.key(run, step), train_step.model, train_step.optimizer)
-            set_rope(train_step.model, run.at(step)[0].batch.rope_base)
-        rows.keep(step if step > branch.first else 0)  # the losses after `branch.first` are measured anew
-        return step
+        # The first of several processes decides; only it has rows.
+        steps = distributed.agreed(self._kept(branch, rows.read(branch, self)) if distributed.first() else [])
+        start = next((step for step in steps if self._loads(branch, step, train_step)), 0)
+        if start:
+            set_rope(train_step.model, run.at(start)[0].batch.rope_base)
+        rows.keep(start if start > branch.first else 0)  # the losses after `branch.first` are measured anew
+        return start
 
-    def _latest(self, branch: Branch, recorded: int) -> int:
+    def _loads(self, branch: Branch, step: int, train_step: Step) -> bool:
+        """Load a checkpoint; one that is damaged is passed over with a line."""
+        try:
+            self.store.load(self.key(branch.run, step), train_step.model, train_step.optimizer)
+        except Damaged as error:
+            print(f"{branch.id}: passes over the checkpoint of step {step}, since {cause(error)}", flush=True)
+            return False
+        return True
+
+    def _kept(self, branch: Branch, recorded: int) -> list[int]:
+        """Steps of the checkpoints from which a branch can go on, the latest first."""
         ancestors = [self.plan.branches[name] for name, _ in self.plan.chains[branch.run.name]]
         steps = {branch.first}.union(*(saved_steps(ancestor, self.config) for ancestor in ancestors))
-        useful = (s for s in sorted(steps, reverse=True) if 0 < s <= max(branch.first, min(recorded, branch.last)))
-        return next((s for s in useful if self.store.has(self.key(branch.run, s))), 0)
+        useful = [s for s in sorted(steps, reverse=True) if 0 < s <= max(branch.first, min(recorded, branch.last))]
+        return [step for step in useful if self.store.has(self.key(branch.run, step))]
 
     def _check(self, train_step: Step, step: int, branch: Branch) -> None:
         bad = train_step.not_finite(step)
@@ -202,6 +220,28 @@ class Trainer:
         if good:
             last = f"the last good checkpoint is {self.store.path(keys[good[-1]])} (step {good[-1]})"
         raise UserError(f"{branch.id}: the training loss is not finite at step {bad}; {last}: lower optimizer.peak_lr")
+
+
+class Row(BaseModel):
+    """A loss, as the table of a branch has it."""
+
+    step: int
+    lr: float
+    tokens: int
+    validation: str
+    loss: float
+    bits_per_byte: float
+
+
+class Recorded(BaseModel):
+    """`<branch>.rows.json`: what was measured up to a step, and the checkpoint of that step."""
+
+    model_config = ConfigDict(strict=True, extra="allow")
+
+    upto: int
+    key: str | None = None  # older kits did not state it
+    started_from: Start | None = None
+    rows: list[Row]
 
 
 class Rows:
@@ -226,30 +266,44 @@ class Rows:
                 self.rows.append({**state, "validation": validation.name, "loss": loss, "bits_per_byte": bits})
         self._measured.clear()
 
-    def write(self, step: int) -> None:
+    def write(self, step: int, key: str) -> None:
+        """Write what is measured up to a step, of which the checkpoint has a key."""
         self._settle()
         if distributed.first():
-            write_json(self.path, {"upto": step, "started_from": self.started_from, "rows": self.rows})
+            recorded = {"upto": step, "key": key, "started_from": self.started_from, "rows": self.rows}
+            write_json(self.path, sealed(recorded))
 
-    def remove(self) -> None:
-        if distributed.first():
-            self.path.unlink(missing_ok=True)
-
-    def read(self) -> int:
-        """Load what a former process recorded; returns the step up to which it is complete."""
+    def read(self, branch: Branch, trainer: Trainer) -> int:
+        """Load what a former process recorded; returns the step up to which it is complete, 0 if it is of no use."""
         if not self.path.exists():
             return 0
-        saved = read_json(self.path)
-        self.rows, self.started_from = saved["rows"], saved.get("started_from")
-        return int(saved["upto"])
+        try:
+            return self._read(branch, trainer)
+        except UserError as error:
+            print(f"{branch.id}: measures its losses anew, since {cause(error)}", flush=True)
+            return 0
+
+    def _read(self, branch: Branch, trainer: Trainer) -> int:
+        remedy = "it is written again"
+        saved = read_model(Recorded, self.path, remedy)
+        raw = read_json(self.path)
+        if not is_sealed(raw):
+            raise UserError(f"{self.path} is not what was written: {remedy}")
+        if not branch.first < saved.upto <= branch.last or saved.key not in (None, trainer.key(branch.run, saved.upto)):
+            raise UserError(f"{self.path} is of another training: {remedy}")
+        planned = measured_steps(branch, trainer.config)
+        expected = {(step, name) for name, steps in planned.items() for step in steps if step <= saved.upto}
+        if len(saved.rows) != len(expected) or {(row.step, row.validation) for row in saved.rows} != expected:
+            raise UserError(f"{self.path} has not the losses up to step {saved.upto}: {remedy}")
+        self.rows, self.started_from = raw["rows"], raw.get("started_from")
+        return saved.upto
 
     def keep(self, step: int) -> None:
         self.rows = [row for row in self.rows if row["step"] <= step]
 
     def table(self) -> pd.DataFrame:
         self._settle()
-        columns = ["step", "lr", "tokens", "validation", "loss", "bits_per_byte"]
-        return pd.DataFrame(self.rows, columns=columns)
+        return pd.DataFrame(self.rows, columns=BRANCH_COLUMNS)
 
 
 def _rate(run: Run, start: int, step: int, start_time: float) -> str:

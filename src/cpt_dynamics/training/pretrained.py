@@ -10,7 +10,7 @@ from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
 from cpt_dynamics.config import Config, PretrainedModel
-from cpt_dynamics.corpora import tokenizer
+from cpt_dynamics.corpora import hub, tokenizer
 from cpt_dynamics.errors import UserError, one_line
 from cpt_dynamics.experiments import Run
 from cpt_dynamics.layout import Layout
@@ -24,6 +24,7 @@ def load(name: str, spec: PretrainedModel) -> PreTrainedModel:
     It stays in evaluation mode, in which transformers loads it: without dropout, the loss that is trained is the loss
     that is measured, and a resumed or shared run is exact. Weights must be in safetensors and complete.
     """
+    hub.guard()
     where, revision = locate(name, spec)
     options: dict[str, Any] = {"revision": revision, "trust_remote_code": spec.trust_remote_code}
     try:

@@ -2,18 +2,28 @@
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ValidationError
+from pydantic import AfterValidator, BaseModel, Field, TypeAdapter, ValidationError
+from typing_extensions import TypedDict
 
+from cpt_dynamics.config import Name
 from cpt_dynamics.errors import UserError
-from cpt_dynamics.files import sha256
+from cpt_dynamics.files import Inside, sha256
 
 CONTENTS = Path("bundle.json")  # in the folder of a bundle, which is the working folder after unpacking
 NOT_TRAINED_FROM = ("wheels/", "README.md", "requirements.lock")
 
 Why = Literal["new", "again"]  # a branch is trained there: it is not done here, or it is but others start from it
 Records = dict[str, dict[str, Any]]  # branch -> what is known of its training
+Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class Record(TypedDict, total=False):
+    """What is known of the training of a branch besides its manifest."""
+
+    stage: int
+    device_seconds: Seconds
 
 
 class Stated(BaseModel):
@@ -29,7 +39,7 @@ class Stated(BaseModel):
 class Member(Stated):
     """A file of a bundle."""
 
-    path: str
+    path: Inside
 
 
 class Contents(BaseModel):
@@ -42,11 +52,11 @@ class Contents(BaseModel):
     version: Literal[1] = 1
     kit: str
     kind: Literal["work", "results"]
-    scale: str
+    scale: Name
     work: dict[str, Why] = {}
     branches: list[str] = []
     instances: list[str] = []
-    records: Records = {}
+    records: Annotated[Records, AfterValidator(TypeAdapter(dict[str, Record]).validate_python)] = {}
     members: list[Member] = []
 
     @classmethod
