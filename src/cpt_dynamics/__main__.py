@@ -1,3 +1,16 @@
-from cpt_dynamics.cli import main
+"""The program: Ctrl-C is one line from the first moment, so nothing is imported before that is seen to."""
 
-raise SystemExit(main())
+import signal
+
+from cpt_dynamics.errors import at_once
+
+
+def main() -> int:
+    signal.signal(signal.SIGINT, at_once)
+    from cpt_dynamics import cli
+
+    return cli.main()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

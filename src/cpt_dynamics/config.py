@@ -1,5 +1,6 @@
 """The configuration: one pydantic model per section, the source of the JSON schema and of the documented defaults."""
 
+import re
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -7,22 +8,29 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
 
-from cpt_dynamics.errors import UserError
+from cpt_dynamics.errors import UserError, one_line
 from cpt_dynamics.files import reading
 
 DEFAULT = Path("config/config.yaml")
 
 
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+# What becomes a part of a path, of a rule and of a command.
+NAME, LONGEST_NAME = r"^[a-z][a-z0-9_]*$", 80
+A_NAME = f"give one of a-z, 0-9 and _ that begins with a letter, of at most {LONGEST_NAME} characters"
+Name = Annotated[str, Field(pattern=NAME, max_length=LONGEST_NAME)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Commit = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
-Fraction01 = Annotated[float, Field(ge=0, le=1)]
+
+# Upper bounds are far beyond what is trained anywhere: they keep a slip of the pen from filling the memory.
+MOST_STEPS = 10**7  # of a phase
+MOST_TOKENS = 10**15
+Megabytes = Annotated[float, Field(gt=0, le=1e9)]
 
 
 class Section(BaseModel):
-    """A section of the configuration; unknown keys are refused."""
+    """A section of a YAML file: unknown keys are refused, and so are NaN, infinity, and `true` for a number."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class Installed(Section):
@@ -77,9 +85,9 @@ class HuggingFace(Section):
         None,
         description="commit that is read; null: not looked up yet, `cpt-dynamics corpora pin` writes it into the file",
     )
-    maximum_megabytes: float | None = Field(None, gt=0, description="text to read at most")
+    maximum_megabytes: Megabytes | None = Field(None, description="text to read at most")
     maximum_tokens: int | None = Field(
-        None, ge=1, description="tokens to read at most, counted with `tokenizer`; needs it"
+        None, ge=1, le=MOST_TOKENS, description="tokens to read at most, counted with `tokenizer`; needs it"
     )
     tokenizer: str | None = Field(
         None, description="folder or Hub name (`name@revision`) of the tokenizer that counts `maximum_tokens`"
@@ -115,7 +123,7 @@ class Http(Section):
         ["**/*.txt", "**/*.jsonl", "**/*.jsonl.*", "**/*.parquet"],
         description="globs of the members that are read from archives",
     )
-    maximum_gigabytes: float = Field(20, gt=0, description="size that an archive may unpack to")
+    maximum_gigabytes: float = Field(20, gt=0, le=1e6, description="size that an archive may unpack to")
     text: str = Field("text", description="key or column that holds the text of a document")
     licence: str = Field("not stated", description="shown in the report")
     description: str = Field("", description="one line for the report")
@@ -168,30 +176,30 @@ class Split(Section):
     """Division of every corpus into training and validation documents, by a hash of the text."""
 
     validation_share: float = Field(0.05, gt=0, lt=1, description="share of the documents held out")
-    maximum_megabytes: float = Field(
-        40, gt=0, description="text of one corpus beyond this size is left out (documents by hash order)"
+    maximum_megabytes: Megabytes = Field(
+        40, description="text of one corpus beyond this size is left out (documents by hash order)"
     )
 
 
 class Tokenizer(Section):
     """Byte-level BPE trained for the scale, or a pretrained tokenizer."""
 
-    vocabulary: int = Field(2048, ge=260, description="entries, special tokens included")
-    shares: dict[str, float] = Field(
+    vocabulary: int = Field(2048, ge=260, le=10**7, description="entries, special tokens included")
+    shares: dict[str, Annotated[float, Field(ge=0, le=1e6)]] = Field(
         {"general": 0.6, "weak": 0.2, "strong": 0.2},
         description="share of the training text taken from each role's corpus",
     )
-    megabytes: float = Field(4, gt=0, description="text that the tokenizer is trained on")
+    megabytes: Megabytes = Field(4, description="text that the tokenizer is trained on")
     pretrained: str | None = Field(None, description="folder or Hub name of a tokenizer to use instead")
 
 
 class Model(Section):
     """A LLaMA-like model (transformers' LlamaForCausalLM), tied embeddings."""
 
-    layers: int = Field(ge=1)
-    width: int = Field(ge=8, description="hidden size")
-    heads: int = Field(ge=1, description="attention heads; must divide width")
-    feedforward: int = Field(ge=8, description="intermediate size of the gated feed-forward part")
+    layers: int = Field(ge=1, le=10**4)
+    width: int = Field(ge=8, le=10**6, description="hidden size")
+    heads: int = Field(ge=1, le=10**6, description="attention heads; must divide width")
+    feedforward: int = Field(ge=8, le=10**7, description="intermediate size of the gated feed-forward part")
 
     @model_validator(mode="after")
     def _heads(self) -> "Model":
@@ -205,7 +213,7 @@ class PretrainedModel(Section):
 
     pretrained: str = Field(description="folder, or Hub name `owner/name@revision`, that transformers can load")
     parameters: int | None = Field(
-        None, ge=1, description="non-embedding parameters, for estimates before the model is at hand"
+        None, ge=1, le=MOST_TOKENS, description="non-embedding parameters, for estimates before the model is at hand"
     )
     trust_remote_code: bool = Field(False, description="run the code that comes with the model")
 
@@ -223,42 +231,45 @@ AnyModel = Annotated[
 class Optimizer(Section):
     """AdamW as in the paper's Table 1."""
 
-    peak_lr: float = Field(gt=0, description="peak learning rate of pre-training")
+    peak_lr: float = Field(gt=0, le=1000, description="peak learning rate of pre-training")
     beta1: float = Field(0.9, gt=0, lt=1)
     beta2: float = Field(0.95, gt=0, lt=1)
-    epsilon: float = Field(1e-8, gt=0)
-    weight_decay: float = Field(0.1, ge=0, description="on matrices, not on norm gains")
-    clip: float = Field(1.0, gt=0, description="maximum norm of the gradient")
+    epsilon: float = Field(1e-8, gt=0, le=1)
+    weight_decay: float = Field(0.1, ge=0, le=1000, description="on matrices, not on norm gains")
+    clip: float = Field(1.0, gt=0, le=1e9, description="maximum norm of the gradient")
 
 
 class Batch(Section):
-    sequences: int = Field(ge=1, description="sequences a step")
-    length: int = Field(ge=8, description="tokens a sequence")
-    rope_base: float = Field(10000.0, gt=0, description="base of the rotary position encoding")
+    sequences: int = Field(ge=1, le=10**7, description="sequences a step")
+    length: int = Field(ge=8, le=10**8, description="tokens a sequence")
+    rope_base: float = Field(10000.0, gt=0, le=1e15, description="base of the rotary position encoding")
 
 
 class Lengths(Section):
     """Steps of the phases; experiments.yaml states phases as multiples of these."""
 
-    pretraining: int = Field(ge=8)
-    continual: int = Field(ge=4)
-    warmup: int = Field(ge=0, description="warm-up steps of pre-training")
-    rewarmup: int = Field(ge=0, description="re-warm-up steps of continual pre-training")
+    pretraining: int = Field(ge=8, le=MOST_STEPS)
+    continual: int = Field(ge=4, le=MOST_STEPS)
+    warmup: int = Field(ge=0, le=MOST_STEPS, description="warm-up steps of pre-training")
+    rewarmup: int = Field(ge=0, le=MOST_STEPS, description="re-warm-up steps of continual pre-training")
 
 
 class Evaluation(Section):
     """When losses are measured, and on how many validation tokens."""
 
-    tokens: int = Field(ge=512, description="validation tokens of the general and domain corpora")
-    out_of_domain_tokens: int = Field(ge=512, description="validation tokens of each other corpus")
-    every: int = Field(ge=1, description="steps between evaluations")
+    tokens: int = Field(ge=512, le=MOST_TOKENS, description="validation tokens of the general and domain corpora")
+    out_of_domain_tokens: int = Field(ge=512, le=MOST_TOKENS, description="validation tokens of each other corpus")
+    every: int = Field(ge=1, le=MOST_STEPS, description="steps between evaluations")
     dense: int = Field(
-        ge=1, description="after the start and after each transfer: at 1, 2, 4, 8 ... steps up to this one"
+        ge=1,
+        le=MOST_STEPS,
+        description="after the start and after each transfer: at 1, 2, 4, 8 ... steps up to this one",
     )
     # Part of a branch's identity only where it is set, so that earlier branches keep their names.
     out_of_domain_every: int | None = Field(
         None,
         ge=1,
+        le=MOST_STEPS,
         exclude_if=lambda value: value is None,
         description="steps between evaluations of the out-of-domain corpora, a multiple of `every`, besides those after"
         " a transfer and at the ends of phases (default: `every`)",
@@ -288,6 +299,7 @@ class Law(Section):
     first_step: int = Field(
         0,
         ge=0,
+        le=MOST_STEPS,
         description="rows of pre-training before this step are left out of fits (the law holds after warm-up)",
     )
 
@@ -304,11 +316,12 @@ class Device(Section):
         description="auto: torch.compile where a C++ compiler and Python's headers are found; graphs: with CUDA graphs,"
         " too, for models so small that a GPU waits for the next kernel",
     )
-    threads: int = Field(1, ge=1, description="CPU threads of one training process")
+    threads: int = Field(1, ge=1, le=4096, description="CPU threads of one training process")
     # Keys below are part of a branch's identity only where they are set, so that earlier branches keep their names.
     processes: int = Field(
         1,
         ge=1,
+        le=4096,
         exclude_if=lambda value: value == 1,
         description="processes (one a GPU) that train one branch together; the batch stays the same",
     )
@@ -321,6 +334,7 @@ class Device(Section):
     micro_batch: int | None = Field(
         None,
         ge=1,
+        le=10**7,
         exclude_if=lambda value: value is None,
         description="sequences that a process takes at a time, their gradients added up (default: its whole share)",
     )
@@ -330,11 +344,16 @@ class Estimates(Section):
     """What estimates of time and the requests to a cluster assume. No result depends on it."""
 
     teraflops: float = Field(
-        0.06, gt=0, description="10^12 floating-point operations a second that one process sustains in training"
+        0.06,
+        ge=1e-6,
+        le=1e9,
+        description="10^12 floating-point operations a second that one process sustains in training",
     )
-    start_minutes: float = Field(0.2, ge=0, description="start and compilation of a training job")
-    time_factor: float = Field(2.0, ge=1, description="time asked of a cluster, in units of the estimate")
-    memory_gigabytes: float = Field(2.0, gt=0, description="main memory that each process of a training job asks for")
+    start_minutes: float = Field(0.2, ge=0, le=1e6, description="start and compilation of a training job")
+    time_factor: float = Field(2.0, ge=1, le=1000, description="time asked of a cluster, in units of the estimate")
+    memory_gigabytes: float = Field(
+        2.0, gt=0, le=1e6, description="main memory that each process of a training job asks for"
+    )
 
 
 FileList = Annotated[list[str], Field(min_length=1)]
@@ -365,7 +384,7 @@ class Config(Section):
         " report where they are",
     )
     custom_rules: list[str] = Field([], description="rule files of one's own, included last")
-    seed: int = Field(1, ge=0, description="of weights and of the order of the data")
+    seed: int = Field(1, ge=0, le=10**18, description="of weights and of the order of the data")
     corpora: dict[Name, Corpus]
     roles: Roles
     split: Split = Split()
@@ -375,7 +394,9 @@ class Config(Section):
     batch: Batch
     lengths: Lengths
     evaluation: Evaluation
-    checkpoint_every: int = Field(500, ge=1, description="steps between checkpoints that later forks can start from")
+    checkpoint_every: int = Field(
+        500, ge=1, le=MOST_STEPS, description="steps between checkpoints that later forks can start from"
+    )
     law: Law = Law()
     device: Device = Device()
     estimates: Estimates = Estimates()
@@ -389,6 +410,9 @@ class Config(Section):
         for key, name in named:
             if name not in self.corpora:
                 raise ValueError(f"{key} names {name!r}, which is not in corpora")
+        for model in self.models:
+            if re.fullmatch(r"seed\d+|schedules", model):  # files of the curves of a run end in these
+                raise ValueError(f"models.{model}: this name is taken: give the model another")
         unknown = set(self.tokenizer.shares) - {*TRAINED}
         if unknown:
             raise ValueError(f"tokenizer.shares has unknown roles {sorted(unknown)}")
@@ -452,34 +476,82 @@ def parse(raw: dict[str, Any], name: str) -> Config:
         raise UserError("; ".join(explain(e, name) for e in error.errors()[:3])) from None
 
 
-def explain(error: Any, name: str) -> str:
-    """One of pydantic's errors as a line that names the file and the key."""
-    kinds = {"Model", "PretrainedModel"}  # pydantic puts the tag of the chosen alternative into the path
+def explain(error: Any, name: str, keys: str = "config/README.md") -> str:
+    """One of pydantic's errors as a line that names the file and the key; `keys` says which keys there are."""
+    kinds = {"Model", "PretrainedModel", "[key]"}  # pydantic puts the tag of the chosen alternative into the path
     key = ".".join(str(part) for part in error["loc"] if part not in kinds)
+    given, limits = error.get("input"), error.get("ctx", {}).values()
     if error["type"] == "extra_forbidden":
-        return f"{name}: unknown key {key!r}: remove it or see config/README.md for the keys there are"
+        return f"{name}: unknown key {key!r}: remove it or see {keys} for the keys there are"
     if error["type"] == "missing":
         return f"{name}: key {key!r} is missing"
+    if error["type"] in ("float_type", "int_type") and isinstance(given, str):
+        return f"{name}: {key} is the text {given!r}: give a number, without quotes and as 3.0e-3 with an exponent"
+    if NAME in limits or (error["type"] == "string_too_long" and LONGEST_NAME in limits):
+        return f"{name}: {key}: {given!r} is no name: {A_NAME}"
     text = str(error["msg"]).removeprefix("Value error, ")
     return f"{name}: {key}: {text}" if key else f"{name}: {text}"
 
 
-class _OnceLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """Refuses a key that a mapping has twice: YAML would take the last one without a word."""
+DEEPEST = 50  # levels of a YAML file
+MOST_VALUES = 10**6  # in a YAML file, with every alias written out
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """Refuses what YAML takes without a word, a key that is there twice, and gives every mistake its line."""
+
+    def construct_object(self, node: Any, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except yaml.YAMLError:
+            raise
+        except Exception as error:  # what Python's types say of a date, a number or base64 that is none
+            raise _at(node, one_line(error)) from error
 
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:
         seen: set[str] = set()
-        for key, _ in node.value:
+        for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
             if key.tag != "tag:yaml.org,2002:merge" and str(key.value) in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"key {key.value!r} is there twice", key.start_mark)
+                raise _at(key, f"key {key.value!r} is there twice")
             seen.add(str(key.value))
         return super().construct_mapping(node, deep)
 
 
+def _at(place: yaml.Node | yaml.Event, problem: str) -> yaml.constructor.ConstructorError:
+    return yaml.constructor.ConstructorError(None, None, problem, place.start_mark)
+
+
+def _check_size(text: str) -> None:
+    """Refuse nesting that would exhaust the stack of the loader, and aliases of aliases that would fill the memory."""
+    values, sizes = 0, dict[str, int]()
+    above: list[tuple[str, int]] = []  # collections that the event lies in: anchor, values before it
+    for event in yaml.parse(text, _Loader):
+        if isinstance(event, yaml.AliasEvent):
+            if event.anchor in dict(above):
+                raise _at(event, f"*{event.anchor} stands within itself")
+            values += sizes.get(event.anchor, 0)
+        elif isinstance(event, yaml.NodeEvent):
+            values += 1
+        if isinstance(event, yaml.CollectionStartEvent):
+            above.append((event.anchor, values))
+        elif isinstance(event, yaml.CollectionEndEvent):
+            anchor, before = above.pop()
+            sizes[anchor] = 1 + values - before
+        if len(above) > DEEPEST:
+            raise _at(event, f"nested more than {DEEPEST} levels deep")
+        if values > MOST_VALUES:
+            raise _at(event, f"more than {MOST_VALUES:,} values, with aliases written out")
+
+
 def read_yaml(path: str | Path) -> dict[str, Any]:
-    """A YAML mapping; a missing or damaged file raises `UserError`."""
+    """A YAML mapping; a missing or damaged file raises `UserError` with the line at fault."""
     with reading(path, "valid YAML", "mend it there"):
-        loaded = yaml.load(Path(path).read_text(encoding="utf-8"), _OnceLoader)
+        text = Path(path).read_text(encoding="utf-8")
+        try:
+            _check_size(text)
+            loaded = yaml.load(text, _Loader)
+        except yaml.YAMLError as error:
+            raise ValueError(str(error).replace('in "<unicode string>", ', "at ")) from error
     if not isinstance(loaded, dict):
         raise UserError(f"{path}: expected a mapping of keys at the top level")
     return loaded

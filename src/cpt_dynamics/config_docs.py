@@ -40,6 +40,8 @@ Results of a scale lie in `results/<scale>/`, so give a scale of your own a name
 stays as long as the keys it depends on stay the same.
 
 - A number with an exponent needs a decimal point (`3.0e-3`): YAML reads `3e-3` as text.
+- Names of scales, corpora, models, runs and figures become parts of paths and commands: they have letters a-z, digits
+  and `_`, begin with a letter, and are no longer than 80 characters.
 - Unknown keys are refused. To have them marked while you type, let the first line of a file name its schema
   in [`workflow/schemas/`](../workflow/schemas): `config`, `scale` (laid over the default) or `experiments`,
   for instance `# yaml-language-server: $schema=../../workflow/schemas/scale.schema.json`.

@@ -1,9 +1,13 @@
 """How a command ends early: by a message to the user, which is no fault of the kit, or by a signal."""
 
+import contextlib
 import os
 import re
 import signal
+import threading
 import unicodedata
+from collections.abc import Iterator
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 # Package -> the extra of pyproject.toml that installs it.
@@ -64,11 +68,23 @@ def printable(text: str, limit: int = LONGEST) -> str:
     return clean if len(clean) <= limit else f"{clean[: limit * 2 // 3]} ... {clean[-limit // 4 :]}"
 
 
+def short(value: object, limit: int = 60) -> str:
+    """A value of a file as it is repeated in a message: its `repr`, cut when long."""
+    return printable(repr(value), limit)
+
+
+@lru_cache
+def is_name(text: str) -> bool:
+    """Whether a text can name something that is printed: at most 255 characters, no control character, no half one."""
+    return len(text) <= 255 and all(unicodedata.category(one) not in ("Cc", "Cs") for one in text)
+
+
 def of_system(error: OSError) -> str | None:
     """One line on an error of the system that names a file, such as a folder that must not be written; else None."""
     if error.errno is None or error.filename is None:
         return None
-    name = error.filename if isinstance(error.filename, (str, bytes)) else str(error.filename)
+    given = error.filename2 or error.filename  # of a renaming: the new name, since the old one is the kit's own
+    name = given if isinstance(given, (str, bytes)) else str(given)
     return f"{os.fsdecode(name)} cannot be used ({error.strerror}): give a file or folder that can be read and written"
 
 
@@ -81,3 +97,23 @@ def leave(number: int, _: object) -> None:
     """Handler of a signal that ends the process: by an exception, so that no temporary file is left behind."""
     signal.signal(number, signal.SIG_IGN)
     raise SystemExit(128 + number)
+
+
+def at_once(number: int, _: object) -> None:
+    """Handler of Ctrl-C while modules are imported: nothing is begun yet, and they may swallow an exception."""
+    os.write(2, b"interrupted\n")
+    os._exit(128 + number)
+
+
+@contextlib.contextmanager
+def importing() -> Iterator[None]:
+    """Around an import of torch: an exception from a signal would abort the process within its C++ code."""
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.default_int_handler or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    signal.signal(signal.SIGINT, at_once)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

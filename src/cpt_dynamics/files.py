@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -19,6 +20,9 @@ from pydantic import AfterValidator, TypeAdapter, ValidationError
 from cpt_dynamics.errors import UserError, one_line
 
 M = TypeVar("M")
+MOST_CELLS = 240_000_000  # of a table: 20 million rows of a curve table, which may be a file of a few kilobytes
+DEEPEST = 100  # levels of JSON; no file of the kit has twenty
+HALF = re.compile(r"\\u[dD][89a-fA-F]")  # how JSON spells a half of a character
 
 
 @contextlib.contextmanager
@@ -29,8 +33,9 @@ def atomic(path: str | Path) -> Iterator[Path]:
     either name (a former `path` stays as it was). A full disk raises `UserError`, and so does a `path` that is neither
     file nor folder, such as a device, which a rename would replace. Where `path` is a link, its target is written.
     """
-    path = Path(os.path.realpath(path)) if os.path.islink(path) else Path(path)
-    if os.path.lexists(path) and not path.is_file() and not path.is_dir():
+    stream = os.path.abspath(path).startswith(("/dev/fd/", "/dev/std", "/proc/"))  # whatever it is a link to
+    path = Path(os.path.realpath(path)) if os.path.islink(path) and not stream else Path(path)
+    if stream or (os.path.lexists(path) and not path.is_file() and not path.is_dir()):
         raise UserError(f"{path} is a device or pipe, which would be replaced: name a file")
     path.parent.mkdir(parents=True, exist_ok=True)
     holder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
@@ -137,10 +142,29 @@ def write_json(path: str | Path, value: Any) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
-def read_json(path: str | Path) -> Any:
-    """Read a JSON file; a missing or damaged one raises `UserError` naming it. NaN and infinity are refused."""
-    with reading(path, "valid JSON", "delete it and make it again"):
-        return json.loads(Path(path).read_text(encoding="utf-8"), parse_constant=_no_number)
+def read_json(path: str | Path, remedy: str = "delete it and make it again", nan: bool = False) -> Any:
+    """Read a JSON file; a missing or damaged one raises `UserError` naming it.
+
+    nan: whether NaN and infinity, which JSON has no word for, are read as Python writes them, or refused. Halves of
+    characters (surrogates), which no text can hold, are refused, and so is deep nesting.
+    """
+    with reading(path, "valid JSON", remedy):
+        text = Path(path).read_text(encoding="utf-8-sig")
+        found = json.loads(text, parse_constant=None if nan else _no_number)
+        _check_depth(found)
+        if HALF.search(text):
+            canonical(found).encode()
+        return found
+
+
+def _check_depth(value: Any) -> None:
+    """Raise `ValueError` for what is nested so deep that going through it would fail."""
+    inside = [value] if isinstance(value, (dict, list)) else []
+    for _ in range(DEEPEST):
+        of = (one.values() if isinstance(one, dict) else one for one in inside)
+        inside = [value for values in of for value in values if isinstance(value, (dict, list))]
+    if inside:
+        raise ValueError(f"it is nested more than {DEEPEST} deep")
 
 
 def _no_number(word: str) -> None:
@@ -193,6 +217,10 @@ def read_table(path: str | Path, schema: str) -> pd.DataFrame:
     """Read a parquet table written with `schema`; anything else raises `UserError`."""
     _, pq = _pyarrow(path)
     with reading(path, "a readable parquet file"):
+        size = pq.read_metadata(path)
+        if size.num_rows * size.num_columns > MOST_CELLS:
+            rows = f"{size.num_rows:,} rows of {size.num_columns:,}"
+            raise UserError(f"{path} has {rows}: keep every tenth row, or fewer columns")
         arrow = pq.read_table(path)
         metadata = arrow.schema.metadata or {}
         found = metadata.get(b"schema", b"none").decode(errors="backslashreplace")

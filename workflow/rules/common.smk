@@ -13,9 +13,9 @@ from cpt_dynamics.closure import import_closure
 from cpt_dynamics.corpora import local
 from cpt_dynamics.curves import trials
 from cpt_dynamics.curves.released import Release
-from cpt_dynamics.errors import UserError
+from cpt_dynamics.errors import UserError, of_system, printable
 from cpt_dynamics.experiments.models import model_files
-from cpt_dynamics.files import canonical
+from cpt_dynamics.files import atomic, canonical
 from cpt_dynamics.layout import Layout
 
 
@@ -24,12 +24,21 @@ def checked(call, *arguments):
     try:
         return call(*arguments)
     except UserError as error:
-        sys.exit(f"error: {error}")
+        sys.exit(f"error: {printable(str(error))}")
+    except OSError as error:
+        if not (said := of_system(error)):
+            raise
+        sys.exit(f"error: {printable(said)}")
 
 
+for path in workflow.overwrite_configfiles:  # Snakemake takes what is refused here, such as a key that is there twice
+    checked(configuration.read_yaml, path)
 # Snakemake puts the keys of --configfile before those of the default, but the first model of all is the default's.
 GIVEN = configuration.merge(checked(configuration.read_yaml, configuration.DEFAULT), dict(config))
 CONFIG = checked(configuration.parse, GIVEN, "configuration")
+for key in ("results", "data", "released", "public_curves"):
+    if set("{}") & set(getattr(CONFIG, key)):
+        sys.exit(f"error: configuration: {key}: braces mark wildcards of Snakemake: choose a folder without them")
 LAYOUT = Layout(CONFIG)
 EXPERIMENTS = checked(experiments.load, CONFIG)
 PLAN = experiments.plan(EXPERIMENTS.runs.values(), CONFIG)
@@ -43,9 +52,15 @@ HAS_GPU = bool(CONFIG.device.name != "cpu" and (shutil.which("nvidia-smi") or CO
 # so each rule names the sections it depends on as parameters.
 CONFIGFILE = LAYOUT.root / "config.yaml"
 MERGED = yaml.safe_dump(GIVEN, sort_keys=False)
-if not CONFIGFILE.exists() or CONFIGFILE.read_text(encoding="utf-8") != MERGED:
-    CONFIGFILE.parent.mkdir(parents=True, exist_ok=True)
-    CONFIGFILE.write_text(MERGED, encoding="utf-8")
+
+
+def write_config():
+    if not CONFIGFILE.exists() or CONFIGFILE.read_bytes() != MERGED.encode():
+        with atomic(CONFIGFILE) as temporary:
+            temporary.write_text(MERGED, encoding="utf-8")
+
+
+checked(write_config)
 
 
 if RELEASED:  # a mistake is said before anything runs
@@ -138,6 +153,6 @@ def needed_fits(wildcards):
 wildcard_constraints:
     corpus="|".join(name for name, spec in CONFIG.corpora.items() if spec.source != "rule"),
     name="|".join(CONFIG.corpora),
-    branch="|".join(PLAN.branches),
+    branch="|".join(map(re.escape, PLAN.branches)),
     figure="|".join(EXPERIMENTS.figures),
     run="|".join(map(re.escape, RUNS)),

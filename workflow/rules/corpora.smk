@@ -19,7 +19,7 @@ rule documents:
     message:
         "reading the documents of {wildcards.corpus}"
     shell:
-        "cpt-dynamics documents {wildcards.corpus} --configfile {params.config:q} > {log:q} 2>&1"
+        "cpt-dynamics documents {wildcards.corpus:q} --configfile {params.config:q} > {log:q} 2>&1"
 
 
 rule split:
@@ -42,7 +42,7 @@ rule split:
     message:
         "splitting {wildcards.name}"
     shell:
-        "cpt-dynamics split {wildcards.name} --configfile {params.config:q} > {log:q} 2>&1"
+        "cpt-dynamics split {wildcards.name:q} --configfile {params.config:q} > {log:q} 2>&1"
 
 
 rule tokenizer:
@@ -83,7 +83,7 @@ rule tokens:
     message:
         "encoding {wildcards.name}"
     shell:
-        "RAYON_NUM_THREADS={threads} cpt-dynamics tokens {wildcards.name} --configfile {params.config:q} > {log:q} 2>&1"
+        "RAYON_NUM_THREADS={threads} cpt-dynamics tokens {wildcards.name:q} --configfile {params.config:q} > {log:q} 2>&1"
 
 
 rule data:

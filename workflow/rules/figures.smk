@@ -26,7 +26,7 @@ rule plot:
     message:
         "drawing {wildcards.figure}"
     shell:
-        "cpt-dynamics plot {wildcards.figure} --configfile {params.config:q} > {log:q} 2>&1"
+        "cpt-dynamics plot {wildcards.figure:q} --configfile {params.config:q} > {log:q} 2>&1"
 
 
 # `snakemake fig03` makes one figure and trains only the runs that it needs.

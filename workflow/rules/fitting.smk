@@ -21,7 +21,7 @@ if RELEASED:
         message:
             "taking the curves of all runs from {input.released[0]}"
         shell:
-            "cpt-dynamics curves {params.runs} --configfile {params.config:q} > {log:q} 2>&1"
+            "cpt-dynamics curves {params.runs:q} --configfile {params.config:q} > {log:q} 2>&1"
 
 else:
 
@@ -43,7 +43,7 @@ else:
         message:
             "putting the curve of {wildcards.run} together"
         shell:
-            "cpt-dynamics curves {wildcards.run} --configfile {params.config:q} > {log:q} 2>&1"
+            "cpt-dynamics curves {wildcards.run:q} --configfile {params.config:q} > {log:q} 2>&1"
 
 
 rule analyse:
@@ -66,7 +66,7 @@ rule analyse:
     message:
         "fitting {wildcards.figure}"
     shell:
-        "cpt-dynamics analyse {wildcards.figure} --configfile {params.config:q} > {log:q} 2>&1"
+        "cpt-dynamics analyse {wildcards.figure:q} --configfile {params.config:q} > {log:q} 2>&1"
 
 
 rule fits:

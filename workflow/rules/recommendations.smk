@@ -46,7 +46,7 @@ if RECOMMENDS and RELEASED:
         message:
             "taking what is recommended for {wildcards.knob} from {input.released[0]}"
         shell:
-            "cpt-dynamics trial-runs --knob {wildcards.knob} --configfile {params.config:q} > {log:q} 2>&1"
+            "cpt-dynamics trial-runs --knob {wildcards.knob:q} --configfile {params.config:q} > {log:q} 2>&1"
 
 
 if RECOMMENDS and not RELEASED:
@@ -85,4 +85,4 @@ if RECOMMENDS and not RELEASED:
         message:
             "training what is recommended for {wildcards.knob}"
         shell:
-            "{params.launch} trial-runs --knob {wildcards.knob} --configfile {params.config:q} > {log:q} 2>&1"
+            "{params.launch} trial-runs --knob {wildcards.knob:q} --configfile {params.config:q} > {log:q} 2>&1"

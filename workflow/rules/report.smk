@@ -35,7 +35,7 @@ rule table:
     message:
         "writing {wildcards.table}"
     shell:
-        "cpt-dynamics report --table {wildcards.table} --configfile {params.config:q} > {log:q} 2>&1"
+        "cpt-dynamics report --table {wildcards.table:q} --configfile {params.config:q} > {log:q} 2>&1"
 
 
 # `snakemake table1` makes one table.

@@ -31,7 +31,7 @@ rule train:
         "training {wildcards.branch}: {STATED:{wildcards.branch}}; asks for {resources.runtime} minutes, "
         "{THREADS} CPUs, {resources.gpu} GPUs, {resources.mem_mb} MB"
     shell:
-        "{params.launch} train --branch {wildcards.branch} --configfile {params.config:q} > {log:q} 2>&1"
+        "{params.launch} train --branch {wildcards.branch:q} --configfile {params.config:q} > {log:q} 2>&1"
 
 
 rule runs:

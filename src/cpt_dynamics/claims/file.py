@@ -11,6 +11,7 @@ from cpt_dynamics.config import Name, Section, explain, read_yaml
 from cpt_dynamics.errors import UserError
 
 CLAIMS = Path("config/claims.yaml")
+SCHEMA = "workflow/schemas/claims.schema.json"
 
 DottedPath = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*(\.([A-Za-z0-9_]+|\*))+$")]
 
@@ -59,7 +60,7 @@ class Criterion(Section):
 class Claim(Section):
     """A claim of the paper, a question that it leaves open, or what one figure is checked for."""
 
-    finding: Literal[1, 2, 3, 4, 5] | None = Field(None, description="number of the paper's finding")
+    finding: int | None = Field(None, ge=1, le=5, description="number of the paper's finding")
     question: bool = Field(False, description="whether the paper leaves it open")
     shown_in: Name | None = Field(None, description="the figure whose own check it is")
     text: str = Field(min_length=1, description="the claim as a sentence")
@@ -124,7 +125,7 @@ def load(path: Path = CLAIMS) -> Claims:
     try:
         claims = Claims.model_validate(read_yaml(path))
     except ValidationError as error:
-        raise UserError("; ".join(explain(e, str(path)) for e in error.errors()[:3])) from None
+        raise UserError("; ".join(explain(e, str(path), SCHEMA) for e in error.errors()[:3])) from None
     for name, claim in claims.claims.items():
         if claim.shown_in is not None:
             _check_figure(claim.shown_in, f"{path}: claims.{name}.shown_in")

@@ -7,7 +7,7 @@ from pathlib import Path
 from cpt_dynamics import experiments
 from cpt_dynamics.cli.options import add_config, check_positive, load_config
 from cpt_dynamics.config import Config
-from cpt_dynamics.errors import UserError
+from cpt_dynamics.errors import UserError, importing
 from cpt_dynamics.experiments import Branch, Experiments, Plan
 from cpt_dynamics.slots.stages import grouped, with_ancestors
 from cpt_dynamics.training import work, workers
@@ -84,6 +84,7 @@ def _train_plan(
 
 
 def _train_here(branches: list[Branch], plan: Plan, config: Config, skip_done: bool) -> None:
-    from cpt_dynamics.training import branch  # torch takes seconds, which the parent of workers can do without
+    with importing():
+        from cpt_dynamics.training import branch  # torch takes seconds, which the parent of workers can do without
 
     branch.train(branches, plan, config, skip_done=skip_done)

@@ -12,7 +12,7 @@ from cpt_dynamics.config import Config
 from cpt_dynamics.curves.assemble import assemble
 from cpt_dynamics.curves.released import Release
 from cpt_dynamics.curves.trials import KNOBS, Trials, curves_path, plan_path, schedules_path, trials
-from cpt_dynamics.errors import UserError
+from cpt_dynamics.errors import UserError, importing
 from cpt_dynamics.files import fitting, read_json
 from cpt_dynamics.layout import Layout
 from cpt_dynamics.training.results import is_finished
@@ -38,7 +38,8 @@ def _trained(wanted: Trials, config: Config) -> tuple[pd.DataFrame, pd.DataFrame
     # Those that the other runs share with these are done, and so may be all: they may have been trained elsewhere.
     left = [branch for branch in needed if not is_finished(branch, config)]
     if left:
-        from cpt_dynamics.training import branch as training  # torch takes seconds
+        with importing():
+            from cpt_dynamics.training import branch as training  # torch takes seconds
 
         training.train(left, wanted.plan, config)
     return assemble(wanted.runs, wanted.plan, Layout(config))

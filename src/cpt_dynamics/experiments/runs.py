@@ -13,11 +13,15 @@ import numpy as np
 from pydantic import Field, ValidationError, model_validator
 
 from cpt_dynamics import schedules
-from cpt_dynamics.config import Batch, Config, PretrainedModel, Section, explain, read_yaml
+from cpt_dynamics.config import MOST_STEPS, Batch, Config, Name, PretrainedModel, Section, explain, read_yaml
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.schedules import Array, Piece, Schedule
 
 PhaseName = Literal["pretraining", "continual"]
+
+MOST_SEEDS = 1000
+MOST_RUNS = 10_000  # of a scale, sizes and seeds apart
+MOST_STEPS_OF_RUNS = 2 * 10**8  # together: the LR of each is kept
 
 
 class PhaseEntry(Section):
@@ -29,8 +33,8 @@ class PhaseEntry(Section):
     )
     steps: int | str = Field(description="a number, or a multiple such as `1/6 * total`")
     schedule: Schedule = Schedule()
-    batch_factor: float = Field(1.0, gt=0, description="sequences a step, in units of the scale's batch")
-    length_factor: float = Field(1.0, gt=0, description="tokens a sequence, in units of the scale's length")
+    batch_factor: float = Field(1.0, gt=0, le=1e6, description="sequences a step, in units of the scale's batch")
+    length_factor: float = Field(1.0, gt=0, le=1e6, description="tokens a sequence, in units of the scale's length")
 
     @model_validator(mode="after")
     def _shares(self) -> "PhaseEntry":
@@ -45,11 +49,13 @@ class PhaseEntry(Section):
 class RunEntry(Section):
     """A run as experiments.yaml states it."""
 
-    after: str | None = Field(None, description="the run whose phases come first")
+    after: Name | None = Field(None, description="the run whose phases come first")
     at: int | str | None = Field(None, description="step of that run at which this one leaves it (default: its end)")
     phases: list[PhaseEntry] = Field(min_length=1)
-    models: list[str] | None = Field(None, description="model sizes to train it with (default: the first of the scale)")
-    seeds: int = Field(1, ge=1, description="number of seeds to train the first of its sizes with")
+    models: list[Name] | None = Field(
+        None, description="model sizes to train it with (default: the first of the scale)"
+    )
+    seeds: int = Field(1, ge=1, le=MOST_SEEDS, description="number of seeds to train the first of its sizes with")
 
 
 class FigureEntry(Section):
@@ -63,7 +69,7 @@ class FigureEntry(Section):
     )
     runs: list[str] = Field([], description="runs that are fitted or shown")
     heldout: list[str] = Field([], description="runs that are predicted, never fitted")
-    needs: list[str] = Field([], description="figures whose fits this one uses")
+    needs: list[Name] = Field([], description="figures whose fits this one uses")
 
     @model_validator(mode="after")
     def _runs(self) -> "FigureEntry":
@@ -73,8 +79,8 @@ class FigureEntry(Section):
 
 
 class Entries(Section):
-    runs: dict[str, RunEntry]
-    figures: dict[str, FigureEntry]
+    runs: dict[Name, RunEntry]
+    figures: dict[Name, FigureEntry]
 
     @classmethod
     def checked(cls, raw: Mapping[str, Any], name: str) -> "Entries":
@@ -314,11 +320,15 @@ def steps_of(value: int | str, config: Config) -> int:
     lengths = config.lengths
     units = {"pretraining": lengths.pretraining, "continual": lengths.continual}
     units["total"] = lengths.pretraining + lengths.continual
-    match = re.fullmatch(r"(?:(\d+(?:\.\d+)?|\d+/\d+)\s*\*\s*)?([a-z]+)|(\d+)", str(value).strip())
+    number = r"\d{1,9}"
+    multiple = rf"(?:({number}(?:\.{number})?|{number}/0*[1-9]\d{{0,8}})\s*\*\s*)?([a-z]+)"
+    match = re.fullmatch(rf"{multiple}|({number})", str(value).strip(), re.ASCII)
     if not match or (match[2] and match[2] not in units):
         raise UserError(f"steps {value!r}: give a number or a multiple such as `1/6 * total`")
-    steps = Fraction(match[3]) if match[3] else Fraction(match[1] or 1) * units[match[2]]
-    return max(1, round(steps))
+    steps = round(Fraction(match[3]) if match[3] else Fraction(match[1] or 1) * units[match[2]])
+    if steps > MOST_STEPS:
+        raise UserError(f"steps {value!r} are {steps:,}: give at most {MOST_STEPS:,} a phase")
+    return max(1, steps)
 
 
 def load(config: Config) -> Experiments:
@@ -350,13 +360,19 @@ def stated(config: Config) -> Entries:
 
 def _expanded(new: Mapping[str, RunEntry], entries: Mapping[str, RunEntry], config: Config) -> dict[str, Run]:
     """Every size and seed of the new runs by its name; `entries` has those that they come after."""
-    runs = {}
+    runs, steps = dict[str, Run](), 0
     for name, entry in new.items():
         sizes = entry.models or [next(iter(config.models))]
         for model in sizes:
             for repeat in range(1, 1 + (entry.seeds if model == sizes[0] else 1)):
                 run = _expand(name, model, repeat, entries, config)
                 runs[run.name] = run
+                steps += run.steps
+                if len(runs) > MOST_RUNS or steps > MOST_STEPS_OF_RUNS:
+                    raise UserError(
+                        f"{config.stated_in}: runs.{name}: with it there are {len(runs):,} runs of {steps:,} steps,"
+                        f" which is more than {MOST_RUNS:,} or {MOST_STEPS_OF_RUNS:,}: state fewer"
+                    )
     return runs
 
 
@@ -406,11 +422,14 @@ def _phase(entry: PhaseEntry, before: list[Phase], config: Config) -> Phase:
     peak = last / unit if stated.peak == "last" and last is not None else float(stated.peak)
     mixture = tuple((config.corpus_of(role), share) for role, share in entry.data.items() if share > 0)
     batch = config.batch
-    resized = Batch(
-        sequences=max(1, round(batch.sequences * entry.batch_factor)),
-        length=max(8, round(batch.length * entry.length_factor)),
-        rope_base=batch.rope_base * max(1.0, entry.length_factor),
-    )
+    try:
+        resized = Batch(
+            sequences=max(1, round(batch.sequences * entry.batch_factor)),
+            length=max(8, round(batch.length * entry.length_factor)),
+            rope_base=batch.rope_base * max(1.0, entry.length_factor),
+        )
+    except ValidationError as error:
+        raise UserError(explain(error.errors()[0], "batch_factor and length_factor")) from None
     lr = np.concatenate([piece.lr for piece in pieces])
     return Phase(entry.phase, mixture, steps, resized, lr, stated, peak, steps, pieces)
 

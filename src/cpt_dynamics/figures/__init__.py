@@ -7,9 +7,11 @@ import importlib
 import importlib.metadata
 import importlib.util
 import pkgutil
+import re
 from functools import cache
 from typing import TYPE_CHECKING
 
+from cpt_dynamics.config import A_NAME, NAME
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.figures.data import FigureData
 from cpt_dynamics.figures.kit.result import FigureResult
@@ -28,7 +30,11 @@ def _packages() -> dict[str, str]:
     """Figure -> its package. A name that Python keeps for itself (`lambda`) has an underscore behind it there."""
     found = {m.name.removesuffix("_"): f"{__name__}.{m.name}" for m in pkgutil.iter_modules(__path__) if m.ispkg}
     found.pop(SHARED)
-    return found | {point.name: point.value for point in importlib.metadata.entry_points(group=GROUP)}
+    own = {point.name: point.value for point in importlib.metadata.entry_points(group=GROUP)}
+    for name in own:
+        if not re.fullmatch(NAME, name):
+            raise UserError(f"the entry point {name!r} of the group {GROUP} is no name: {A_NAME}")
+    return found | own
 
 
 def names() -> list[str]:

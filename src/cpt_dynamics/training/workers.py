@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from cpt_dynamics.config import Config
-from cpt_dynamics.errors import UserError, leave, one_line
+from cpt_dynamics.errors import UserError, importing, leave, one_line
 from cpt_dynamics.experiments import Branch, Plan
 from cpt_dynamics.layout import Layout
 
@@ -29,7 +29,8 @@ def gpus(config: Config) -> list[str]:
     """What CUDA_VISIBLE_DEVICES calls the GPUs that training may use; none where it runs on the CPU."""
     if config.device.name == "cpu":
         return []
-    import torch  # takes seconds
+    with importing():
+        import torch  # takes seconds
 
     count = torch.cuda.device_count()
     named = os.environ.get("CUDA_VISIBLE_DEVICES", "")

@@ -26,7 +26,9 @@ def _alias(name: str) -> str:
 class Part(Section):
     """A part of a result. A trailing underscore of a field (`lambda_`) is not in the file; NaN is written as null."""
 
-    model_config = ConfigDict(alias_generator=_alias, populate_by_name=True, protected_namespaces=())
+    model_config = ConfigDict(
+        alias_generator=_alias, populate_by_name=True, protected_namespaces=(), strict=False, allow_inf_nan=True
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -87,7 +89,7 @@ def _fit(value: Any) -> Fit:
     try:
         return Fit.from_json(value)
     except UserError as error:
-        raise ValueError(str(error)) from None  # so that file and key are named
+        raise ValueError(str(error).removesuffix(" (fit again)")) from None  # so that file and key are named
 
 
 StoredFit = Annotated[

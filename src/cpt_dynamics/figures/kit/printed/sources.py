@@ -2,7 +2,7 @@
 
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
@@ -17,7 +17,7 @@ from cpt_dynamics.planning.optimum import Measure
 
 PANELS = Path("data/published/panels.yaml")
 ROLES = (Role.GENERAL, Role.STRONG)
-Range = tuple[float, float]
+Range = Annotated[tuple[float, float], Field(strict=False)]  # a list in YAML
 Settings = dict[str, float | bool | str]  # of the areas, see `curves.features`
 
 
