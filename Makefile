@@ -1,12 +1,15 @@
 # Two commands do everything on a fresh machine that has Python 3.11 to 3.13: `make reproduce` and `make test`.
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce test test-unit test-all lint types format docs docs-config lock clean
+.PHONY: help setup reproduce test test-unit test-all fuzz kills lint types format docs docs-config lock clean
 
 # Settings, e.g. `make reproduce CORES=8 ARGS="--configfile config/scales/smoke.yaml"`.
 CORES ?= all
 JOBS ?= 3
 ARGS ?=
+N ?=
+READER ?=
+SEED ?=
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 SNAKEFILES := Snakefile workflow
 
@@ -34,6 +37,12 @@ test-unit: setup ## the tests of laws, areas, fits, plans, curves and logs alone
 test-all: setup ## what `make test` does, with the slow tests too
 	@$(MAKE) --no-print-directory lint types
 	OMP_NUM_THREADS=1 pytest -n $(JOBS) --dist worksteal
+
+fuzz: setup ## give N (10000) bad inputs to each reader of files, or to READER; SEED=number repeats a run
+	PYTHONPATH=tests python -m fuzz --inputs $(or $(N),10000) $(if $(READER),--reader $(READER)) $(if $(SEED),--seed $(SEED))
+
+kills: setup ## kill training, workflow, fits and report N (100) times and compare with what nobody killed
+	PYTHONPATH=tests python -m kills --kills $(or $(N),100) $(if $(SEED),--seed $(SEED))
 
 setup: ## make .venv from requirements.lock; TeX and a C++ compiler where apt-get may install them
 	@scripts/setup.sh

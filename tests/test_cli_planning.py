@@ -387,15 +387,15 @@ def refused(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> str:
         (["--weight", "0.5", "--peak", "1e-3", "--choose", "peak_lr"], "is both given and to be chosen"),
         (["--weight", "0.5", "--end", "1"], "--end 1: give an LR from 0 to the peak of PT"),
         (["--weight", "0.5", "--rewarmup", "300", "--end", "1e-3"], "no peak LR up to that of PT has a schedule"),
-        (["--weight", "0.5", "--rewarmup", "-1"], "--rewarmup -1"),
+        (["--weight", "0.5", "--rewarmup", "-1"], "--rewarmup is -1: give a number from 0"),
         (["--weight", "0.5", "--decay-share", "0"], "--decay-share 0"),
-        (["--weight", "0.5", "--tolerance", "-1"], "--tolerance -1"),
-        (["--weight", "0.5", "--params", "-1"], "--params -1"),
+        (["--weight", "0.5", "--tolerance", "-1"], "--tolerance is -1.0"),
+        (["--weight", "0.5", "--params", "-1"], "--params is -1.0"),
         (["--weight", "0.5", "--range", "replay=0:1"], "'replay' is not chosen here, only peak_lr"),
         (["--weight", "0.5", "--range", "peak_lr=2:1"], "write peak_lr=LOW:HIGH"),
         (["--weight", "0.5", "--range", "peak_lr"], "write peak_lr=LOW:HIGH"),
         (["--weight", "0.5", "--pretraining", "up 5"], "no shape 'up'"),
-        (["--weight", "0.5", "--steps", "0"], "--steps 0: CPT needs at least one step"),
+        (["--weight", "0.5", "--steps", "0"], "--steps is 0: give a number from 1"),
         (["--weight", "0.5", "--plot", "x.gif"], "the name must end in .pdf, .png, .svg"),
     ],
 )
@@ -410,9 +410,9 @@ def test_bad_options_of_recommend_get_one_line(
     [
         (["--floor", "9e-3"], "--floor 0.009: give an LR from 0 and below --peak-cap, 0.008"),
         (["--floor", "2e-3", "--peak-cap", "1e-3"], "below --peak-cap, 0.001"),
-        (["--floor", "-1"], "--floor -1"),
+        (["--floor", "-1"], "--floor is -1.0: give a number from 0"),
         (["--weight", "-0.1"], "--weight -0.1"),
-        (["--knots", "1"], "knots is 1"),
+        (["--knots", "1"], "--knots is 1: give a number from 2"),
         (["--out", "nowhere/lr.csv"], "there is no folder nowhere"),
     ],
 )
@@ -446,7 +446,7 @@ def test_files_that_are_no_fits_of_cpt_get_one_line(
         "difference.json": "law 'shift_power' gives a difference of losses",
         "tokens.json": "law 'chinchilla' reads tokens, which no LR schedule gives",
         "unknown.json": "law 'cpt_unknown' does not read the LR of PT and of CPT",
-        "refits.json": "cannot be read: fit again",
+        "refits.json": "refits.json: key 'left_out.curves.0.undetermined' is missing",
     }
     for name, message in expected.items():
         arguments = [command, str(tmp_path / name), plain[1], "--weight", "0.5", *TRAINING]

@@ -137,7 +137,7 @@ def test_a_phase_keeps_its_schedule_and_a_run_its_name_and_seed(world: Path) -> 
         (True, 10, 24),
         (True, 20, 24),
     ]
-    assert trunk.schedule == early.schedule == late.schedule == trunk.own_schedule == Schedule(**wsd)
+    assert trunk.schedule == early.schedule == late.schedule == trunk.own_schedule == Schedule.model_validate(wsd)
     assert (early.own_schedule, late.own_schedule) == (Schedule(shape="constant", decay_share=0.25), None)
     after = found.runs["late"].phases[1]
     assert after.schedule.peak == "last"

@@ -5,6 +5,7 @@ import csv
 import json
 import re
 import shutil
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import SimpleNamespace
@@ -25,14 +26,14 @@ from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments import Run, estimates
 from cpt_dynamics.figures.data import FigureData
 from cpt_dynamics.figures.fig03.result import Result as Fig03
-from cpt_dynamics.figures.kit.latex import escape, number, percent
+from cpt_dynamics.figures.kit.latex import SET, escape, number, percent
 from cpt_dynamics.figures.kit.result import FigureResult, to_json
 from cpt_dynamics.figures.lambda_ import analyse as lambda_
 from cpt_dynamics.figures.public_curves import analyse as public_curves
 from cpt_dynamics.figures.public_curves.laws import LABELS
 from cpt_dynamics.files import read_json, write_json
 from cpt_dynamics.fitting import varpro
-from cpt_dynamics.report import document, macros, public, tables, verdicts
+from cpt_dynamics.report import document, macros, public, tables, templates, verdicts
 from cpt_dynamics.report.agreement import results as scales
 from cpt_dynamics.report.material import Material
 from cpt_dynamics.report.summary import summary
@@ -246,10 +247,39 @@ def change(path: Path, value: Any, *keys: Any) -> None:
         ("λ ≤ 1", r"$\lambda$ $\le$ 1"),
         ("Zürich", "Zürich"),
         ("中", "[U+4E2D]"),
+        ("Ħal ŧo ℃", "[U+0126]al [U+0167]o °C"),
+        ("a\tb\r\n\x1b[0m\x7f", "a b  [U+001B][0m[U+007F]"),
+        ("e\u0301 ș ﬁ ⅓ \u202eb", "e[U+0301] s fi [U+2153] [U+202E]b"),
+        ("\ud800", "[U+D800]"),
     ],
 )
 def test_any_text_is_escaped(text: str, expected: str) -> None:
     assert escape(text) == expected
+
+
+def test_escaped_text_holds_nothing_but_what_tex_sets() -> None:
+    """The test that compiles everything takes longer, and needs TeX."""
+    assert set(escape("".join(map(chr, range(sys.maxunicode + 1))))) <= SET
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not document.tex(), reason=document.NO_TEX)
+def test_tex_sets_every_character(tmp_path: Path) -> None:
+    """In text, a heading and a caption, and first in a row of a table."""
+    chosen = [*range(0x3000), *range(0x3000, sys.maxunicode + 1, 97)]
+    lines = [escape("".join(map(chr, chosen[i : i + 64]))) for i in range(0, len(chosen), 64)]
+    alone = [escape(chr(code)) for code in range(0x20, 0x250)]
+    rows = templates.render("table", align="ll", caption=lines[5], label="t", head="a & b", note=lines[1],
+                            rows=[[one, one] for one in alone])  # fmt: skip
+    text = "\n\n".join(rf"{line} \textbf{{{line}}} \emph{{{line}}}" for line in lines)
+    shutil.copy("paper/preamble.sty", tmp_path)
+    (tmp_path / "report.tex").write_text(
+        rf"\documentclass{{article}}\usepackage{{preamble}}\begin{{document}}\section{{{lines[3]}}}"
+        f"{rows}\n{text}\n\\end{{document}}\n",
+        encoding="utf-8",
+    )
+    assert document.compile(tmp_path, "2026-01-01T00:00:00+00:00").stat().st_size > 100_000
+    assert "Missing character" not in (tmp_path / "build/report.log").read_text(encoding="utf-8", errors="replace")
 
 
 @pytest.mark.parametrize(
@@ -614,6 +644,51 @@ def test_a_missing_input_is_named(material: Material, missing: str, capsys: pyte
     assert cli.main(["summary"]) == 2
     assert missing in capsys.readouterr().err
     assert not material.layout.summary.exists()
+
+
+READ_RESULTS, READ_MANIFESTS, READ_SOURCES = (
+    ("plot fig03", "findings", "summary"),
+    ("summary",),
+    ("report --table table_corpora",),
+)
+DAMAGED: dict[str, tuple[str, tuple[str, ...], Any, str]] = {  # file, commands, value of a key or text, what is said
+    "no parameters": ("fits/fig03", READ_RESULTS, {"fits.general.chosen.fit.parameters": {}}, "is missing"),
+    "a fit of text": ("fits/fig03", READ_RESULTS, {"fits.general.chosen.fit": "x"}, "chosen.fit: this is not a fit"),
+    "a lambda": ("fits/fig03", READ_RESULTS, {"fits.general.chosen.fit.settings.lambda": 2}, "settings.lambda"),
+    "a null": ("fits/fig03", READ_RESULTS, "null", "is no result of fig03"),
+    "a foreign figure": ("fits/fig03", READ_RESULTS, {"figure": "fig04"}, "is no result of fig03"),
+    "a cut file": ("fits/fig03", READ_RESULTS, '{"figure": "fi', "is not valid JSON"),
+    "a deep file": ("fits/fig03", READ_RESULTS, "[" * 900 + "]" * 900, "nested more than 100 deep"),
+    "no time": ("branches/*", READ_MANIFESTS, {"finished": "yesterday"}, "finished: Invalid isoformat string"),
+    "the year 1": ("branches/*", READ_MANIFESTS, {"finished": "0001-01-01T00:00:00+09:00"}, "finished: "),
+    "a manifest of null": ("branches/*", READ_MANIFESTS, "null", "Input should be a valid dictionary"),
+    "400 digits": ("split", READ_SOURCES, {"bytes": 10**400}, "split.bytes: Input should be less"),
+    "half a licence": ("source", READ_SOURCES, {"licence": "\ud800"}, "surrogates not allowed"),
+    "a source that is a list": ("source", READ_SOURCES, "[]", "source: Input should be"),
+}
+
+
+@pytest.mark.parametrize("case", DAMAGED)
+def test_damaged_results_and_manifests_are_one_line(
+    material: Material, case: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name, commands, value, line = DAMAGED[case]
+    path = min(Path().glob(f"**/{name}.json"))
+    if isinstance(value, dict):
+        ((keys, one),) = value.items()
+        whole = inner = read_json(path)
+        *outer, last = keys.split(".")
+        for key in outer:
+            inner = inner[key]
+        inner[last] = one
+        value = json.dumps(whole)
+    path.write_text(value, encoding="utf-8")
+    for command in commands:
+        assert cli.main(command.split()) == 2, command
+        said = capsys.readouterr().err
+        assert line in said, command
+        assert said.count("\n") == 1
+        assert path.name in said or path.parent.name in said
 
 
 def test_a_manifest_without_times_is_named(material: Material) -> None:

@@ -517,14 +517,14 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
         return super().construct_mapping(node, deep)
 
 
-def _at(place: yaml.Node | yaml.Event, problem: str) -> yaml.constructor.ConstructorError:
+def _at(place: Any, problem: str) -> yaml.constructor.ConstructorError:
     return yaml.constructor.ConstructorError(None, None, problem, place.start_mark)
 
 
 def _check_size(text: str) -> None:
     """Refuse nesting that would exhaust the stack of the loader, and aliases of aliases that would fill the memory."""
-    values, sizes = 0, dict[str, int]()
-    above: list[tuple[str, int]] = []  # collections that the event lies in: anchor, values before it
+    values, sizes = 0, dict[str | None, int]()
+    above: list[tuple[str | None, int]] = []  # collections that the event lies in: anchor, values before it
     for event in yaml.parse(text, _Loader):
         if isinstance(event, yaml.AliasEvent):
             if event.anchor in dict(above):

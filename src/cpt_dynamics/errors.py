@@ -7,6 +7,7 @@ import signal
 import threading
 import unicodedata
 from collections.abc import Iterator
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 # Package -> the extra of pyproject.toml that installs it.
@@ -70,6 +71,17 @@ def printable(text: str, limit: int = LONGEST) -> str:
     words = " ".join(shown(text).split())
     clean = "".join(one if unicodedata.category(one)[0] != "C" else ascii(one)[1:-1] for one in words)
     return clean if len(clean) <= limit else f"{clean[: limit * 2 // 3]} ... {clean[-limit // 4 :]}"
+
+
+def short(value: object, limit: int = 60) -> str:
+    """A value of a file as it is repeated in a message: its `repr`, cut when long."""
+    return printable(repr(value), limit)
+
+
+@lru_cache
+def is_name(text: str) -> bool:
+    """Whether a text can name something that is printed: at most 255 characters, no control character, no half one."""
+    return len(text) <= 255 and all(unicodedata.category(one) not in ("Cc", "Cs") for one in text)
 
 
 def of_system(error: OSError) -> str | None:

@@ -31,6 +31,9 @@ HOST = hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]  # of folde
 IN_USE = re.compile(r"\.(?P<name>.+?)\.[a-z0-9_]{8}(\.(?P<host>[0-9a-f]{8}))?")  # without a host: of older kits
 DAY = 86400.0  # seconds
 M = TypeVar("M")
+MOST_CELLS = 240_000_000  # of a table: 20 million rows of a curve table, which may be a file of a few kilobytes
+DEEPEST = 100  # levels of JSON; no file of the kit has twenty
+HALF = re.compile(r"\\u[dD][89a-fA-F]")  # how JSON spells a half of a character
 SEAL = "seal"  # key of a JSON file's own digest
 
 
@@ -287,10 +290,29 @@ def write_json(path: str | Path, value: Any) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
-def read_json(path: str | Path, remedy: str = "delete it and make it again") -> Any:
-    """Read a JSON file; a missing or damaged one raises `UserError` naming it. NaN and infinity are refused."""
+def read_json(path: str | Path, remedy: str = "delete it and make it again", nan: bool = False) -> Any:
+    """Read a JSON file; a missing or damaged one raises `UserError` naming it.
+
+    nan: whether NaN and infinity, which JSON has no word for, are read as Python writes them, or refused. Halves of
+    characters (surrogates), which no text can hold, are refused, and so is deep nesting.
+    """
     with reading(path, "valid JSON", remedy):
-        return json.loads(Path(path).read_text(encoding="utf-8"), parse_constant=_no_number)
+        text = Path(path).read_text(encoding="utf-8-sig")
+        found = json.loads(text, parse_constant=None if nan else _no_number)
+        _check_depth(found)
+        if HALF.search(text):
+            canonical(found).encode()
+        return found
+
+
+def _check_depth(value: Any) -> None:
+    """Raise `ValueError` for what is nested so deep that going through it would fail."""
+    inside = [value] if isinstance(value, (dict, list)) else []
+    for _ in range(DEEPEST):
+        of = (one.values() if isinstance(one, dict) else one for one in inside)
+        inside = [value for values in of for value in values if isinstance(value, (dict, list))]
+    if inside:
+        raise ValueError(f"it is nested more than {DEEPEST} deep")
 
 
 def read_model(kind: type[M], path: str | Path, remedy: str) -> M:
@@ -348,6 +370,10 @@ def read_table(path: str | Path, schema: str) -> pd.DataFrame:
     """Read a parquet table written with `schema`; anything else raises `UserError`."""
     _, pq = _pyarrow(path)
     with reading(path, "a readable parquet file"):
+        size = pq.read_metadata(path)
+        if size.num_rows * size.num_columns > MOST_CELLS:
+            rows = f"{size.num_rows:,} rows of {size.num_columns:,}"
+            raise UserError(f"{path} has {rows}: keep every tenth row, or fewer columns")
         arrow = pq.read_table(path)
         metadata = arrow.schema.metadata or {}
         found = metadata.get(b"schema", b"none").decode(errors="backslashreplace")

@@ -13,6 +13,8 @@ from cpt_dynamics.errors import UserError
 
 Array = NDArray[np.float64]
 Share = Annotated[float, Field(ge=0, le=1)]
+MOST_STEPS = 10_000_000  # of a run or a phase of one: more is a slip of the keyboard, and tables of it fill the memory
+LEAST_LR, MOST_LR = 1e-30, 1e6  # of an LR that is not 0: beyond any optimizer's, and areas stay finite
 
 
 class Schedule(Section):
@@ -98,8 +100,8 @@ def pieces(schedule: Schedule, steps: int, peak_lr: float, warmup: int, last: fl
 
     The first warm-up step already uses a positive LR, the last decay step uses `end`.
     """
-    if steps < 1:
-        raise UserError(f"a phase needs at least one step, got {steps}")
+    if not 1 <= steps <= MOST_STEPS:
+        raise UserError(f"a phase needs at least one step and at most {MOST_STEPS:,}, got {steps:,}")
     if schedule.peak == "last" and last is None:
         raise UserError("schedule.peak is `last`, but no phase comes before: give a number")
     start = 0.0 if last is None else last

@@ -139,7 +139,7 @@ def _parsed(argv: list[str]) -> argparse.Namespace:
 
 
 def _spread(argv: list[str]) -> list[str]:
-    """`--configfile A.yaml B.yaml FILE` as `--configfile A.yaml --configfile B.yaml FILE`: the option takes no other."""
+    """`--configfile A.yaml B.yaml FILE` as `--configfile A.yaml --configfile B.yaml FILE`."""
     spread: list[str] = []
     file = False  # whether the word before is a file of the option
     for last, word in zip(["", *argv], argv, strict=False):

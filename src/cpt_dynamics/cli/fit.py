@@ -1,7 +1,6 @@
 """fit: a law fitted to anyone's loss logs, with what its data can and cannot tell."""
 
 import argparse
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
@@ -11,25 +10,33 @@ import pandas as pd
 from cpt_dynamics import files, fitting
 from cpt_dynamics.cli import log_options as logs
 from cpt_dynamics.cli.printing import fit_lines
-from cpt_dynamics.errors import UserError
+from cpt_dynamics.errors import UserError, printable, short
 from cpt_dynamics.files import plain
 from cpt_dynamics.fitting import Fit
-from cpt_dynamics.fitting.logged import FeatureSettings, FittedRows, check_law, drawn_steps, from_step, predicted
+from cpt_dynamics.fitting.logged import (
+    SCHEMA,
+    FeatureSettings,
+    FittedRows,
+    check_law,
+    drawn_steps,
+    from_step,
+    predicted,
+)
 from cpt_dynamics.fitting.sweep import best, sweep_lambda
 from cpt_dynamics.fitting.uncertainty import MIN_SEEDS, without_seed
 from cpt_dynamics.laws import Law, get
 from cpt_dynamics.laws.base import HISTORY
 from cpt_dynamics.logs.measured import Data
 
-SCHEMA = "cpt-dynamics/fit/1"
+LARGEST = 1e12  # a fixed parameter
+MOST_LAMBDAS = 100
 
 
 def run_fit(options: argparse.Namespace) -> None:
     logs.check_results(options, options.logs)
     if not 0 < options.level < 1:
         raise UserError(f"--level is {options.level}: it lies between 0 and 1")
-    if options.starts is not None and options.starts < 1:
-        raise UserError(f"--starts is {options.starts}: it must be at least 1")
+    lambdas = _lambdas(options)
     data = logs.read(options)
     excluded = logs.named_runs(options.exclude, data.runs, "--exclude")
     law, hints = chosen_law(options, data, excluded)
@@ -43,7 +50,7 @@ def run_fit(options: argparse.Namespace) -> None:
             **found.to_json(),
             **_about_data(data, rows, options),
             **_findings(found, rows, options),
-            "lambda_sweep": _sweep(law, data, options, settings, excluded),
+            "lambda_sweep": _sweep(law, data, options, settings, excluded, lambdas),
             "hints": [*hints, *logs.hints(data, options, settings)],
             "notes": data.notes,
         }
@@ -91,8 +98,10 @@ def _fixed(texts: Iterable[str]) -> dict[str, float]:
     for text in texts:
         name, _, value = text.partition("=")
         found[name] = logs.to_number(value)
-        if math.isnan(found[name]):
-            raise UserError(f"--fix {text}: write NAME=VALUE with a number")
+        if not abs(found[name]) <= LARGEST:
+            raise UserError(
+                f"--fix {printable(text, 60)}: write NAME=VALUE with a number from {-LARGEST:g} to {LARGEST:g}"
+            )
     return found
 
 
@@ -188,26 +197,38 @@ def _uncertainty(found: Fit, rows: FittedRows, level: float, refit: Mapping[str,
     }
 
 
+def _lambdas(options: argparse.Namespace) -> list[float]:
+    """The values of `--sweep-lambda`."""
+    if options.sweep_lambda is None:
+        return []
+    values = [logs.to_number(text) for text in options.sweep_lambda.split(",")]
+    if len(values) > MOST_LAMBDAS or not all(0 <= value < 1 for value in values):
+        said = short(options.sweep_lambda)
+        raise UserError(f"--sweep-lambda is {said}: give at most {MOST_LAMBDAS} numbers from 0 and below 1, by commas")
+    return values
+
+
 def _sweep(
-    law: Law, data: Data, options: argparse.Namespace, settings: FeatureSettings, excluded: Sequence[str]
+    law: Law,
+    data: Data,
+    options: argparse.Namespace,
+    settings: FeatureSettings,
+    excluded: Sequence[str],
+    lambdas: Sequence[float],
 ) -> list[dict[str, Any]]:
     """Fits over other values of lambda, the best one marked."""
-    if options.sweep_lambda is None:
+    if not lambdas:
         return []
     if not any(name.startswith("s2") for name in law.inputs):
         raise UserError(f"law {law.name!r} reads no annealing area, so lambda plays no part: drop --sweep-lambda")
-    try:
-        values = [float(text) for text in options.sweep_lambda.split(",")]
-    except ValueError:
-        raise UserError(f"--sweep-lambda is {options.sweep_lambda!r}: give numbers separated by commas") from None
 
     def rows(value: float) -> pd.DataFrame:
         made = replace(settings, areas=replace(settings.areas, lambda_=value))
         table = made.features(data.curves, data.schedules)
         return FittedRows.of(table, excluded, options.first_step).used
 
-    loss = rows(values[0])["loss"]
-    sweep = sweep_lambda(law, rows, loss, values, method=options.method, n_starts=options.starts)
+    loss = rows(lambdas[0])["loss"]
+    sweep = sweep_lambda(law, rows, loss, lambdas, method=options.method, n_starts=options.starts)
     return [
         {
             "lambda": value,

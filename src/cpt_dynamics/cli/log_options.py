@@ -13,18 +13,37 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 import pandas as pd
 
 from cpt_dynamics.areas import AreaSettings
+from cpt_dynamics.cli.options import check_between
 from cpt_dynamics.cli.text import bullets
-from cpt_dynamics.errors import UserError
+from cpt_dynamics.errors import UserError, printable
 from cpt_dynamics.files import plain
 from cpt_dynamics.fitting.logged import FeatureSettings
 from cpt_dynamics.laws import Law, Shift, get
 from cpt_dynamics.logs import Unit, merge_logs, read_log
 from cpt_dynamics.logs.measured import Data, of_runs, of_set
+from cpt_dynamics.logs.points import MOST
+from cpt_dynamics.schedules import MOST_LR, MOST_STEPS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PLOTS = (".pdf", ".png", ".svg")
+MOST_PARAMS = 1e18
+LIMITS = {  # number of an option -> the least and the most that can be meant
+    "cap": (-MOST["loss"], MOST["loss"]),
+    "end": (0, MOST_LR),
+    "every": (1, MOST_STEPS),
+    "first_step": (0, MOST_STEPS),
+    "floor": (0, MOST_LR),
+    "knots": (2, MOST_STEPS),
+    "lr_power": (0, 10),
+    "params": (1, MOST_PARAMS),
+    "peak_cap": (0, MOST_LR),
+    "rewarmup": (0, MOST_STEPS),
+    "starts": (1, 10_000),
+    "steps": (1, MOST_STEPS),
+    "tolerance": (0, MOST["loss"]),
+}
 
 
 def settings_of(options: argparse.Namespace, rows: pd.DataFrame) -> FeatureSettings:
@@ -37,7 +56,7 @@ def by_run(options: argparse.Namespace, rows: pd.DataFrame) -> dict[str, Any]:
     """The values of --params, and of --replay for runs with CPT, by run."""
     after = rows.loc[rows["phase"] == "continual", "run"]
     return {
-        "params": _values(options.params, rows["run"].unique(), "--params", 1, math.inf),
+        "params": _values(options.params, rows["run"].unique(), "--params", 1, MOST_PARAMS),
         "replay": _values(options.replay, after.unique(), "--replay", 0, 1),
     }
 
@@ -153,8 +172,7 @@ def _values(
         run, _, value = text.rpartition("=")
         number = to_number(value)
         if not least <= number <= most:
-            limits = f"from {least:g} to {most:g}" if math.isfinite(most) else f"from {least:g}"
-            raise UserError(f"{option} {text}: write RUN=VALUE with a number {limits}")
+            raise UserError(f"{option} {printable(text, 60)}: write RUN=VALUE with a number from {least:g} to {most:g}")
         if run and run not in known:
             raise UserError(f"{option} {text}: there is no run {run!r} that needs it, only {', '.join(known)}")
         for name in [run] if run else [name for name in known if name not in found]:
@@ -199,7 +217,9 @@ def hints(data: Data, options: argparse.Namespace, settings: FeatureSettings) ->
 
 
 def check_results(options: argparse.Namespace, logs: Sequence[str]) -> None:
-    """Raise `UserError` before any work if a result could not be written."""
+    """Raise `UserError` before any work if a number cannot be meant, or a result could not be written."""
+    for name, (least, most) in LIMITS.items():
+        check_between(options, least, most, name)
     inputs = [file for log in logs for file in files_of(log)]
     check_output(getattr(options, "out", None), "--out", inputs)
     check_output(options.plot, "--plot", inputs, PLOTS)

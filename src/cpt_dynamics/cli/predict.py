@@ -52,8 +52,6 @@ class Prediction:
 
 def run_predict(options: argparse.Namespace) -> None:
     logs.check_results(options, [options.fit, *options.logs])
-    if options.every is not None and options.every < 1:
-        raise UserError(f"--every is {options.every}: it must be at least 1")
     found, content = read_fit(options.fit)
     prediction = _predict(found, content, options)
     result = {

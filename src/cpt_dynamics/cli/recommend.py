@@ -8,12 +8,13 @@ from typing import Any, Literal
 from cpt_dynamics.cli import log_options as logs
 from cpt_dynamics.cli import plan_options as options_of
 from cpt_dynamics.cli.text import bullets, table
-from cpt_dynamics.errors import UserError
+from cpt_dynamics.errors import UserError, printable, short
 from cpt_dynamics.files import plain
 from cpt_dynamics.planning import ROLES
 from cpt_dynamics.planning.fits import FittedPair
 from cpt_dynamics.planning.optimum import NATURAL_LIMITS, Measure
 from cpt_dynamics.planning.search import Search, best_plan
+from cpt_dynamics.schedules import LEAST_LR, MOST_LR, MOST_STEPS
 
 NAMES = {"potential": "loss potential", "peak_lr": "peak LR", "replay": "replay ratio", "steps": "steps"}
 GOALS = {
@@ -68,8 +69,6 @@ def _check(options: argparse.Namespace, fits: FittedPair) -> None:
             raise UserError(f"--weight {weight:g}: the weight of the D_pt loss lies between 0 and 1")
     if not 0 < options.decay_share <= 1:
         raise UserError(f"--decay-share {options.decay_share:g}: give a share above 0, up to 1")
-    if not options.tolerance >= 0:
-        raise UserError(f"--tolerance {options.tolerance:g}: give a difference of losses from 0 on")
     if options.cap is not None and len(fits.reading("replay")) < len(ROLES):
         raise UserError("--cap needs laws of the replay ratio: fit cpt_replay_* to runs with several ratios")
 
@@ -106,8 +105,8 @@ def _peak(text: str | None) -> float | Literal["last"] | None:
     if text is None or text == "last":
         return "last" if text else None
     lr = logs.to_number(text)
-    if not (math.isfinite(lr) and lr > 0):
-        raise UserError(f"--peak {text}: give an LR above 0, or last")
+    if not 0 < lr <= MOST_LR:
+        raise UserError(f"--peak {printable(text, 60)}: give an LR above 0, or last")
     return lr
 
 
@@ -120,10 +119,10 @@ def _ranges(options: argparse.Namespace, knobs: Sequence[str]) -> dict[str, tupl
         except ValueError:
             low, high = math.nan, math.nan
         if knob not in knobs:
-            raise UserError(f"--range {text}: {knob!r} is not chosen here, only {', '.join(knobs)}")
-        least, most = NATURAL_LIMITS.get(knob, (1.0 if knob == "steps" else 0.0, math.inf))
-        if not (least <= low < high <= most and math.isfinite(high)) or (knob == "peak_lr" and low <= 0):
-            raise UserError(f"--range {text}: write {knob}=LOW:HIGH with possible values of it")
+            raise UserError(f"--range {printable(text, 60)}: {short(knob)} is not chosen here, only {', '.join(knobs)}")
+        least, most = {**NATURAL_LIMITS, "steps": (1.0, MOST_STEPS), "peak_lr": (LEAST_LR, MOST_LR)}[knob]
+        if not least <= low < high <= most:
+            raise UserError(f"--range {printable(text, 60)}: write {knob}=LOW:HIGH with possible values of it")
         found[knob] = (low, high)
     return found
 

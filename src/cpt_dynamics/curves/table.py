@@ -96,7 +96,8 @@ def check_columns(table: pd.DataFrame, columns: dict[str, str], name: str) -> No
         "text": pd.api.types.is_string_dtype,
     }
     for column, kind in columns.items():
-        wrong = pd.api.types.is_bool_dtype(table[column]) or not tests[kind](table[column])
+        odd = pd.api.types.is_bool_dtype(table[column]) or isinstance(table[column].dtype, pd.CategoricalDtype)
+        wrong = odd or not tests[kind](table[column])
         if len(table) and (wrong or (kind != "number" and table[column].isna().any())):
             raise UserError(f"{name}: column {column!r} must hold one {kind} a row, not {table[column].dtype}")
 

@@ -370,8 +370,8 @@ def _expanded(new: Mapping[str, RunEntry], entries: Mapping[str, RunEntry], conf
                 steps += run.steps
                 if len(runs) > MOST_RUNS or steps > MOST_STEPS_OF_RUNS:
                     raise UserError(
-                        f"{config.stated_in}: runs.{name}: with it there are {len(runs):,} runs of {steps:,} steps, which"
-                        f" is more than {MOST_RUNS:,} or {MOST_STEPS_OF_RUNS:,}: state fewer"
+                        f"{config.stated_in}: runs.{name}: with it there are {len(runs):,} runs of {steps:,} steps,"
+                        f" which is more than {MOST_RUNS:,} or {MOST_STEPS_OF_RUNS:,}: state fewer"
                     )
     return runs
 

@@ -5,12 +5,16 @@ import platform
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar, Literal
+from functools import cache
+from typing import Annotated, Any, ClassVar, Literal, get_type_hints
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, create_model
 
 import cpt_dynamics
-from cpt_dynamics.errors import UserError
+from cpt_dynamics.areas import Warmup
+from cpt_dynamics.config import explain
+from cpt_dynamics.errors import UserError, short
 from cpt_dynamics.fitting import paper, varpro, warnings
 from cpt_dynamics.fitting.identifiability import identifiability
 from cpt_dynamics.fitting.metrics import measure, skill
@@ -21,6 +25,9 @@ from cpt_dynamics.laws.base import HISTORY
 
 Method = Literal["varpro", "paper"]
 OPTIMAL = 1e-4  # largest `Problem.optimality` of a fit that is called converged
+Numbers = dict[str, FiniteFloat]
+MaybeNumbers = dict[str, float | None]
+ROUNDING = 1e-6  # by which a stored parameter may be beyond its bound
 
 
 @dataclass(frozen=True)
@@ -91,17 +98,72 @@ class Fit:
 
     @classmethod
     def from_json(cls, value: dict[str, Any], law: Law | None = None) -> "Fit":
-        """The fit that `to_json` wrote; `law` stands in for one that is not registered."""
+        """The fit that `to_json` wrote; `law` stands in for one that is not registered.
+
+        `UserError` names the key that is missing, of another type, no finite number or not what the law allows.
+        """
         try:
-            found = (law or get(value["law"])).fixed(**value["held"])
-            bounds = {
-                name: (-np.inf if low is None else low, np.inf if high is None else high)
-                for name, (low, high) in value["bounds"].items()
-            }
-            names = [f.name for f in fields(cls) if f.name != "law"]
-            return cls(law=found.bounded(**bounds), **{name: value[name] for name in names})
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise UserError(f"this is not a fit ({type(error).__name__}: {error}): fit again") from None
+            _stored().model_validate(value)
+        except ValidationError as error:
+            raise UserError(f"{explain(error.errors()[0], 'this is not a fit')} (fit again)") from None
+        law = law or get(value["law"])
+        unknown = (value["held"].keys() | value["bounds"].keys()) - {p.name for p in law.parameters}
+        if unknown:
+            raise UserError(f"this is not a fit: law {law.name!r} has no parameter {short(min(unknown))} (fit again)")
+        bounds = {
+            name: (-np.inf if low is None else low, np.inf if high is None else high)
+            for name, (low, high) in value["bounds"].items()
+        }
+        names = [f.name for f in fields(cls) if f.name != "law"]
+        found = cls(law=law.fixed(**value["held"]).bounded(**bounds), **{name: value[name] for name in names})
+        found._check_parameters()
+        return found
+
+    def _check_parameters(self) -> None:
+        """Raise `UserError` unless the parameters are the law's, and within its bounds where these are known."""
+        stated = {p.name: p for p in self.law.parameters}
+        for name in stated.keys() ^ self.parameters.keys():
+            what = f"parameter {short(name)} is missing" if name in stated else f"there is no parameter {short(name)}"
+            raise UserError(f"this is not a fit: {what} (fit again)")
+        for name, p in stated.items():
+            scale = max(map(abs, self.ranges.get(p.per, [np.nan]))) or 1.0 if p.per else 1.0  # see `Law.bounds`
+            value = self.parameters[name] * scale
+            slack = ROUNDING * abs(value)
+            if value < p.lower - slack or value > p.upper + slack:
+                said = f"{name} is {self.parameters[name]:g}, outside its bounds"
+                raise UserError(f"this is not a fit: {said} (fit again)")
+
+
+class _Settings(BaseModel):
+    """The `settings` of a stored fit (see `areas.AreaSettings`), as far as the features told them."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    lambda_: float = Field(0.0, alias="lambda", ge=0, lt=1)
+    warmup: Warmup = "peak"
+    carry_over: bool = True
+    lr_power: float = Field(0.0, ge=0, le=10)
+
+
+@cache
+def _stored() -> type[BaseModel]:
+    """The shape of what `Fit.to_json` gives, as a file holds it: null where JSON has no word for a number."""
+    kinds: dict[str, Any] = {
+        **{name: kind for name, kind in get_type_hints(Fit).items() if not name.startswith("__")},
+        "law": str,
+        "held": Numbers,
+        "bounds": dict[str, Annotated[list[float | None], Field(min_length=2, max_length=2)]],
+        "parameters": Numbers,
+        "delta": Annotated[FiniteFloat, Field(gt=0)],
+        "optimality": float | None,
+        "metrics": dict[str, MaybeNumbers],
+        "contributions": MaybeNumbers,
+        "combinations": MaybeNumbers,
+        "ranges": dict[str, Annotated[list[FiniteFloat], Field(min_length=2, max_length=2)]],
+        "settings": _Settings,
+    }
+    required: dict[str, Any] = {name: (kind, ...) for name, kind in kinds.items()}
+    return create_model("StoredFit", __config__=ConfigDict(strict=True), **required)
 
 
 def fit(

@@ -4,20 +4,24 @@ import contextlib
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cpt_dynamics import curves, files
 from cpt_dynamics.areas import AreaSettings, Warmup
-from cpt_dynamics.errors import UserError
+from cpt_dynamics.config import explain
+from cpt_dynamics.errors import UserError, short
 from cpt_dynamics.fitting.fit import Fit
 from cpt_dynamics.fitting.uncertainty import measurements
 from cpt_dynamics.laws import Law
 from cpt_dynamics.logs.measured import Data
+from cpt_dynamics.schedules import MOST_STEPS
 
 POINTS = 300  # of a drawn curve
+SCHEMA: Literal["cpt-dynamics/fit/1"] = "cpt-dynamics/fit/1"
 # Columns that laws read and logs may lack, and the option that gives them.
 GIVEN_BY = {
     "replay": "the replay ratio of every run: give --replay RUN=SHARE",
@@ -123,21 +127,56 @@ def check_inputs(law: Law, table: pd.DataFrame) -> None:
             raise UserError(f"law {law.name!r} reads {name}, {given}")
 
 
+class _Refit(BaseModel):
+    """What plans read of a refit without some rows."""
+
+    group: str
+    undetermined: list[str]
+    parameters: dict[str, float | None]
+
+
+class _LeftOut(BaseModel):
+    relative: bool = True
+    curves: list[_Refit] = []
+
+
+class _Band(BaseModel):
+    half_width: float | None
+    level: float | None
+
+
+class _Intervals(BaseModel):
+    mean: _Band
+    end: _Band
+
+
+class _FitFile(BaseModel):
+    """What is read of a file of `fit --out` beside the fit (see `Fit.from_json`)."""
+
+    model_config = ConfigDict(strict=True)
+
+    schema_: Literal["cpt-dynamics/fit/1"] = Field(SCHEMA, alias="schema")
+    validation: str | None = None
+    first_step: int = Field(1, ge=0, le=MOST_STEPS)
+    intervals: _Intervals | None = None
+    left_out: _LeftOut | None = None
+
+
 def read_fit(path: str) -> tuple[Fit, dict[str, Any]]:
-    """The fit of a file that `fit --out` wrote, and the whole file."""
+    """The fit of a file that `fit --out` wrote, and the whole file; `UserError` for one that is damaged or foreign."""
+    content = files.read_json(path, "give the file of `fit --out`")
     try:
-        content = files.read_json(path)
         found = Fit.from_json(content)
-    except OSError as error:
-        raise UserError(f"{path} cannot be read ({error.strerror}): give the file of `fit --out`") from None
+        stored = _FitFile.model_validate(content)
     except UserError as error:
-        raise UserError(str(error) if str(path) in str(error) else f"{path}: {error}") from None
-    known = found.parameters if isinstance(found.parameters, dict) else {}
-    pairs = list(found.ranges.values()) if isinstance(found.ranges, dict) else [None]
-    if not all(is_number(value) for value in [found.delta, *(known.get(p.name) for p in found.law.parameters)]):
-        raise UserError(f"{path}: this is not a fit (a parameter is missing or no number): fit again")
-    if not all(isinstance(pair, list) and len(pair) == 2 and all(map(is_number, pair)) for pair in pairs):
-        raise UserError(f"{path}: this is not a fit (a range is not two numbers): fit again")
+        raise UserError(f"{path}: {error}") from None
+    except ValidationError as error:
+        raise UserError(f"{explain(error.errors()[0], path)} (fit again)") from None
+    for refit in stored.left_out.curves if stored.left_out else []:
+        if not refit.undetermined and not all(is_number(refit.parameters.get(name)) for name in found.parameters):
+            raise UserError(
+                f"{path}: left_out: a parameter of the refit without {short(refit.group)} is missing: fit again"
+            )
     FeatureSettings.of(found, path)
     return found, content
 

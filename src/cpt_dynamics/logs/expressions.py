@@ -26,10 +26,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cpt_dynamics.curves.table import PHASES
-from cpt_dynamics.errors import UserError
-from cpt_dynamics.schedules import DECAYS, Array
+from cpt_dynamics.errors import UserError, short
+from cpt_dynamics.schedules import DECAYS, LEAST_LR, MOST_LR, MOST_STEPS, Array
 
-MOST_STEPS = 100_000_000  # a slip of the keyboard rather than a run
 WORDS = {
     "warmup": {"to", "from"},
     "constant": {"at"},
@@ -87,14 +86,16 @@ def parse(expression: str) -> Expression:
         delayed = parts[:1] == ["delayed"]
         parts = parts[delayed:]
         if not parts:
-            raise UserError(f"schedule {expression!r}: {phase} has no part: add one, such as constant 1000 at 2e-4")
+            raise UserError(
+                f"schedule {short(expression)}: {phase} has no part: add one, such as constant 1000 at 2e-4"
+            )
         for part in parts:
             for stretch in _part(part, last):
                 stretches.append(replace(stretch, phase=phase, delayed=delayed))
                 last = stretch.end
     steps = [stretch.steps for stretch in stretches]
     if sum(steps) > MOST_STEPS:
-        raise UserError(f"schedule {expression!r} has {sum(steps):,} steps: at most {MOST_STEPS:,} are possible")
+        raise UserError(f"schedule {short(expression)} has {sum(steps):,} steps: at most {MOST_STEPS:,} are possible")
     lr = np.concatenate([stretch.lr for stretch in stretches])
     return Expression(expression, tuple(stretches), lr, np.repeat([stretch.phase for stretch in stretches], steps))
 
@@ -106,9 +107,9 @@ def _phases(expression: str) -> list[tuple[str, list[str]]]:
         *labels, part = (piece.strip() for piece in text.split(":"))
         for label in labels:
             if label not in PHASES:
-                raise UserError(f"schedule part {text.strip()!r}: no phase {label!r}, only {' and '.join(PHASES)}")
+                raise _wrong(text.strip(), f"no phase {short(label)}, only {' and '.join(PHASES)}")
             if phases and PHASES.index(label) <= PHASES.index(phases[-1][0]):
-                raise UserError(f"schedule part {text.strip()!r}: {label} cannot begin after {phases[-1][0]}")
+                raise _wrong(text.strip(), f"{label} cannot begin after {phases[-1][0]}")
             phases.append((label, []))
         if part:
             phases = phases or [(PHASES[0], [])]
@@ -124,7 +125,7 @@ def _part(part: str, last: float | None) -> list[Stretch]:
     if shape == "delayed":
         raise _wrong(part, "delayed stands alone, as the first part of a phase")
     if shape not in WORDS:
-        raise _wrong(part, f"no shape {shape!r}, only {', '.join(WORDS)}")
+        raise _wrong(part, f"no shape {short(shape)}, only {', '.join(WORDS)}")
     if not rest:
         raise _wrong(part, "the number of steps is missing")
     steps, words = _steps(part, rest[0]), _words(part, shape, rest[1:])
@@ -158,9 +159,9 @@ def _words(part: str, shape: str, rest: list[str]) -> dict[str, str]:
     words = dict(zip(rest[::2], rest[1::2], strict=False))
     for word in rest[::2]:
         if word not in WORDS[shape]:
-            raise _wrong(part, f"no word {word!r} for {shape}, only {', '.join(sorted(WORDS[shape]))}")
+            raise _wrong(part, f"no word {short(word)} for {shape}, only {', '.join(sorted(WORDS[shape]))}")
     if len(rest) % 2:
-        raise _wrong(part, f"a value is missing after {rest[-1]!r}")
+        raise _wrong(part, f"a value is missing after {short(rest[-1])}")
     if len(words) < len(rest) // 2:
         raise _wrong(part, "a word stands there twice")
     return words
@@ -168,7 +169,7 @@ def _words(part: str, shape: str, rest: list[str]) -> dict[str, str]:
 
 def _shape(part: str, shape: str) -> str:
     if shape not in DECAYS:
-        raise _wrong(part, f"no decay shape {shape!r}, only {', '.join(DECAYS)}")
+        raise _wrong(part, f"no decay shape {short(shape)}, only {', '.join(DECAYS)}")
     return shape
 
 
@@ -184,14 +185,14 @@ def _decay_steps(part: str, steps: int, words: dict[str, str]) -> int:
 def _steps(part: str, word: str) -> int:
     steps = _number(part, word)
     if steps != round(steps) or not 1 <= steps <= MOST_STEPS:
-        raise _wrong(part, f"the number of steps must be a whole number from 1 to {MOST_STEPS:,}, not {word!r}")
+        raise _wrong(part, f"the number of steps must be a whole number from 1 to {MOST_STEPS:,}, not {short(word)}")
     return int(steps)
 
 
 def _lr(part: str, word: str) -> float:
     lr = _number(part, word)
-    if lr < 0:
-        raise _wrong(part, f"an LR cannot be negative: {word}")
+    if lr and not LEAST_LR <= lr <= MOST_LR:
+        raise _wrong(part, f"an LR cannot be negative, and is 0 or from {LEAST_LR:g} to {MOST_LR:g}: {short(word)}")
     return lr
 
 
@@ -201,7 +202,7 @@ def _number(part: str, word: str) -> float:
     except ValueError:
         number = np.nan
     if not np.isfinite(number):
-        raise _wrong(part, f"{word!r} is not a number")
+        raise _wrong(part, f"{short(word)} is not a number")
     return number
 
 
@@ -212,4 +213,4 @@ def _known(part: str, lr: float | None, word: str) -> float:
 
 
 def _wrong(part: str, what: str) -> UserError:
-    return UserError(f"schedule part {part!r}: {what}")
+    return UserError(f"schedule part {short(part)}: {what}")

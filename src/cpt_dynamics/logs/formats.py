@@ -1,16 +1,19 @@
 """Files of logs as rows of named cells: what each format holds, before it is known which cell means what."""
 
 import csv
-import json
+import stat
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from cpt_dynamics.errors import UserError
+from cpt_dynamics.errors import UserError, is_name, short
+from cpt_dynamics.files import read_json, reading
 
 Format = Literal["curves", "csv", "wandb", "trainer_state"]
 
+LARGEST = 200_000_000  # bytes of a log, whose rows take some 40 times as much while they are read
 NOT_LOGGED = {"", "none", "null", "na", "n/a"}  # a cell without a value; "nan" is a value, and a bad one
 
 
@@ -30,15 +33,19 @@ class LogPart:
 
 def format_of(path: Path, stated: Format | None) -> Format:
     """The stated format of a file, or the one that its content shows; `UserError` where it cannot be read."""
-    try:
+    with reading(path, "a log"):
+        found = path.stat()
+        if stat.S_ISDIR(found.st_mode):
+            raise UserError(f"{path} is a folder: name the file in it, such as trainer_state.json")
+        if not stat.S_ISREG(found.st_mode):
+            raise UserError(f"{path} is a device or pipe, which cannot be read twice: name a file")
+        if found.st_size > LARGEST:
+            size = f"{found.st_size / 1e6:,.0f} MB, and at most {LARGEST / 1e6:,.0f} MB are read"
+            raise UserError(f"{path} has {size}: leave out columns, or keep every tenth row")
         with open(path, "rb") as handle:
             head = handle.read(65536)
-    except FileNotFoundError:
-        raise UserError(f"{path} does not exist") from None
-    except IsADirectoryError:
-        raise UserError(f"{path} is a folder: name the file in it, such as trainer_state.json") from None
-    except OSError as error:
-        raise UserError(f"{path} cannot be read ({error.strerror}): check the path and its permissions") from None
+    if not is_name(path.name):
+        raise UserError(f"{path} has no name that can be printed: rename the file")
     text = head.decode("utf-8-sig", errors="replace").lstrip()
     if not text:
         raise UserError(f"{path} is empty: it holds no loss")
@@ -88,21 +95,21 @@ def read_wandb(path: Path) -> list[LogPart]:
 
 def _csv_lines(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     """The header and the non-empty lines with their numbers; every line must have as many cells as the header."""
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as handle:
-            first = next((line for line in handle if line.strip()), "")
-            sign = next((sign for sign in "\t;" if sign in first and "," not in first), ",")
-            handle.seek(0)
-            reader = csv.reader(handle, delimiter=sign, strict=True)
-            lines = [(reader.line_num, [c.strip() for c in cells]) for cells in reader if any(c.strip() for c in cells)]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path} is not a CSV ({error}): give text in UTF-8 with a header line") from None
+    with (
+        reading(path, "a CSV", "give text in UTF-8 with a header"),
+        open(path, encoding="utf-8-sig", newline="") as log,
+    ):
+        first = next((line for line in log if line.strip()), "")
+        sign = next((sign for sign in "\t;" if sign in first and "," not in first), ",")
+        log.seek(0)
+        reader = csv.reader(log, delimiter=sign, strict=True)
+        lines = [(reader.line_num, [c.strip() for c in cells]) for cells in reader if any(c.strip() for c in cells)]
     if len(lines) < 2:
         raise UserError(f"{path} is empty: it needs a header and at least one row")
     header = lines[0][1]
-    twice = [name for name in header if name and header.count(name) > 1]
+    twice = [name for name, times in Counter(header).items() if name and times > 1]
     if twice:
-        raise UserError(f"{path} has two columns {twice[0]!r}: rename or remove one")
+        raise UserError(f"{path} has two columns {short(twice[0])}: rename or remove one")
     for number, cells in lines[1:]:
         if len(cells) != len(header):
             raise UserError(f"{path}, line {number} has {len(cells)} cells, the header {len(header)}: mend the line")
@@ -111,10 +118,7 @@ def _csv_lines(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
 
 def read_trainer_state(path: Path) -> list[LogPart]:
     """One part with a row for each entry of `log_history`."""
-    try:
-        state = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{path} is not valid JSON ({error}): is it a whole trainer_state.json?") from None
+    state = read_json(path, "is it a whole trainer_state.json?", nan=True)
     history = state.get("log_history") if isinstance(state, dict) else None
     if not isinstance(history, list) or not all(isinstance(entry, dict) for entry in history):
         raise UserError(f"{path} has no log_history: give the trainer_state.json of Hugging Face Trainer")

@@ -8,11 +8,13 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from cpt_dynamics.errors import UserError
+from cpt_dynamics.errors import UserError, is_name, short
 from cpt_dynamics.logs.expressions import Expression
 from cpt_dynamics.logs.formats import LogPart
+from cpt_dynamics.schedules import LEAST_LR, MOST_LR, MOST_STEPS
 
 LN2 = math.log(2)
+MOST = {"step": MOST_STEPS, "lr": MOST_LR, "tokens": 1e18, "loss": 1e6}  # no run has more
 NAMES = {  # field -> names of its column, the best first
     "step": (
         "train_global_step",
@@ -224,11 +226,11 @@ def _points(part: LogPart, columns: _Columns, default: str, options: Options) ->
         step = _step(logged.get("step"), place, bool(losses) or "lr" in logged)
         if step is None:
             continue
-        at = (part.file, place, str(logged.get("run", part.run or default)))
+        at = (part.file, place, _name(str(logged.get("run", part.run or default)), "run", place))
         if "lr" in logged:
-            yield _Point(*at, step + later, "lr", _number(logged["lr"], f"lr at step {step}", place))
+            yield _Point(*at, step + later, "lr", _number(logged["lr"], "lr", step, place))
         if "tokens" in logged:
-            yield _Point(*at, step, "tokens", _number(logged["tokens"], f"tokens at step {step}", place))
+            yield _Point(*at, step, "tokens", _number(logged["tokens"], "tokens", step, place))
         if "phase" in logged:
             yield _Point(*at, step, "phase", _phase(logged["phase"], place))
         for column, loss in losses.items():
@@ -239,7 +241,8 @@ def _points(part: LogPart, columns: _Columns, default: str, options: Options) ->
                 if "validation" not in logged:
                     raise UserError(f"{place}: a loss without a name in column {fields['validation']!r}: fill it in")
                 role, validation = "eval", str(logged["validation"])
-            said = f"{column} at step {step} is {cells[column]!r}"
+            validation = validation and _name(validation, "validation set", place)
+            said = f"{column} at step {step} is {short(cells[column])}"
             yield _Point(*at, step, "loss", value, role, validation, unit is not None, said)
 
 
@@ -256,29 +259,39 @@ def _step(cell: Any, place: str, needed: bool) -> int | None:
         raise UserError(f"{place}: the step is missing: fill it in or remove the row")
     step = _float(cell)
     if not step.is_integer() or step < 0:
-        raise UserError(f"{place}: the step is {cell!r}: it must be a whole number, not negative")
+        raise UserError(f"{place}: the step is {short(cell)}: it must be a whole number, not negative")
+    if step > MOST_STEPS:
+        raise UserError(f"{place}: the step is {short(cell)}: it must be at most {MOST_STEPS:,}")
     return int(step)
 
 
-def _number(cell: Any, what: str, place: str) -> float:
-    number = _float(cell)
+def _number(cell: Any, what: str, step: int, place: str) -> float:
+    number, problem = _float(cell), f"{place}: {what} at step {step} is {short(cell)}: it must be"
     if not math.isfinite(number) or number < 0:
-        raise UserError(
-            f"{place}: {what} is {cell!r}: it must be a finite number, not negative; mend or remove the row"
-        )
+        raise UserError(f"{problem} a finite number, not negative; mend or remove the row")
+    if number > MOST[what]:
+        raise UserError(f"{problem} at most {MOST[what]:g}; mend or remove the row")
+    if what == "lr" and 0 < number < LEAST_LR:
+        raise UserError(f"{problem} 0 or at least {LEAST_LR:g}; mend or remove the row")
     return number
+
+
+def _name(text: str, what: str, place: str) -> str:
+    if not is_name(text):
+        raise UserError(f"{place}: {short(text)} is no name of a {what}: use at most 255 printable characters")
+    return text
 
 
 def _float(cell: Any) -> float:
     """The number in a cell, NaN if there is none."""
     try:
         return math.nan if isinstance(cell, bool) else float(cell)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return math.nan
 
 
 def _phase(cell: Any, place: str) -> float:
     name = re.sub(r"[^a-z]+", "_", str(cell).lower()).replace("pre_train", "pretrain")
     if name not in PHASE_NAMES:
-        raise UserError(f"{place}: the phase is {cell!r}: call it pretraining or continual")
+        raise UserError(f"{place}: the phase is {short(cell)}: call it pretraining or continual")
     return PHASE_NAMES[name]

@@ -29,11 +29,12 @@ import numpy as np
 import pandas as pd
 
 from cpt_dynamics.curves import table as tables
-from cpt_dynamics.errors import UserError
+from cpt_dynamics.errors import UserError, is_name, short
 from cpt_dynamics.logs.expressions import Expression, parse
 from cpt_dynamics.logs.formats import Format, LogPart, format_of, read_csv, read_trainer_state, read_wandb
-from cpt_dynamics.logs.points import LN2, NAMES, Options, points_of
+from cpt_dynamics.logs.points import LN2, MOST, NAMES, Options, points_of
 from cpt_dynamics.logs.runs import Log, checked, joined, log_of, plan_of, rates_of
+from cpt_dynamics.schedules import LEAST_LR
 
 Unit = Literal["nats", "bits"]
 PathLike = str | Path
@@ -178,14 +179,14 @@ def _log(parts: list[LogPart], options: Options) -> Log:
 
 def _read_own(path: Path, options: Options) -> Log:
     """A curve table; its schedules are those beside it, else the LR of its rows is interpolated."""
-    try:
-        table = tables.read(path)
-    except (ValueError, NotImplementedError) as error:  # what pandas and pyarrow say of damaged metadata
-        raise UserError(f"{path} is not a readable parquet file ({error}): make it again") from None
+    table = tables.read(path).reset_index(drop=True)
     if options.unit == "bits":
         raise UserError(f"{path} is a curve table, whose losses are nats: drop the option unit")
     beside = tables.schedules_path(path)
     known = tables.read_schedules(beside) if options.schedule is None and beside.exists() else None
+    _check_bounds(table, path)
+    if known is not None:
+        _check_bounds(known, beside)
     table = _selected(table, path, options)
     names = {str(run): options.run or str(run) for run in table["run"].unique()}
     plans, notes = [], []
@@ -205,11 +206,23 @@ def _read_own(path: Path, options: Options) -> Log:
     return checked(table, schedules, notes, {name: str(path) for name in names.values()}, frozenset())
 
 
+def _check_bounds(table: pd.DataFrame, path: Path) -> None:
+    """Raise `UserError` for numbers that no run has, and for names that cannot be printed."""
+    for column, most in MOST.items():
+        if column in table and float(table[column].max()) > most:
+            raise UserError(f"{path}: {column} is {table[column].max():g} somewhere: it must be at most {most:g}")
+    if ((table["lr"] > 0) & (table["lr"] < LEAST_LR)).any():
+        raise UserError(f"{path}: lr is below {LEAST_LR:g} somewhere, and not 0: mend these rows")
+    for name in (name for column in ("run", "validation") if column in table for name in table[column].unique()):
+        if not is_name(name):
+            raise UserError(f"{path}: {short(name)} is no name: use at most 255 printable characters")
+
+
 def _selected(table: pd.DataFrame, path: Path, options: Options) -> pd.DataFrame:
     runs, sets = list(table["run"].unique()), list(table["validation"].unique())
     if options.validation is not None:
         if options.validation not in sets:
-            raise UserError(f"{path}: no losses of validation set {options.validation!r}, only {', '.join(sets)}")
+            raise UserError(f"{path}: no losses of validation set {short(options.validation)}, only {', '.join(sets)}")
         table = table[table["validation"] == options.validation]
     if options.run is not None and len(runs) > 1:
         if options.run not in runs:

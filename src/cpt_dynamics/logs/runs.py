@@ -9,7 +9,7 @@ import pandas as pd
 from cpt_dynamics.curves import table as tables
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.logs.expressions import Expression
-from cpt_dynamics.logs.points import Options
+from cpt_dynamics.logs.points import MOST, Options
 from cpt_dynamics.schedules import Array
 
 
@@ -136,10 +136,14 @@ def _shift(name: str, points: pd.DataFrame, losses: pd.DataFrame, first_step: in
 
 def _check_values(losses: pd.DataFrame) -> None:
     """Raise `UserError` unless losses are positive and each set's steps rise in a file and differ between files."""
-    wrong = losses[~(np.isfinite(losses["value"]) & (losses["value"] > 0))]
+    values = losses["value"]
+    wrong = losses[~(np.isfinite(values) & (values > 0) & (values <= MOST["loss"]))]
     if len(wrong):
         row = wrong.iloc[0]
-        raise UserError(f"{row['place']}: {row['said']}: it must be finite and positive, so mend or remove the row")
+        limit = f", and at most {MOST['loss']:g}" if row["value"] > MOST["loss"] else ""
+        raise UserError(
+            f"{row['place']}: {row['said']}: it must be finite and positive{limit}, so mend or remove the row"
+        )
     for name, rows in losses.groupby("validation", sort=False):
         steps = rows["step"].to_numpy()
         back = (np.diff(steps) < 0) & (rows["file"].to_numpy()[1:] == rows["file"].to_numpy()[:-1])

@@ -40,11 +40,8 @@ class FittedPair(Pair):
             _check_law(found[role], path)
         if found["general"].data_hash == found["domain"].data_hash:
             raise UserError(f"{general} and {domain} are fits of the same losses: give one for each set")
-        try:
-            refits = {role: list((c.get("left_out") or {}).get("curves", [])) for role, c in contents.items()}
-            ensemble, reason = _ensemble(found, refits)  # `fit --intervals` puts refits into its file
-        except (AttributeError, KeyError, TypeError):
-            raise UserError(f"the refits in {general} or {domain} cannot be read: fit again") from None
+        refits = {role: (c.get("left_out") or {}).get("curves", []) for role, c in contents.items()}
+        ensemble, reason = _ensemble(found, refits)  # `fit --intervals` puts refits into its file
         validations = {role: str(c["validation"]) for role, c in contents.items() if c.get("validation")}
         return cls(**found, files=names, validations=validations, ensemble=ensemble, reason=reason)
 

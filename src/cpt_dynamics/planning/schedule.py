@@ -23,6 +23,7 @@ LEAST = 1e-9  # share of the fall at a knot, so that their sum stays above 0
 SAME = 1e-6  # nats/token: starts that end this close to the best one agree with it
 NEAR = 1e-6  # of the peak: an LR so close to the floor, where a search ends, is the floor
 POINTS = 200  # of a drawn curve
+LARGEST = 100_000_000  # steps times knots, whose weights the search holds
 ABRUPT = 0.5  # of the whole fall between two neighbouring knots
 Shape = Literal["constant", "cosine", "linear", "wsd"]
 
@@ -363,6 +364,9 @@ def _check(
     after = scenario.continual_steps - _rise(scenario)
     if not 2 <= knots <= after:
         raise UserError(f"knots is {knots}: give at least 2 and at most {after}, the steps after the re-warm-up")
+    if knots * after > LARGEST:
+        most = f"at most {LARGEST // after:,} knots, or {LARGEST // knots:,} steps"
+        raise UserError(f"{knots:,} knots over {after:,} steps are more than the search can hold: give {most}")
     for law in laws.roles().values() if isinstance(laws, Pair) else (laws,):
         other = [name for name in law.law.inputs if name not in READ]
         if other:

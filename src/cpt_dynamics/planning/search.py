@@ -13,6 +13,7 @@ from cpt_dynamics.planning.mixture import critical_mixture_ratio
 from cpt_dynamics.planning.optimum import NATURAL_LIMITS, BestCombination, Measure, Scan, default_values, grid, scan
 from cpt_dynamics.planning.scenario import Pair, Scenario
 from cpt_dynamics.planning.turning import critical_point, turning_length
+from cpt_dynamics.schedules import MOST_STEPS
 
 COARSE = {1: 40, 2: 12, 3: 8, 4: 6}  # values of each knob that are tried first, by the number of knobs
 FINE, ZOOMS = 5, 3  # values of each knob that are then tried between the neighbours of the best one, and how often
@@ -148,7 +149,7 @@ def _flat(pair: Pair, search: Search, best: BestCombination, line: Scan) -> tupl
 def _turning(pair: Pair, planned: Scenario) -> dict[str, Any]:
     """The turning length of the D_pt loss for the plan's schedule, stretched."""
     try:
-        found = turning_length(pair, planned, LONGEST * planned.continual_steps)
+        found = turning_length(pair, planned, min(LONGEST * planned.continual_steps, MOST_STEPS))
     except UserError as error:
         return {"steps": None, "infinite": False, "reason": f"no turning length: {error}"}
     reason = f"turning length of this schedule, shortened or stretched: {found.reason}"

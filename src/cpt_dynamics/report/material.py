@@ -3,11 +3,12 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from cpt_dynamics import claims, experiments, figures
 from cpt_dynamics.claims import Outcome, Verdict
@@ -29,6 +30,18 @@ from cpt_dynamics.versions import versions
 R = TypeVar("R", bound=FigureResult)
 M = TypeVar("M", bound=BaseModel)
 Keys = tuple[str, ...]
+
+
+def _time(text: str) -> str:
+    try:
+        datetime.fromisoformat(text).astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError(str(error)) from None
+    return text
+
+
+Time = Annotated[str, AfterValidator(_time)]  # ISO 8601, UTC
+Amount = Annotated[int, Field(ge=0, le=10**18)]
 
 
 class Machine(BaseModel):
@@ -54,9 +67,9 @@ class Manifest(BaseModel):
     """What the report reads of a branch's manifest."""
 
     run: str
-    started: str  # ISO 8601, UTC
-    finished: str
-    cpu_seconds: float
+    started: Time
+    finished: Time
+    cpu_seconds: float = Field(ge=0, le=1e12)
     epochs: dict[str, float]  # corpus -> how often the run had read it at the end of the branch
     numerics: Numerics
     machine: Machine
@@ -75,12 +88,12 @@ class Source(BaseModel):
 
 
 class Split(BaseModel):
-    documents: int
-    bytes: int
+    documents: Amount
+    bytes: Amount
 
 
 class Count(BaseModel):
-    count: int
+    count: Amount
 
 
 class Facts(BaseModel):

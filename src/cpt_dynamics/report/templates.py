@@ -1,5 +1,6 @@
 """LaTeX from the templates of paper/templates/, so that its words and its looks are changed there."""
 
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ def _environment() -> "Environment":
     """`<< value >>` and `<% statement %>`, since LaTeX needs the braces; a name that is not given is an error."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    return Environment(
+    made = Environment(
         loader=FileSystemLoader(TEMPLATES),
         block_start_string="<%",
         block_end_string="%>",
@@ -29,6 +30,13 @@ def _environment() -> "Environment":
         undefined=StrictUndefined,
         autoescape=False,  # what comes in is LaTeX already
     )
+    made.filters["row"] = row
+    return made
+
+
+def row(cells: Sequence[str]) -> str:
+    """Cells of a table's row; the `\\\\` before it would take a bracket or a star at its start as its own."""
+    return ("{}" if cells[0].startswith(("[", "*")) else "") + " & ".join(cells)
 
 
 def render(template: str, **values: object) -> str:

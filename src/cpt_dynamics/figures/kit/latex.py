@@ -34,22 +34,27 @@ SPECIAL = {
     "λ": r"$\lambda$",
     "α": r"$\alpha$",
     "β": r"$\beta$",
-    "\n": " ",
 }
+# What pdfTeX sets in T1 with inputenc and textcomp: ASCII, and the Latin letters and signs that the fonts have.
+SET = frozenset(map(chr, [*range(ord(" "), ord("~") + 1), *range(0xA1, 0x180)])) - set("ĦħĸĿŀŉŦŧſ")
 
 
 def escape(text: str) -> str:
-    """Any text as LaTeX that prints it; a letter that the fonts lack is spelled by its code point."""
+    """Any text as LaTeX that prints it; a character that the fonts lack is spelled by its code point."""
     return "".join(_character(c) for c in text)
 
 
 def _character(c: str) -> str:
     if c in SPECIAL:
         return SPECIAL[c]
-    if " " <= c <= "~" or "\u00a1" <= c <= "\u017f":
+    if c in SET:
         return c
-    plain = unicodedata.normalize("NFKD", c).encode("ascii", "ignore").decode()
-    return "".join(SPECIAL.get(p, p) for p in plain) or f"[U+{ord(c):04X}]"
+    if c.isspace():
+        return " "
+    plain = [one for one in unicodedata.normalize("NFKD", c) if not unicodedata.combining(one)]
+    if not plain or not SET.issuperset(plain) or " " in plain:
+        return f"[U+{ord(c):04X}]"
+    return "".join(SPECIAL.get(one, one) for one in plain)
 
 
 @dataclass(frozen=True)

@@ -89,7 +89,7 @@ def _fit(value: Any) -> Fit:
     try:
         return Fit.from_json(value)
     except UserError as error:
-        raise ValueError(str(error)) from None  # so that file and key are named
+        raise ValueError(str(error).removesuffix(" (fit again)")) from None  # so that file and key are named
 
 
 StoredFit = Annotated[

@@ -1,0 +1,383 @@
+"""What reads files, and the small world in which it does. A new reader is one line of `READERS`."""
+
+import contextlib
+import gzip
+import importlib
+import io
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import yaml
+import zstandard
+from huggingface_hub import get_session
+from worlds import REPOSITORY
+from worlds.bundles import wheel
+from worlds.campaign import FIGURES, RUNS
+from worlds.released import recommend, release, sealed
+from worlds.small import synthetic, synthetic_config
+from worlds.tiny import TINY, write_texts
+
+from cpt_dynamics import figures, logs
+from cpt_dynamics.claims import file as claims
+from cpt_dynamics.cli import main
+from cpt_dynamics.corpora import archives, cache, hub, local
+from cpt_dynamics.curves import public, table
+from cpt_dynamics.curves.released import seal
+from cpt_dynamics.figures.data import FigureData
+from cpt_dynamics.figures.fig01.result import Result
+from cpt_dynamics.figures.kit import published
+from cpt_dynamics.figures.kit.result import read_result, to_json
+from cpt_dynamics.files import sha256, write_json
+from cpt_dynamics.logs.expressions import parse
+from cpt_dynamics.logs.measured import of_set
+from cpt_dynamics.report.agreement import results as agreement
+from cpt_dynamics.training import work
+
+Words = tuple[str, ...]
+Call = Callable[[], object]
+
+ROOT = Path("results/tiny")
+RELEASE = Path("data/released/tiny")
+RELEASED = ("--configfile", "released.yaml")
+PT = "warmup 50 to 8e-3; constant 750; linear 200 to 8e-4"
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+@dataclass(frozen=True)
+class Reader:
+    """What reads a file.
+
+    name : what it is called
+    file : where an input is put; what stands there in the world is what inputs are made from
+    call : the words of a command, or a function
+    stated : what states the digest of the file anew, so that an input gets past the comparison; for half of the inputs
+    seed : where the valid content lies if nothing stands at `file`
+    """
+
+    name: str
+    file: str
+    call: Words | Call
+    stated: Call | None = None
+    seed: str = ""
+
+
+def found(pattern: str) -> Path:
+    """The file that a pattern names: a branch has a digest in its name."""
+    return next(iter(sorted(Path().glob(pattern))), Path(pattern))
+
+
+# --- the world -----------------------------------------------------------------------------------------------------
+
+
+def make(folder: Path) -> None:
+    """Make the world in an empty folder, in a few seconds: five branches that are trained, and what comes of them."""
+    write_texts(folder / "text")
+    for part in ("data/published", "config/claims.yaml"):
+        source, target = REPOSITORY / part, folder / part
+        target.parent.mkdir(parents=True, exist_ok=True)
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, target)
+    shown = {**FIGURES, "recommendations": {"title": "Recommended values", "runs": ["trunk", "fork"]}}
+    model = {"models": {"small": None, "own": {"pretrained": "model"}}, "tokenizer": {"pretrained": "model"}}
+    written: dict[str, Any] = {
+        "config/config.yaml": TINY,
+        "config/experiments.yaml": {"runs": RUNS, "figures": shown},
+        "config/groups.yaml": {"groups": [{"name": "first", "figures": ["fig02"]}]},
+        "released.yaml": {"curves": "released"},
+        "scale.yaml": {"seed": 4, "models": {"small": {"layers": 2}}, "lengths": {"pretraining": 32}},
+        "pretrained.yaml": model,
+    }
+    for name, content in written.items():
+        (folder / name).write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+    with contextlib.chdir(folder):
+        _train()
+        _logs()
+        _corpora()
+
+
+def _train() -> None:
+    for name in TINY["corpora"]:
+        _do("documents", name)
+        _do("split", name)
+    _do("tokenizer")
+    for name in TINY["corpora"]:
+        _do("tokens", name)
+    with mock.patch("cpt_dynamics.slots.bundle.kit_wheel", wheel):
+        _do("campaign", "pack", "--out", "parts", "--groups", "config/groups.yaml")
+    _do("campaign", "receive", "parts", "--to", "work")
+    Path("seeds").mkdir()
+    shutil.copy("work/tiny-bundle/bundle.json", "seeds")
+    with mock.patch("cpt_dynamics.training.loop.Trainer.forget"):  # what a killed training leaves
+        _do("train", "--plan")
+    for name, run in (("last", "late"), ("last-of-fork", "fork")):
+        manifest = json.loads(found(f"results/tiny/branches/{run}-*.json").read_text(encoding="utf-8"))
+        Path(name).symlink_to(f"results/tiny/checkpoints/{manifest['checkpoint'][:20]}")
+    _do("curves", *RUNS)
+    recommend({"peak_lr": 0.5, "replay": 0.25, "potential": 0.5}, ROOT / "recommended/plan.json")
+    for knob in ("peak_lr", "replay", "potential"):
+        _do("trial-runs", "--knob", knob)
+    _do("release")
+    _do("export", "fork", "model")
+    _do("bundle", "--results", "--out", "results.tar")
+    with tempfile.TemporaryDirectory() as other:
+        config = synthetic_config(Path(other))
+        curves, schedules, known = synthetic(config)
+        result = figures.analyse(FigureData("fig01", config, known, tables=(curves, schedules)))
+    known_results = json.loads((REPOSITORY / "data/released/cpu/results.json").read_text(encoding="utf-8"))
+    release(Path("other"), known_results)
+    write_json("fig01.json", to_json(result))
+
+
+def _logs() -> None:
+    for name in ("run_a.csv", "run_b.csv"):
+        shutil.copy(REPOSITORY / "docs/examples" / name, name)
+    for role in ("handbook", "code"):
+        shift = "positive" if role == "handbook" else "negative"
+        _do(*FIT, "--validation", role, "--shift", shift, "--out", f"{role}.json")
+    lines = Path("run_a.csv").read_text(encoding="utf-8").splitlines()[1:40]
+    rows = [line.split(",") for line in lines]
+    exported = [["Step", "a - eval/loss", "a - eval/loss__MIN", "a - eval/loss__MAX", "a - lr"]]
+    exported += [[step, loss, loss, loss, lr] for step, _, lr, loss, _ in rows]
+    Path("wandb.csv").write_text("\n".join(map(",".join, exported)) + "\n", encoding="utf-8")
+    history = [
+        {"step": int(step), "eval_loss": float(loss), "learning_rate": float(lr)} for step, _, lr, loss, _ in rows
+    ]
+    Path("trainer_state.json").write_text(json.dumps({"log_history": history}), encoding="utf-8")
+    Path("schedule.txt").write_text(PT, encoding="utf-8")
+
+
+FIT = ("fit", "run_a.csv", "run_b.csv", "--lambda", "0.987", "--first-step", "200")
+
+
+def _corpora() -> None:
+    Path("text/lists.txt").write_text("A text.\n" * 9, encoding="utf-8")
+    raw = b"".join(Path("text/lists.jsonl").read_bytes().splitlines(keepends=True)[:20])
+    Path("text/few.jsonl").write_bytes(raw)
+    Path("text/few.jsonl.gz").write_bytes(gzip.compress(raw))
+    Path("text/few.jsonl.zst").write_bytes(zstandard.compress(raw))
+    with contextlib.chdir("text"):
+        shutil.make_archive("few", "zip", base_dir="few.jsonl")
+        shutil.make_archive("few", "tar", base_dir="few.jsonl")
+    shutil.copy("data/corpora/lists/documents.parquet", "text/few.parquet")
+    Path("seeds/hub.json").write_text(
+        json.dumps({"id": "a/b", "sha": COMMIT, "cardData": {"license": "mit"}, "siblings": [{"rfilename": "a.txt"}]}),
+        encoding="utf-8",
+    )
+    with mock.patch.dict(os.environ, CPT_DYNAMICS_CACHE="cache"):
+        shutil.copy("text/few.jsonl", "copy")
+        place = cache.adopt("copy")
+        cache.remember({"url": "https://example.org/few.jsonl"}, {"sha256": place.name, "bytes": place.stat().st_size})
+
+
+def _do(*words: str) -> None:
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+        assert main(list(words)) == 0, (words, said.getvalue())
+
+
+# --- how they are called ---------------------------------------------------------------------------------------------
+
+
+def _log(name: str, validation: str = "code") -> Call:
+    return lambda: of_set(logs.read_log(name), prefer=validation)
+
+
+def _archive(name: str, key: str = "text") -> Call:
+    return lambda: list(archives.texts(Path(name).absolute(), name, name, ["**"], 1e6, key))
+
+
+def _texts(name: str) -> Call:
+    return lambda: list(local.texts(Path(name), "text"))
+
+
+def _text(name: str) -> str:
+    return Path(name).read_bytes().decode("utf-8", "replace")
+
+
+def _train_late() -> object:
+    """Train a branch whose last checkpoint and rows are there, so that it has no step left to do."""
+    (done,) = Path("results/tiny/branches").glob("late-*.json")
+    return main(["train", "--branch", done.stem])
+
+
+def _wanted() -> object:
+    branches = [path.stem for path in Path("results/tiny/branches").glob("*.json")]
+    with contextlib.chdir("work/tiny-bundle"):
+        return work.wanted(branches)
+
+
+def _export() -> object:
+    return main(["export", "fork", "exported"])
+
+
+def _cached(call: Callable[[], object]) -> Call:
+    def run() -> object:
+        with mock.patch.dict(os.environ, CPT_DYNAMICS_CACHE="cache"):
+            return call()
+
+    return run
+
+
+def _hub() -> object:
+    """What the Hub says of a data set; the file is its answer."""
+    raw, json_ = Path("answer.json").read_bytes(), {"content-type": "application/json"}
+    library: Any = importlib.import_module(
+        type(get_session()).__module__.partition(".")[0]
+    )
+
+    def answer(_: object, request: Any) -> Any:
+        return library.Response(200, content=raw, headers=json_, request=request)
+
+    with (
+        mock.patch.object(library.HTTPTransport, "handle_request", answer),
+        mock.patch("huggingface_hub.constants.HF_HUB_OFFLINE", False),
+        mock.patch("time.sleep"),
+    ):
+        return hub.commit("a/b", "dataset"), hub.card("a/b", COMMIT)
+
+
+def _anew(folder: str, *words: str) -> Call:
+    """A command that finds a folder empty."""
+
+    def run() -> object:
+        shutil.rmtree(folder)
+        return main(list(words))
+
+    return run
+
+
+# --- digests that are stated anew ------------------------------------------------------------------------------------
+
+
+def _stated(file: str, by: str, key: str = "sha256") -> Call:
+    """Write the digest of a file into the JSON that states it."""
+
+    def state() -> None:
+        of, where = found(file), found(by)
+        content = json.loads(where.read_text(encoding="utf-8"))
+        where.write_text(json.dumps({**content, key: sha256(of)}), encoding="utf-8")
+
+    return state
+
+
+def _seal() -> None:
+    """State the digest of `release.json` in it."""
+    path = RELEASE / "release.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps({**content, "sha256": seal(content)}), encoding="utf-8")
+
+
+def _sealed() -> None:
+    """State the digests of the other files of the release in `release.json`."""
+    sealed(RELEASE)
+
+
+def _index() -> None:
+    """State the sizes and digests of the parts in their index."""
+    path = Path("parts/index.json")
+    content = json.loads(path.read_text(encoding="utf-8"))
+    for part in [part for parts in content["archives"].values() for part in parts]:
+        file = path.parent / part["name"]
+        part.update(size=file.stat().st_size, sha256=sha256(file))
+    path.write_text(json.dumps(content), encoding="utf-8")
+
+
+# --- the table -------------------------------------------------------------------------------------------------------
+
+FORK, LATE = "results/tiny/branches/fork-*", "results/tiny/branches/late-*"
+TOKENS = "results/tiny/tokens/prose.train"
+TRAIN = ("train", "--plan")
+CURVES = ("curves", "fork")
+RELEASED_CURVES = ("curves", "fig02", "--configfile", "released.yaml")
+RECOMMEND = (
+    "recommend",
+    "handbook.json",
+    "code.json",
+    "--weight",
+    "0.5",
+    "--pretraining",
+    PT,
+    "--steps",
+    "300",
+    "--choose",
+    "peak_lr",
+)
+RECEIVE = ("campaign", "receive", "parts", "--to", "work")
+
+READERS = [
+    Reader("configuration", "config/config.yaml", ("plan",)),
+    Reader("scale", "scale.yaml", ("plan", "--configfile", "scale.yaml")),
+    Reader("experiments", "config/experiments.yaml", ("plan",)),
+    Reader("claims", "config/claims.yaml", claims.load),
+    Reader("groups", "config/groups.yaml", ("train", "--plan", "--groups", "config/groups.yaml")),
+    Reader("published", "data/published/multi_power.yaml", public.published),
+    Reader("printed", "data/published/coefficients.yaml", published.load),
+    Reader("expression", "schedule.txt", lambda: parse(_text("schedule.txt")).table("a")),
+    Reader("log", "run_a.csv", _log("run_a.csv")),
+    Reader("log-wandb", "wandb.csv", _log("wandb.csv")),
+    Reader("log-trainer", "trainer_state.json", _log("trainer_state.json")),
+    Reader("log-curves", "results/tiny/curves/fork.parquet", _log("results/tiny/curves/fork.parquet", "lists")),
+    Reader("fit", "code.json", ("predict", "code.json", "--schedule", PT)),
+    Reader("fit-of-plan", "code.json", RECOMMEND),
+    Reader("result", "fig01.json", lambda: read_result("fig01.json", Result)),
+    Reader(
+        "results", "other/results.json", lambda: agreement.read(Path("other")), stated=lambda: sealed(Path("other"))
+    ),
+    Reader("curve", "results/tiny/curves/fork.parquet", lambda: table.read_runs("results/tiny/curves", ["fork"])),
+    Reader(
+        "schedules",
+        "results/tiny/curves/fork.schedules.parquet",
+        lambda: table.read_runs("results/tiny/curves", ["fork"]),
+    ),
+    Reader("manifest", f"{FORK}.json", CURVES),
+    Reader("manifest-of-plan", f"{FORK}.json", TRAIN),
+    Reader("branch", f"{FORK}.parquet", CURVES, stated=_stated(f"{FORK}.parquet", f"{FORK}.json")),
+    Reader("branch-of-plan", f"{FORK}.parquet", TRAIN, stated=_stated(f"{FORK}.parquet", f"{FORK}.json")),
+    Reader("rows", "results/tiny/checkpoints/late-*.rows.json", _train_late),
+    Reader("checkpoint", "last/checkpoint.json", _train_late),
+    Reader("checkpoint-of-export", "last-of-fork/checkpoint.json", _export),
+    Reader(
+        "weights",
+        "last/state.safetensors",
+        _train_late,
+        stated=_stated("last/state.safetensors", "last/checkpoint.json"),
+    ),
+    Reader("token-index", f"{TOKENS}.json", _train_late),
+    Reader("tokens", f"{TOKENS}.bin", _train_late, stated=_stated(f"{TOKENS}.bin", f"{TOKENS}.json")),
+    Reader("tokenizer", "results/tiny/tokenizer.json", ("tokens", "rules")),
+    Reader("documents", "data/corpora/rules/documents.parquet", ("split", "rules")),
+    Reader("source", "data/corpora/rules/source.json", ("split", "rules")),
+    Reader("text", "results/tiny/text/rules/validation.parquet", ("tokens", "rules")),
+    Reader("split", "results/tiny/text/rules/split.json", ("tokens", "rules")),
+    Reader("corpus-jsonl", "text/few.jsonl", _texts("text/few.jsonl")),
+    Reader("corpus-txt", "text/lists.txt", _texts("text/lists.txt")),
+    Reader("corpus-gz", "text/few.jsonl.gz", _texts("text/few.jsonl.gz")),
+    Reader("corpus-zst", "text/few.jsonl.zst", _texts("text/few.jsonl.zst")),
+    Reader("corpus-parquet", "text/few.parquet", _texts("text/few.parquet")),
+    Reader("archive-tar", "text/few.tar", _archive("text/few.tar")),
+    Reader("archive-zip", "text/few.zip", _archive("text/few.zip")),
+    Reader("cache", "cache/requests/*.json", _cached(cache.entries)),
+    Reader("hub", "answer.json", _hub, seed="seeds/hub.json"),
+    Reader("model", "model/config.json", ("plan", "--configfile", "pretrained.yaml")),
+    Reader("model-weights", "model/model.safetensors", ("plan", "--configfile", "pretrained.yaml")),
+    Reader("release", f"{RELEASE}/release.json", RELEASED_CURVES, stated=_seal),
+    Reader("release-plan", f"{RELEASE}/plan.json", RELEASED_CURVES, stated=_sealed),
+    Reader(
+        "release-manifests", f"{RELEASE}/manifests.json", ("trial-runs", "--knob", "peak_lr", *RELEASED), stated=_sealed
+    ),
+    Reader("release-curves", f"{RELEASE}/curves.parquet", RELEASED_CURVES, stated=_sealed),
+    Reader("release-schedules", f"{RELEASE}/schedules.parquet", RELEASED_CURVES, stated=_sealed),
+    Reader("bundle", "results.tar", _anew("results/tiny/branches", "unbundle", "results.tar")),
+    Reader("bundle-here", "work/tiny-bundle/bundle.json", _wanted),
+    Reader("index", "parts/index.json", RECEIVE),
+    Reader("part", "parts/tiny-code-01.part", _anew("work/parts", *RECEIVE), stated=_index),
+    Reader("received", "work/unpacked.json", RECEIVE),
+    Reader("stages", "results/tiny/campaign/stages.json", ("campaign", "status", "--groups", "config/groups.yaml")),
+    Reader("trials", "results/tiny/recommended/plan.json", ("trial-runs", "--knob", "peak_lr")),
+]
