@@ -2,6 +2,7 @@
 
 import json
 import random
+import signal
 from pathlib import Path
 
 import pytest
@@ -31,9 +32,9 @@ def test_what_a_kill_spoils_is_found(tmp_path: Path) -> None:
         campaign.seconds[stage.name] = 0.8
         folder = campaign.copy(stage, campaign.folder(stage.name))
         assert campaign.wait(campaign.start(stage.commands[0], folder), folder) == 0
-    kills_, (spoilt, left) = [(kills.signal.SIGKILL, False)], stages
+    spoilt, left = stages
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(kills, "HOW", kills_)
+        patch.setattr(kills, "HOW", [(signal.SIGKILL, False)])
         patch.setattr(kills, "PATIENCE", 0.2)
         count = campaign.kill(spoilt, 4)
         assert (count.differing, count.left) == ({"out.txt"}, {".out.txt.abcdefgh"})
