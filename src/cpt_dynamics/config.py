@@ -25,6 +25,7 @@ Commit = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
 MOST_STEPS = 10**7  # of a phase
 MOST_TOKENS = 10**15
 Megabytes = Annotated[float, Field(gt=0, le=1e9)]
+SCIENTIFIC = re.compile(r"[-+]?[0-9]{1,17}[eE][-+]?[0-9]{1,3}$")  # a number in YAML 1.2, text in YAML 1.1
 
 
 class Section(BaseModel):
@@ -538,9 +539,18 @@ def parse(raw: dict[str, Any], name: str) -> Config:
         if isinstance(raw.get(key), dict):
             raw = {**raw, key: {name: spec for name, spec in raw[key].items() if spec is not None}}
     try:
-        return Config.model_validate(raw)
+        return Config.model_validate(_numbers(raw))
     except ValidationError as error:
         raise UserError("; ".join(explain(e, name) for e in error.errors()[:3])) from None
+
+
+def _numbers(value: Any) -> Any:
+    """`value` with `1e-3` as a number: Snakemake's reader takes it for text."""
+    if isinstance(value, dict):
+        return {key: _numbers(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_numbers(inner) for inner in value]
+    return float(value) if isinstance(value, str) and SCIENTIFIC.fullmatch(value) else value
 
 
 def explain(error: Any, name: str, keys: str = "config/README.md") -> str:
@@ -582,6 +592,9 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
                 raise _at(key, f"key {key.value!r} is there twice")
             seen.add(str(key.value))
         return super().construct_mapping(node, deep)
+
+
+_Loader.add_implicit_resolver("tag:yaml.org,2002:float", SCIENTIFIC, list("-+0123456789"))
 
 
 def _at(place: Any, problem: str) -> yaml.constructor.ConstructorError:
