@@ -103,7 +103,7 @@ def test_links_of_the_sources_lead_somewhere(page: Path) -> None:
         ("nowhere.md", "does not exist"),
         ("#where-to-go-from-here", None),
         ("#where", "no heading"),
-        ("../../outside", "does not exist"),
+        ("../../no-neighbour", "does not exist"),
         ("https://arxiv.org/abs/2505.07796", None),
         ("http://arxiv.org/abs/2505.07796", "no https"),
         ("https://arxiv", "no https"),

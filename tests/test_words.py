@@ -41,7 +41,7 @@ NUMBERS = {
     "optimizer: {peak_lr: true}": "optimizer.peak_lr: Input should be a valid number",
     "optimizer: {peak_lr: .nan}": "optimizer.peak_lr: Input should be a finite number",
     "optimizer: {peak_lr: .inf}": "optimizer.peak_lr: Input should be a finite number",
-    "optimizer: {peak_lr: 1e-3}": "optimizer.peak_lr is the text '1e-3': give a number",
+    "optimizer: {peak_lr: '0.001'}": "optimizer.peak_lr is the text '0.001': give a number",
     "optimizer: {peak_lr: '0.1'}": "optimizer.peak_lr is the text '0.1': give a number",
     "optimizer: {epsilon: .inf}": "optimizer.epsilon: Input should be a finite number",
     "optimizer: {clip: 1.0e+300}": "optimizer.clip: Input should be less than or equal to",
@@ -492,3 +492,14 @@ def test_ctrl_c_while_torch_is_imported_ends_at_once() -> None:
     with errors.importing():
         assert signal.getsignal(signal.SIGINT) is errors.at_once
     assert signal.getsignal(signal.SIGINT) is before
+
+
+@pytest.mark.parametrize("written", ["1e-3", "1.0e-3", "0.001", "1E-3", "+1e-3"])
+def test_a_number_may_have_an_exponent_alone(written: str, tmp_path: Path) -> None:
+    """YAML 1.1, which Snakemake reads, takes `1e-3` for text."""
+    path = tmp_path / "own.yaml"
+    path.write_text(f"optimizer: {{peak_lr: {written}}}\n", encoding="utf-8")
+    assert config.read_yaml(path) == {"optimizer": {"peak_lr": 0.001}}
+    raw = config.merge(config.read_yaml(REPOSITORY / "config/config.yaml"), {"optimizer": {"peak_lr": written}})
+    if "." not in written:
+        assert config.parse(raw, "own.yaml").optimizer.peak_lr == 0.001

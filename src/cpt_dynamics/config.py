@@ -25,6 +25,7 @@ Commit = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
 MOST_STEPS = 10**7  # of a phase
 MOST_TOKENS = 10**15
 Megabytes = Annotated[float, Field(gt=0, le=1e9)]
+SCIENTIFIC = re.compile(r"[-+]?[0-9]{1,17}[eE][-+]?[0-9]{1,3}$")  # a number in YAML 1.2, text in YAML 1.1
 
 
 class Section(BaseModel):
@@ -51,21 +52,51 @@ class Installed(Section):
     description: str = Field("", description="one line for the report")
 
 
-class Local(Section):
-    """Text in files on this machine."""
+class Reader(Section):
+    """How documents are taken out of files that were written for something else."""
 
-    source: Literal["local"]
+    kind: Literal["text", "markdown", "wiki", "xml", "python", "jsonl"] = Field(
+        description="`text` and `python`: a file is a document; `markdown`: without its marks; `wiki`: the articles of"
+        " WikiExtractor; `xml`: the text of `elements`; `jsonl`: a document a line, of the keys `elements`"
+    )
+    elements: list[str] = Field(
+        [], description="xml: names of elements, each a line of the document; jsonl: keys, each a paragraph"
+    )
+    without: list[str] = Field([], description="xml: names of elements whose text is left out")
+    containing: str | None = Field(
+        None, description="regular expression that a file must match somewhere, such as the address of its licence"
+    )
+    characters: int = Field(1, ge=1, description="documents that are shorter are left out")
+
+    @model_validator(mode="after")
+    def _parts(self) -> "Reader":
+        if (self.kind in ("xml", "jsonl")) != bool(self.elements):
+            raise ValueError("`elements` goes with xml and jsonl, which need it")
+        try:
+            re.compile(self.containing or "")
+        except re.error as error:
+            raise ValueError(f"containing: {error}") from None
+        return self
+
+
+class Git(Section):
+    """Text in files of a git repository at one commit, of which no more is fetched than what matches `paths`."""
+
+    source: Literal["git"]
+    repository: str = Field(
+        pattern=r"^(https?|git|ssh|file)://[^\s]+$", description="address of the repository, as `git fetch` takes it"
+    )
+    commit: Commit = Field(description="commit whose files are read")
     paths: list[str] = Field(
-        min_length=1,
-        description="files or globs: .txt (one document a file), .jsonl, .parquet, each plain or with .gz or .zst;"
-        " environment variables such as `${HOME}` are filled in",
+        min_length=1, description="globs of the files in the repository; `**` stands for any number of folders"
     )
     validation: list[str] = Field(
         [],
         exclude_if=lambda value: not value,
-        description="files whose documents are all held out, instead of `split.validation_share` of those in `paths`",
+        description="globs of files whose documents are all held out, instead of `split.validation_share` of those in"
+        " `paths`",
     )
-    text: str = Field("text", description="key or column that holds the text of a document")
+    reader: Reader = Field(description="how documents are taken out of the files")
     licence: str = Field("not stated", description="shown in the report")
     description: str = Field("", description="one line for the report")
 
@@ -124,7 +155,36 @@ class Http(Section):
         description="globs of the members that are read from archives",
     )
     maximum_gigabytes: float = Field(20, gt=0, le=1e6, description="size that an archive may unpack to")
+    reader: Reader | None = Field(
+        None,
+        exclude_if=lambda value: value is None,
+        description="how documents are taken out of the members of archives; without it they are files as of `local`",
+    )
     text: str = Field("text", description="key or column that holds the text of a document")
+    licence: str = Field("not stated", description="shown in the report")
+    description: str = Field("", description="one line for the report")
+
+
+class Local(Section):
+    """Text in files on this machine."""
+
+    source: Literal["local"]
+    paths: list[str] = Field(
+        min_length=1,
+        description="files or globs: .txt (one document a file), .jsonl, .parquet, each plain or with .gz or .zst;"
+        " environment variables such as `${HOME}` are filled in",
+    )
+    validation: list[str] = Field(
+        [],
+        exclude_if=lambda value: not value,
+        description="files whose documents are all held out, instead of `split.validation_share` of those in `paths`",
+    )
+    text: str = Field("text", description="key or column that holds the text of a document")
+    otherwise: Annotated[Git | Http, Field(discriminator="source")] | None = Field(
+        None,
+        exclude_if=lambda value: value is None,
+        description="source that is read instead where an environment variable in `paths` is not set",
+    )
     licence: str = Field("not stated", description="shown in the report")
     description: str = Field("", description="one line for the report")
 
@@ -136,7 +196,7 @@ class Rule(Section):
     description: str = Field("", description="one line for the report")
 
 
-Corpus = Annotated[Installed | Local | HuggingFace | Http | Rule, Field(discriminator="source")]
+Corpus = Annotated[Installed | Local | HuggingFace | Http | Git | Rule, Field(discriminator="source")]
 
 
 class Role(StrEnum):
@@ -178,6 +238,14 @@ class Split(Section):
     validation_share: float = Field(0.05, gt=0, lt=1, description="share of the documents held out")
     maximum_megabytes: Megabytes = Field(
         40, description="text of one corpus beyond this size is left out (documents by hash order)"
+    )
+    near_duplicates: float | None = Field(
+        None,
+        ge=0.5,
+        le=1,
+        exclude_if=lambda value: value is None,
+        description="validation documents that share this much of their five-word sequences with a training document"
+        " (Jaccard similarity) are left out (default: none is, and their share is in the report)",
     )
 
 
@@ -471,9 +539,18 @@ def parse(raw: dict[str, Any], name: str) -> Config:
         if isinstance(raw.get(key), dict):
             raw = {**raw, key: {name: spec for name, spec in raw[key].items() if spec is not None}}
     try:
-        return Config.model_validate(raw)
+        return Config.model_validate(_numbers(raw))
     except ValidationError as error:
         raise UserError("; ".join(explain(e, name) for e in error.errors()[:3])) from None
+
+
+def _numbers(value: Any) -> Any:
+    """`value` with `1e-3` as a number: Snakemake's reader takes it for text."""
+    if isinstance(value, dict):
+        return {key: _numbers(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_numbers(inner) for inner in value]
+    return float(value) if isinstance(value, str) and SCIENTIFIC.fullmatch(value) else value
 
 
 def explain(error: Any, name: str, keys: str = "config/README.md") -> str:
@@ -515,6 +592,9 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
                 raise _at(key, f"key {key.value!r} is there twice")
             seen.add(str(key.value))
         return super().construct_mapping(node, deep)
+
+
+_Loader.add_implicit_resolver("tag:yaml.org,2002:float", SCIENTIFIC, list("-+0123456789"))
 
 
 def _at(place: Any, problem: str) -> yaml.constructor.ConstructorError:

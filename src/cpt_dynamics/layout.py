@@ -27,6 +27,10 @@ class Layout:
         """Folder with train.parquet, validation.parquet and split.json."""
         return self.root / "text" / corpus
 
+    def near_duplicates(self, corpus: str) -> Path:
+        """Documents of a validation set that are near-duplicates of training documents."""
+        return self.text(corpus) / "near_duplicates.json"
+
     @property
     def tokenizer(self) -> Path:
         return self.root / "tokenizer.json"

@@ -75,9 +75,13 @@ if RELEASED:  # a mistake is said before anything runs
 
 
 def settings(*sections):
-    """Sections of the configuration as one string, the same whatever the order of its keys."""
+    """A parameter: sections of the configuration as one string, the same whatever the order of its keys.
+
+    As a function, since a string's braces, as in `${HOME}`, would be taken for wildcards.
+    """
     dumped = CONFIG.model_dump(mode="json", by_alias=True)
-    return canonical({section: dumped[section] for section in sections})
+    stated = canonical({section: dumped[section] for section in sections})
+    return lambda wildcards: stated
 
 
 def code(command, *more):
@@ -94,7 +98,9 @@ def of_figures(part, *names):
 
 def local_files(wildcards):
     spec = CONFIG.corpora[wildcards.corpus]
-    return checked(local.find, [*spec.validation, *spec.paths]) if spec.source == "local" else []
+    if spec.source != "local" or local.chosen(spec) is not spec:
+        return []
+    return checked(local.find, [*spec.validation, *spec.paths])
 
 
 def earlier(wildcards):

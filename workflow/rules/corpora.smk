@@ -45,6 +45,28 @@ rule split:
         "cpt-dynamics split {wildcards.name:q} --configfile {params.config:q} > {log:q} 2>&1"
 
 
+rule near_duplicates:
+    input:
+        [
+            LAYOUT.text(name) / f"{part}.parquet"
+            for name in EXPERIMENTS.corpora(CONFIG)
+            for part in ("train", "validation")
+        ],
+        code=code("corpora.near_duplicates"),
+    output:
+        [LAYOUT.near_duplicates(name) for name in EXPERIMENTS.corpora(CONFIG)],
+    log:
+        LAYOUT.root / "logs/near_duplicates.log",
+    conda:
+        "../../environment.yml"
+    params:
+        config=CONFIGFILE,
+    message:
+        "comparing validation documents with training documents"
+    shell:
+        "cpt-dynamics near-duplicates --configfile {params.config:q} > {log:q} 2>&1"
+
+
 rule tokenizer:
     input:
         train=[LAYOUT.text(CONFIG.corpus_of(role)) / "train.parquet" for role in CONFIG.tokenizer.shares],
@@ -69,6 +91,7 @@ rule tokens:
         train=LAYOUT.root / "text/{name}/train.parquet",
         validation=LAYOUT.root / "text/{name}/validation.parquet",
         tokenizer=LAYOUT.tokenizer,
+        near_duplicates=LAYOUT.root / "text/{name}/near_duplicates.json" if CONFIG.split.near_duplicates else [],
         code=code("corpora.tokens"),
     output:
         multiext(str(LAYOUT.root / "tokens/{name}.train"), ".bin", ".json"),
@@ -80,6 +103,7 @@ rule tokens:
     threads: lambda wildcards: 8 if CONFIG.corpora[wildcards.name].source in ("huggingface", "http") else 1
     params:
         config=CONFIGFILE,
+        left_out=CONFIG.split.near_duplicates,
     message:
         "encoding {wildcards.name}"
     shell:

@@ -19,6 +19,7 @@ COMMANDS = {
     "corpora": ("corpora", "fetch, verify, list or pin what the corpora download"),
     "documents": ("documents", "build the documents of a corpus"),
     "split": ("documents", "split a corpus into training and validation documents"),
+    "near-duplicates": ("documents", "compare validation documents with all training documents"),
     "tokenizer": ("documents", "train the tokenizer of the scale"),
     "tokens": ("documents", "encode the documents of a corpus"),
     "public-curves": ("public_curves", "fetch the public curves"),

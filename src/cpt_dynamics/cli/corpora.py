@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 from cpt_dynamics import config as configuration
 from cpt_dynamics.cli.options import add_config, load_config
 from cpt_dynamics.cli.text import table
-from cpt_dynamics.config import Corpus, Http, HuggingFace, Installed, Local, Rule
-from cpt_dynamics.corpora import cache, http
+from cpt_dynamics.config import Corpus, Git, Http, HuggingFace, Installed, Local, Rule
+from cpt_dynamics.corpora import cache, git, http, local
 from cpt_dynamics.errors import UserError, printable, shown
 
 
@@ -51,6 +51,8 @@ class Held(NamedTuple):
 def held(spec: Corpus) -> Held | None:
     """What the cache has of a corpus; None for a source that downloads nothing."""
     match spec:
+        case Local() if (other := local.chosen(spec)) is not spec:
+            return held(other)
         case Http():
             needed = {remote.sha256 for remote in spec.files}
             sizes = [cache.blob(sha256).stat().st_size for sha256 in needed if cache.has(sha256)]
@@ -60,9 +62,20 @@ def held(spec: Corpus) -> Held | None:
             kept = huggingface.cached(spec)
             needed = {"documents"}
             sizes = [cache.blob(kept["sha256"]).stat().st_size] if kept else []
+        case Git():
+            return _held_of_git(spec)
         case _:
             return None
     return Held(len(sizes), len(needed), sum(sizes))
+
+
+def _held_of_git(spec: Git) -> Held:
+    lacking, size = git.missing(spec), 0
+    if lacking is None:
+        return Held(0, 1, 0)
+    size = sum(path.stat().st_size for path in git.place(spec).rglob("*") if path.is_file())
+    number = git.count(spec)
+    return Held(number - len(lacking), number, size)
 
 
 def _fetch(options: argparse.Namespace) -> int:
@@ -89,6 +102,9 @@ def _fetch(options: argparse.Namespace) -> int:
 
 
 def _download(spec: Corpus) -> None:
+    spec = local.chosen(spec) if isinstance(spec, Local) else spec
+    if isinstance(spec, Git):
+        git.fetch(spec, say)
     if isinstance(spec, Http):
         http.fetch(spec, say)
     if isinstance(spec, HuggingFace):
@@ -149,8 +165,12 @@ def _origin(spec: Corpus) -> str:
     match spec:
         case Installed():
             return f"{spec.kind} of {len(spec.distributions)} distributions"
+        case Local() if (other := local.chosen(spec)) is not spec:
+            return _origin(other)
         case Local():
             return ", ".join(spec.paths)
+        case Git():
+            return f"{spec.repository} at {spec.commit[:12]}"
         case Http():
             return ", ".join(shown(remote.url) for remote in spec.files)
         case HuggingFace():

@@ -1,11 +1,12 @@
-"""documents, split, tokenizer, tokens: from a source of text to token files."""
+"""documents, split, near-duplicates, tokenizer, tokens: from a source of text to token files."""
 
 import argparse
 from pathlib import Path
 
+from cpt_dynamics import experiments, files
 from cpt_dynamics.cli.options import add_config, load_config
 from cpt_dynamics.config import Config, Rule
-from cpt_dynamics.corpora import documents, tokenizer, tokens
+from cpt_dynamics.corpora import documents, near_duplicates, tokenizer, tokens
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.layout import Layout
 
@@ -41,6 +42,21 @@ def run_split(options: argparse.Namespace) -> None:
     print(f"{name}: {training:,} training and {validation:,} validation documents")
 
 
+def add_near_duplicates(parser: argparse.ArgumentParser) -> None:
+    add_config(parser)
+
+
+def run_near_duplicates(options: argparse.Namespace) -> None:
+    config = load_config(options)
+    layout = Layout(config)
+    names = experiments.load(config).corpora(config)
+    parts = {part: {name: layout.text(name) / f"{part}.parquet" for name in names} for part in ("train", "validation")}
+    for name, found in near_duplicates.find(parts["validation"], parts["train"]).items():
+        files.write_json(layout.near_duplicates(name), found)
+        shares = ", ".join(f"{share:.1%} at {level}" for level, share in found["share"].items())
+        print(f"{name}: of {found['documents']:,} validation documents {shares} are near-duplicates of training text")
+
+
 def add_tokenizer(parser: argparse.ArgumentParser) -> None:
     add_config(parser)
 
@@ -59,8 +75,9 @@ def run_tokens(options: argparse.Namespace) -> None:
     name = _known(options.corpus, config)
     layout = Layout(config)
     for part in ("train", "validation"):
+        left_out = near_duplicates.left_out(layout.near_duplicates(name), config.split) if part != "train" else set()
         text = documents.part(layout.text(name), part)
-        index = tokens.write(text, layout.tokenizer, layout.tokens(name, part))
+        index = tokens.write(text, layout.tokenizer, layout.tokens(name, part), left_out)
         print(f"{name}, {part}: {index.count:,} tokens of {index.bytes / max(index.count, 1):.2f} bytes")
 
 

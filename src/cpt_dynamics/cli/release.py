@@ -3,6 +3,7 @@
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
 from cpt_dynamics import __version__, experiments
 from cpt_dynamics.cli.options import add_config, load_config
@@ -25,16 +26,24 @@ def add_release(parser: argparse.ArgumentParser) -> None:
         metavar="FOLDER",
         help="folder to write (default: `<released>/<scale>` of the configuration)",
     )
-    parser.add_argument(
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument(
         "--results",
         action="store_true",
         help=f"write {RESULTS} only, from fits of the curves that are released in that folder",
+    )
+    what.add_argument(
+        "--describe",
+        action="store_true",
+        help="write the page and the metadata of that folder anew, all data as they are",
     )
 
 
 def run_release(options: argparse.Namespace) -> None:
     config = load_config(options)
     folder = (options.out or Layout(config).release).resolve()
+    if options.describe:
+        return _say(releasing.describe(Release.open(folder)), folder)
     if not options.results:
         _write_curves(folder, config)
     release = Release.open(folder)
@@ -47,8 +56,12 @@ def run_release(options: argparse.Namespace) -> None:
         print(f"released without {RESULTS}: {error}; then `cpt-dynamics release --results` adds it", file=sys.stderr)
     else:
         contents = releasing.add_results(release, found)
+    _say(contents, folder)
+
+
+def _say(contents: dict[str, Any], folder: Path) -> None:
     size = sum(file["bytes"] for file in contents["files"].values())
-    print(f"{printable(contents['name'])}: {len(release.runs)} runs, {size / 1e6:.1f} MB")
+    print(f"{printable(contents['name'])}: {len(Release.open(folder).runs)} runs, {size / 1e6:.1f} MB")
     print(folder / CONTENTS)
 
 

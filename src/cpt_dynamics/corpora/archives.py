@@ -16,7 +16,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar, cast
 
 from cpt_dynamics import files
-from cpt_dynamics.corpora import local
+from cpt_dynamics.config import Reader
+from cpt_dynamics.corpora import local, readers
 from cpt_dynamics.errors import UserError, one_line, printable
 
 TARS = {".tar": "", ".tar.gz": ".gz", ".tgz": ".gz", ".tar.zst": ".zst"}  # how the tar itself is compressed
@@ -48,7 +49,9 @@ class _Budget:
             yield chunk
 
 
-def texts(path: Path, kind: str, name: str, members: list[str], maximum: float, key: str) -> Iterator[str]:
+def texts(
+    path: Path, kind: str, name: str, members: list[str], maximum: float, key: str, reader: Reader | None = None
+) -> Iterator[str]:
     """The documents of one downloaded file, in its order.
 
     path : the file, whatever it is called
@@ -57,6 +60,7 @@ def texts(path: Path, kind: str, name: str, members: list[str], maximum: float, 
     members : globs of the members that are read from an archive; `**` stands for any number of folders
     maximum : bytes that may come out of the file
     key : key or column that holds the text of a document
+    reader : how documents are taken out of members of any kind; None: members are files as `local` reads them
 
     `UserError` names the archive and the member for what is damaged, encrypted, too large, of no known kind or no
     plain file, and for a path that leads out of the archive.
@@ -74,11 +78,14 @@ def texts(path: Path, kind: str, name: str, members: list[str], maximum: float, 
         read = 0
         for member, content in found:
             where = f"{name}: {printable(member)}"
+            read += 1
+            if reader is not None:
+                yield from readers.documents(b"".join(_sound(content, budget)), reader, where)
+                continue
             target = Path(folder) / f"member{_ending(member, where)}"
             _write(target, _sound(content, budget))
             yield from _file(target, where, budget, key)
             target.unlink()
-            read += 1
         if not read:
             raise UserError(f"{name} has no member that matches {members}: correct `members` of the corpus")
 
@@ -173,10 +180,11 @@ def _is_wanted(member: str, patterns: list[str], budget: _Budget) -> bool:
     path = PurePosixPath(member.replace("\\", "/"))
     if path.is_absolute() or ".." in path.parts or (path.parts and path.parts[0].endswith(":")):
         raise _refusal(budget, "leads out of the archive")
-    return any(_matches(path.parts, PurePosixPath(pattern).parts) for pattern in patterns)
+    return any(matches(path.parts, PurePosixPath(pattern).parts) for pattern in patterns)
 
 
-def _matches(parts: tuple[str, ...], pattern: tuple[str, ...]) -> bool:
+def matches(parts: tuple[str, ...], pattern: tuple[str, ...]) -> bool:
+    """Whether the parts of a path match those of a glob; `**` stands for any number of folders."""
     places = _beyond({0}, pattern)  # of the pattern, which what was read so far may have come to
     for part in parts:
         here = [place for place in places if place < len(pattern)]

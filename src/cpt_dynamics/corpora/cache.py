@@ -120,14 +120,15 @@ def partial(key: str, name: str | None = None) -> Iterator[Path]:
     """
     folder = root() / "partial" / files.digest(key)
     room = files.room_for(f"the cache {root()}", f"free some, or set {VARIABLE} to a folder on a larger disk")
-    with room, _locked(folder.with_suffix(".lock"), name or key):
+    with room, locked(folder.with_suffix(".lock"), name or key):
         folder.mkdir(exist_ok=True)
         yield folder
         shutil.rmtree(folder)
 
 
 @contextlib.contextmanager
-def _locked(path: Path, key: str) -> Iterator[None]:
+def locked(path: Path, key: str) -> Iterator[None]:
+    """Keep other processes out while something is fetched; the file at `path` is there as long."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle = _lock(path, key)
     try:

@@ -16,8 +16,8 @@ from pyarrow import compute
 from pydantic import BaseModel
 
 from cpt_dynamics import files
-from cpt_dynamics.config import Corpus, Http, HuggingFace, Installed, Local, Rule, Split
-from cpt_dynamics.corpora import http, installed, local, parquet
+from cpt_dynamics.config import Corpus, Git, Http, HuggingFace, Installed, Local, Rule, Split
+from cpt_dynamics.corpora import git, http, installed, local, parquet
 from cpt_dynamics.corpora.parquet import HASHED, SCHEMA
 from cpt_dynamics.errors import UserError, printable
 
@@ -41,10 +41,11 @@ def write(name: str, spec: Corpus, folder: str | Path) -> dict[str, Any]:
     folder = Path(folder)
     if isinstance(spec, Rule):
         return check(folder)
+    spec = local.chosen(spec) if isinstance(spec, Local) else spec
     record: dict[str, Any] = {}
     found = _read(spec, record)
     counts = {"documents": 0, "bytes": 0, "duplicates": 0, "empty": 0}
-    if isinstance(spec, Local) and spec.validation:
+    if isinstance(spec, (Local, Git)) and spec.validation:
         counts["held_out"] = 0
     digest = hashlib.sha256()
 
@@ -83,7 +84,7 @@ def write(name: str, spec: Corpus, folder: str | Path) -> dict[str, Any]:
     source = {
         "corpus": name,
         "source": spec.source,
-        **({"kind": spec.kind} if isinstance(spec, Installed) else {"text": spec.text}),
+        **_how(spec),
         "description": spec.description,
         "licence": spec.licence or record.pop("licence", "not stated"),
         **{key: value for key, value in record.items() if key not in ("warnings", "files", "holding_out")},
@@ -97,6 +98,17 @@ def write(name: str, spec: Corpus, folder: str | Path) -> dict[str, Any]:
     }
     files.write_json(folder / "source.json", source)
     return source
+
+
+def _how(spec: Installed | Local | HuggingFace | Http | Git) -> dict[str, Any]:
+    """How documents are taken out of a source, for source.json."""
+    match spec:
+        case Installed():
+            return {"kind": spec.kind}
+        case Git():
+            return {"reader": spec.reader.model_dump(), "paths": spec.paths}
+        case _:
+            return {"text": spec.text}
 
 
 class Source(BaseModel):
@@ -137,7 +149,7 @@ def _holds(array: np.ndarray, number: int) -> bool:
     return place < len(array) and int(array[place]) == number
 
 
-def _read(spec: Installed | Local | HuggingFace | Http, record: dict[str, Any]) -> Iterator[str]:
+def _read(spec: Installed | Local | HuggingFace | Http | Git, record: dict[str, Any]) -> Iterator[str]:
     """The texts of a source, in its order.
 
     `record` receives `from`, `files` and `warnings`, and what else the source knows of itself, such as `licence` or
@@ -155,6 +167,8 @@ def _read(spec: Installed | Local | HuggingFace | Http, record: dict[str, Any]) 
             return huggingface.read(spec, record)
         case Http():
             return http.read(spec, record)
+        case Git():
+            return git.read(spec, record)
 
 
 def check(folder: str | Path) -> dict[str, Any]:

@@ -60,9 +60,8 @@ def read(spec: Http, record: dict[str, Any]) -> Iterator[str]:
     fetch(spec)
     for remote in spec.files:
         path = cache.intact(remote.sha256)
-        yield from archives.texts(
-            path, kind(remote.url), shown(remote.url), spec.members, spec.maximum_gigabytes * 1e9, spec.text
-        )
+        maximum, name = spec.maximum_gigabytes * 1e9, kind(remote.url)
+        yield from archives.texts(path, name, shown(remote.url), spec.members, maximum, spec.text, spec.reader)
         record["files"].append({"url": shown(remote.url), "bytes": path.stat().st_size, "sha256": remote.sha256})
 
 

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import IO, Any
 
 from cpt_dynamics import files
-from cpt_dynamics.config import Local
+from cpt_dynamics.config import Git, Http, Local
 from cpt_dynamics.corpora import parquet
 from cpt_dynamics.errors import UserError
 
+UNSET = re.compile(r"\$\{?(\w+)")  # what is left of a variable that is not set
 CHUNK = 1 << 17
 PIECE = 1 << 10  # of a .zst file, read at a time: it may hold 32 MiB of the same byte
 LONGEST_WINDOW = 2**31  # what `zstd --long=31` writes; the library's own limit is 128 MiB
@@ -41,12 +42,20 @@ def read(spec: Local, record: dict[str, Any]) -> Iterator[str]:
         record["files"].append({"path": str(path), "bytes": size, "sha256": files.sha256(path)})
 
 
+def chosen(spec: Local) -> Local | Git | Http:
+    """`spec`, or what it names `otherwise` where an environment variable in its paths is not set."""
+    unset = any(UNSET.search(os.path.expandvars(path)) for path in [*spec.validation, *spec.paths])
+    if not unset or spec.otherwise is None:
+        return spec
+    return spec.otherwise.model_copy(update={"licence": spec.licence, "description": spec.description})
+
+
 def find(paths: list[str]) -> list[Path]:
     """The files that paths and globs name, each once; those of one glob in order of name."""
     found: dict[Path, None] = {}
     for stated in paths:
         given = os.path.expandvars(stated)
-        if unset := re.search(r"\$\{?(\w+)", given):
+        if unset := UNSET.search(given):
             raise UserError(f"{stated}: the environment variable {unset[1]} is not set: set it, or correct the path")
         path = Path(os.path.expanduser(given))  # Path's raises where there is no such user
         if path.is_dir():

@@ -12,6 +12,7 @@ from cpt_dynamics.corpora import parquet
 from cpt_dynamics.errors import UserError, one_line
 
 END = "<|endoftext|>"
+LARGEST = 10**7  # number of a token; arrays have a place for each number
 # names of the token between documents, by frequency of use among published tokenizers
 ENDS = (END, "<|end_of_text|>", "</s>", "<eos>", "[EOS]", "<|end▁of▁sentence|>")
 
@@ -93,6 +94,9 @@ def load(path: str | Path) -> tokenizers.Tokenizer:
         raise UserError(f"{path} does not exist: train the tokenizer first, or name a folder that has one")
     with files.reading(path, "a tokenizer"):
         tokenizer = tokenizers.Tokenizer.from_file(str(path))
+        largest = max(tokenizer.get_vocab().values(), default=0)
+    if largest > LARGEST:
+        raise UserError(f"{path} has a token of number {largest:,}, more than {LARGEST:,}: make it again")
     tokenizer.encode_special_tokens = True
     tokenizer.no_truncation()
     tokenizer.no_padding()

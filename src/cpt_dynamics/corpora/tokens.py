@@ -1,7 +1,7 @@
 """Token files: a flat little-endian array (`*.bin`) with an index (`*.json`), read through a memory map."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -58,10 +58,12 @@ class Tokens:
         return np.arange(count) * there // max(count, 1)
 
 
-def write(documents_file: str | Path, tokenizer: str | Path, out: str | Path) -> indices.Index:
+def write(
+    documents_file: str | Path, tokenizer: str | Path, out: str | Path, left_out: Container[int] = ()
+) -> indices.Index:
     """Encode a parquet file of documents as `out` (`*.bin`) and the index beside it (`*.json`), which is returned.
 
-    Every document is preceded by the separator of the tokenizer.
+    Every document is preceded by the separator of the tokenizer; rows that are `left_out` are not encoded.
     The library encodes the documents of a batch with as many threads as RAYON_NUM_THREADS says, and gives them back
     in order: the file is the same for any number.
     """
@@ -74,7 +76,8 @@ def write(documents_file: str | Path, tokenizer: str | Path, out: str | Path) ->
     count = number = size = covered = 0
     digest = hashlib.sha256()
     with files.atomic(out) as temporary, temporary.open("wb") as handle:
-        for texts in _batches(parquet.texts(documents_file)):
+        kept = (text for row, text in enumerate(parquet.texts(documents_file)) if row not in left_out)
+        for texts in _batches(kept):
             parts: list[int] = []
             for encoding in encoder.encode_batch_fast(texts, add_special_tokens=False):
                 parts.append(end)

@@ -2,7 +2,7 @@
 
 import re
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from cpt_dynamics import __version__, files
 from cpt_dynamics.config import Config
 from cpt_dynamics.corpora.facts import facts
-from cpt_dynamics.curves import table
+from cpt_dynamics.curves import metadata, table
 from cpt_dynamics.curves.assemble import assemble
 from cpt_dynamics.curves.released import CONTENTS, RESULTS, SCHEMA, Release, ReleasedPlan, identity, seal
 from cpt_dynamics.errors import UserError, printable, shown
@@ -30,7 +30,7 @@ INSTANCES = "instances.json"
 SHOWN = 5  # names in a message
 LICENCE = "CC BY 4.0"
 README = """\
-# Released curves: scale `{scale}`
+{head}# Released curves: scale `{scale}`
 
 Losses of {runs} training runs of continual pre-training (CPT) of language models, with the learning rate of every step:
 {losses:,} losses on {validations} validation sets. With them `cpt-dynamics` makes all fits, figures, tables and
@@ -57,7 +57,8 @@ By `cpt-dynamics release`, version {kit}, from {branches} branches of the config
 | `manifests.json` | by branch: when, on what and with what it was trained |
 | `corpora.json` | by corpus: where the text is from, licences, counts, digests of the tokens |
 | `config.yaml`, {experiments} | the configuration; absolute paths are given by their last part |
-{more}| `release.json` | size and sha256 of every file, checked whenever one is read |
+{more}| `croissant.json`, `.zenodo.json` | the same for catalogues: Croissant 1.1 metadata, Zenodo's description |
+| `release.json` | size and sha256 of every file, checked whenever one is read |
 
 The page `docs/released-curves.md` of the kit describes columns and keys.
 
@@ -67,7 +68,7 @@ The curves are under {licence} (https://creativecommons.org/licenses/by/4.0/). T
 among them; their licences are listed below. Cite the kit with what names these curves, and the paper whose law they
 test (*Learning Dynamics in Continual Pre-Training for Large Language Models*, arXiv 2505.07796):
 
-> cpt-dynamics {kit}, released curves, scale {scale}, seed {seed}, {day}.
+> {cited}
 
 ## Texts
 
@@ -173,21 +174,35 @@ def write(folder: Path, parts: Sequence[Part], config: Config, recommended: Path
         return _sealed(made, _about(trainings, config))
 
 
+MADE = ("README.md", metadata.CROISSANT, metadata.ZENODO)  # from the other files, whenever a release is written
+
+
 def add_results(release: Release, results: dict[str, Any]) -> dict[str, Any]:
-    """Put what the fits gave beside released curves, all other files as they are; returns the new `release.json`."""
+    """Put what the fits gave beside released curves, all other data as they are; returns the new `release.json`."""
+    curves = release.contents["files"]["curves.parquet"]["sha256"]
+    return describe(release, {RESULTS: {**results, "curves": curves}})
+
+
+def describe(release: Release, more: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Write the pages of released curves anew, all data as they are; returns the new `release.json`.
+
+    more : JSON files that are put beside them, by name
+    """
     about = {key: value for key, value in release.contents.items() if key not in ("schema", "files", "sha256")}
     with files.atomic(release.folder) as made:
         made.mkdir()
-        for name in release.contents["files"]:
+        for name in sorted(release.contents["files"].keys() - MADE):
             shutil.copyfile(release.folder / name, made / name)
-        curves = release.contents["files"]["curves.parquet"]["sha256"]
-        write_json(made / RESULTS, {**results, "curves": curves})
+        for name, value in (more or {}).items():
+            write_json(made / name, value)
         return _sealed(made, about)
 
 
 def _sealed(made: Path, about: dict[str, Any]) -> dict[str, Any]:
-    """Write README.md and release.json for all other files that are there; returns the latter."""
+    """Write the pages for people and catalogues, and release.json of all files; returns the latter."""
     (made / "README.md").write_text(_readme(made, about), encoding="utf-8")
+    write_json(made / metadata.ZENODO, metadata.zenodo(about))
+    write_json(made / metadata.CROISSANT, metadata.croissant(about, _stated(made)))
     contents = {"schema": SCHEMA, **about, "files": _stated(made)}
     contents["sha256"] = seal(contents)
     write_json(made / CONTENTS, contents)
@@ -328,9 +343,10 @@ def _readme(made: Path, about: dict[str, Any]) -> str:
     experiments = sorted((path.name for path in made.glob("experiments-*.yaml")), key=lambda name: (len(name), name))
     return README.format(
         **{key: about[key] for key in ("scale", "seed", "kit")},
+        head=metadata.card(about, len(curves)),
+        cited=metadata.cited(about),
         started=about["started"][:16].replace("T", " "),
         finished=about["finished"][:16].replace("T", " "),
-        day=about["finished"][:10],
         runs=len(plan.runs),
         losses=len(curves),
         validations=curves["validation"].nunique(),

@@ -213,8 +213,10 @@ def prefix_digest(run: Run, steps: int, config: Config, more: Any = None) -> str
 def branch_digest(run: Run, first: int, config: Config) -> str:
     """Hash that names a branch: its whole past, its end, its text and its evaluations."""
     used = {corpus for _, data in data_stretches(run, run.steps) for corpus, _ in data[0]}
+    names = sorted(used | set(config.validations()))
     text = {
-        "corpora": {name: config.corpora[name].model_dump() for name in sorted(used | set(config.validations()))},
+        # Whether `local` text is read from a folder or made by what stands in for it, its manifest tells.
+        "corpora": {name: config.corpora[name].model_dump(exclude={"otherwise"}) for name in names},
         "split": config.split.model_dump(),
         "tokenizer": config.tokenizer.model_dump(),
         "evaluation": config.evaluation.model_dump(),

@@ -271,6 +271,11 @@ class Experiments:
         """The run of that name, or the runs of the figure of that name."""
         return [name] if name in self.runs else self.runs_of(name)
 
+    def corpora(self, config: Config) -> list[str]:
+        """Names of all corpora that are validated on, or that a run reads besides, without repeats."""
+        own = [name for run in self.runs.values() for name in run.corpora]
+        return list(dict.fromkeys([*config.validations(), *own]))
+
     def chosen(self, figures: list[str] | None) -> list[str]:
         """Names of the runs of these figures and of those whose fits they need; of all figures if None."""
         wanted = list(figures or self.figures)

@@ -96,6 +96,13 @@ class Count(BaseModel):
     count: Amount
 
 
+class NearDuplicates(BaseModel):
+    """Validation documents that are nearly a training document: similarity -> their share."""
+
+    documents: int
+    share: dict[str, float]
+
+
 class Facts(BaseModel):
     """What is known of a corpus whose text is tokenised."""
 
@@ -103,6 +110,7 @@ class Facts(BaseModel):
     split: Split
     train: Count
     validation: Count
+    near_duplicates: NearDuplicates | None = None  # released curves of former versions have none
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from cpt_dynamics.figures.public_curves.result import Result as PublicCurves
 from cpt_dynamics.files import atomic
 from cpt_dynamics.layout import Layout
 from cpt_dynamics.report import coefficients, public
-from cpt_dynamics.report.material import Material
+from cpt_dynamics.report.material import Material, NearDuplicates
 from cpt_dynamics.report.table import BREAK, Table, as_csv, as_latex
 from cpt_dynamics.report.table2 import table2
 from cpt_dynamics.report.verdicts import cells, held
@@ -133,6 +133,7 @@ def corpora(material: Material) -> Table:
                 Cell(str(known.split.bytes), f"{known.split.bytes / 1e6:.1f}"),
                 count(known.train.count),
                 count(known.validation.count),
+                _near_duplicates(known.near_duplicates),
                 Cell(matches),
             ]
         )
@@ -146,15 +147,24 @@ def corpora(material: Material) -> Table:
         (Cell("bytes", "MB"), "r"),
         (Cell("training tokens", "training" + BREAK + "tokens"), "r"),
         (Cell("validation tokens", "validation" + BREAK + "tokens"), "r"),
+        (Cell("near-duplicates at .5 and .75", "near-" + BREAK + "duplicates"), "r"),
         (Cell("digest as recorded", "digest as" + BREAK + "recorded"), "l"),
     ]
     return Table(
         "Corpora. Documents are distinct texts; tokens are those of the training and the validation part"
-        " after the split. The last column says whether the digest of all documents is the one that the"
-        " configuration records.",
+        " after the split. Near-duplicates are validation documents that share at least half (three quarters) of their"
+        " five-word sequences with one training document, as shares of all. The last column says whether the digest of"
+        " all documents is the one that the configuration records.",
         columns,
         rows,
     )
+
+
+def _near_duplicates(found: NearDuplicates | None) -> Cell:
+    if found is None:
+        return NOTHING
+    shares = [f"{100 * share:.1f}" for share in found.share.values()]
+    return Cell(f"{', '.join(shares)} %", rf"{', '.join(shares)}\,\%")
 
 
 def fits(material: Material) -> Table:

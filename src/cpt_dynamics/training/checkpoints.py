@@ -120,10 +120,11 @@ class Store:
                 return f"{STATE} is missing"
             if meta.sha256 not in (None, sha256(file)):
                 return f"{STATE} is not what {META} states"
-            with reading(file, "a file of tensors"):
-                return _misfit(file, model) if model is not None else None
+            return _misfit(_shapes(file), model) if model is not None else None
         except UserError as error:
             return cause(error)
+        except OSError as error:  # of a disk that fails
+            return f"{STATE} cannot be read ({error.strerror})"
 
     def _meta(self, key: str) -> Meta:
         path = self.path(key) / META
@@ -132,10 +133,14 @@ class Store:
         return read_model(Meta, path, f"delete {path.parent} and run again")
 
 
-def _misfit(file: Path, model: nn.Module) -> str | None:
+def _shapes(file: Path) -> dict[str, torch.Size]:
+    """Shape of every tensor of a file, of which only the header is read."""
+    with reading(file, "a file of tensors"), safe_open(file, "pt") as state:
+        return {name: torch.Size(state.get_slice(name).get_shape()) for name in state.keys()}  # noqa: SIM118
+
+
+def _misfit(shapes: dict[str, torch.Size], model: nn.Module) -> str | None:
     """The first tensor of a state that a model lacks or that has another shape, or that is missing."""
-    with safe_open(file, "pt") as state:
-        shapes = {name: torch.Size(state.get_slice(name).get_shape()) for name in state.keys()}  # noqa: SIM118
     for name, parameter in model.named_parameters():
         kinds = {key.split("/", 1)[0] for key in shapes if key.endswith(f"/{name}")}
         for kind in {"weight", *(MOMENTS if kinds & MOMENTS else ())}:

@@ -225,6 +225,8 @@ class Trainer:
 class Row(BaseModel):
     """A loss, as the table of a branch has it."""
 
+    model_config = ConfigDict(strict=True)
+
     step: int
     lr: float
     tokens: int
@@ -236,7 +238,7 @@ class Row(BaseModel):
 class Recorded(BaseModel):
     """`<branch>.rows.json`: what was measured up to a step, and the checkpoint of that step."""
 
-    model_config = ConfigDict(strict=True, extra="allow")
+    model_config = ConfigDict(strict=True)
 
     upto: int
     key: str | None = None  # older kits did not state it

@@ -20,6 +20,8 @@ RESULT = (".parquet", ".json")
 class Start(BaseModel):
     """The checkpoint from which a training started."""
 
+    model_config = ConfigDict(strict=True)
+
     step: int
     sha256: str
 
