@@ -30,7 +30,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     training.add_argument(
         "--minutes",
         type=float,
-        default=math.inf,
         metavar="M",
         help="begin no round, but for the first, that would not end within M minutes (default: no limit)",
     )
@@ -137,7 +136,7 @@ def _work(options: argparse.Namespace) -> "Work":
 
 def _training(options: argparse.Namespace) -> dict[str, Any]:
     check_positive(options, "minutes")
-    until = time.monotonic() + 60 * options.minutes
+    until = math.inf if options.minutes is None else time.monotonic() + 60 * options.minutes
     work = _work(options)
     from benchmarks import together, training
 

@@ -131,7 +131,7 @@ def test_results_are_added_and_no_other_file_is_changed(here: Path, capsys: Any)
     assert main(["release", "--results"]) == 0
     after = content(folder)
     assert after.keys() - before.keys() == {RESULTS}
-    assert {name for name in before if before[name] != after[name]} == {"README.md", CONTENTS}
+    assert {name for name in before if before[name] != after[name]} == {"README.md", "croissant.json", CONTENTS}
     changed = set(after["README.md"].decode().splitlines()) ^ set(before["README.md"].decode().splitlines())
     assert [line.split("|")[1].strip() for line in changed if "results.json" in line] == [f"`{RESULTS}`"]
     found = scale_results.read(folder)

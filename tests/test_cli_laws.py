@@ -667,7 +667,7 @@ CASES: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "over the log": ("is one of the inputs", ("fit", "all.parquet", "--out", "all.parquet")),
     "over the fit": ("is one of the inputs", ("predict", "fit.json", "--schedule", SCHEDULE, "--out", "fit.json")),
-    "unwritable": ("cannot be written", ("fit", "all.parquet", "--law", "annealing", "--out", "/proc/x.json")),
+    "unwritable": ("device or pipe", ("fit", "all.parquet", "--law", "annealing", "--out", "/proc/x.json")),
 }
 
 

@@ -267,7 +267,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(here: Path, small_disk: Path
 def test_every_damaged_or_missing_file_is_named(clone: Path, capsys: Any) -> None:
     folder = clone / "data/released/tiny"
     whole = content(folder)
-    assert len(whole) == 10
+    assert len(whole) == 12
     for name, raw in whole.items():
         for damaged in (None, b"", raw[:-1], raw + b"\n", raw[: len(raw) // 2] + b"~" + raw[len(raw) // 2 + 1 :]):
             if damaged is None:

@@ -423,7 +423,7 @@ SYSTEM = {
     "corpora pin config": "config cannot be read (Is a directory)",
     "release --out LONG": "",
     "documents prose --configfile data.yaml": "config/config.yaml/prose cannot be used (Not a directory)",
-    "split prose --configfile data.yaml": "Not a directory",
+    "split prose --configfile data.yaml": "config/config.yaml/prose/documents.parquet does not exist",
     "tokens prose --configfile results.yaml": "config/config.yaml/tiny",
     "train --plan --configfile results.yaml": "config/config.yaml/tiny",
     "curves trunk --configfile results.yaml": "config/config.yaml/tiny",

@@ -42,7 +42,7 @@ TREE = {
     "further": continual("long", "weak", steps=8),
     "aside": continual("trunk", "strong", at=18),
 }
-HOT = {**TREE, "long": continual("trunk", "strong", at=14, steps=8, peak=1e30)}
+HOT = {**TREE, "long": continual("trunk", "strong", at=14, steps=8, peak=1e6)}
 
 
 def planned(runs: dict[str, Any], world: Path) -> tuple[Config, Plan]:

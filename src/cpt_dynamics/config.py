@@ -413,7 +413,7 @@ class Estimates(Section):
 
     teraflops: float = Field(
         0.06,
-        ge=1e-6,
+        ge=1e-9,
         le=1e9,
         description="10^12 floating-point operations a second that one process sustains in training",
     )
@@ -457,7 +457,7 @@ class Config(Section):
     roles: Roles
     split: Split = Split()
     tokenizer: Tokenizer = Tokenizer()
-    models: dict[Name, AnyModel]
+    models: dict[Name, AnyModel] = Field(min_length=1)
     optimizer: Optimizer
     batch: Batch
     lengths: Lengths

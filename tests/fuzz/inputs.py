@@ -1,5 +1,6 @@
 """Inputs made from a valid file: its bytes damaged, or its values replaced by nasty ones; a strategy a kind of file."""
 
+import copy
 import csv
 import io
 import json
@@ -165,7 +166,7 @@ def changed(draw: Draw, tree: Any) -> Any:
         elif how == "number" and isinstance(old, (int, float)) and not isinstance(old, bool):
             new = old * draw(st.sampled_from([-1, 0, 2, 10, 1000, 10**6, 10**15]))
         else:
-            new = draw(st.sampled_from(VALUES))
+            new = copy.deepcopy(draw(st.sampled_from(VALUES)))  # it may be changed in its turn
         if not path:
             tree = new if how not in ("drop", "rename", "double") else tree
             continue

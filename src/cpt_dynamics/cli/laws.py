@@ -78,6 +78,9 @@ def _one(law: Law) -> list[str]:
     lines = [*indented(f"{law.name}: ", law.source), "", *indented(f"  {kind} = ", law.formula())]
     if HISTORY in law.inputs:
         lines += ["  d_k: by how much the LR falls at change k, to lr_k; S_k: sum of the LR since; T_k: sum until then"]
+        lines += ["  lr_1: the LR before the first change (0 where pre-training is unknown)"] * (
+            "lr_1" in law.formula()
+        )
     lines += [f"  baseline without annealing: {law.baseline}"] if law.baseline else []
     rows = [(p.name, "linear" if p.linear else "nonlinear", _bounds(p), p.description) for p in law.parameters]
     lines += ["", *table(("parameter", "kind", "bounds", "meaning "), rows, left=3)]

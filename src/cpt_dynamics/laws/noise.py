@@ -64,9 +64,8 @@ class Noise(Drops):
         return {**result, **{name: slope * root for name, slope in factor_slopes.items()}}
 
     def text(self, show: Show) -> str:
-        rate, kernel, *_ = self.shape_text(show)
         factor = self.factor_text(show)
-        return f"{factor}*sqrt(V({rate}, {kernel}))" if factor else f"sqrt(V({rate}, {kernel}))"
+        return f"{factor}*" * bool(factor) + f"sqrt(lr_1 - {super().text(show)})"
 
     def factor_text(self, show: Show) -> str:
         """f in a formula; "" for 1."""
