@@ -83,6 +83,8 @@ def _one(law: Law) -> list[str]:
         )
     lines += [f"  baseline without annealing: {law.baseline}"] if law.baseline else []
     rows = [(p.name, "linear" if p.linear else "nonlinear", _bounds(p), p.description) for p in law.parameters]
+    known = {p.name: p.description for term in law.terms for p in (term.coefficient, *term.shape)}
+    rows += [(name, "fixed", f"{value:g}", known[name]) for name, value in law.held.items()]
     lines += ["", *table(("parameter", "kind", "bounds", "meaning "), rows, left=3)]
     inputs = [(name, FEATURES.get(name, "")) for name in law.inputs]
     lines += ["", *table(("input", "meaning "), inputs)]
