@@ -34,7 +34,8 @@ from cpt_dynamics.figures.data import FigureData
 from cpt_dynamics.figures.fig01.result import Result
 from cpt_dynamics.figures.kit import published
 from cpt_dynamics.figures.kit.result import read_result, to_json
-from cpt_dynamics.files import sha256, write_json
+from cpt_dynamics.files import SEAL, sha256, write_json
+from cpt_dynamics.files import sealed as resealed
 from cpt_dynamics.logs.expressions import parse
 from cpt_dynamics.logs.measured import of_set
 from cpt_dynamics.report.agreement import results as agreement
@@ -259,7 +260,8 @@ def _stated(file: str, by: str, key: str = "sha256") -> Call:
     def state() -> None:
         of, where = found(file), found(by)
         content = json.loads(where.read_text(encoding="utf-8"))
-        where.write_text(json.dumps({**content, key: sha256(of)}), encoding="utf-8")
+        stated = {**content, key: sha256(of)}
+        where.write_text(json.dumps(resealed(stated) if SEAL in content else stated), encoding="utf-8")
 
     return state
 
