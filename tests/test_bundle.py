@@ -29,7 +29,7 @@ from cpt_dynamics import config as configuration
 from cpt_dynamics.cli import main
 from cpt_dynamics.config import Config
 from cpt_dynamics.errors import UserError
-from cpt_dynamics.files import digest, read_json, read_table, write_json
+from cpt_dynamics.files import digest, read_json, read_table, sealed, write_json
 from cpt_dynamics.layout import BRANCH_SCHEMA, Layout
 from cpt_dynamics.slots import bundle
 from cpt_dynamics.training import branch as training
@@ -486,7 +486,7 @@ def test_branches_of_another_configuration_or_text_are_refused(
 
     index = Path("results/tiny/tokens/lists.train.json")
     own = read_json(index)
-    write_json(index, {**own, "sha256": digest("another text")})
+    write_json(index, sealed({**own, "sha256": digest("another text")}))
     assert f"{trunk} was not trained from {index.with_suffix('.bin')} as it is now" in refused(results, capsys)
     write_json(index, own)
 

@@ -1,6 +1,7 @@
 """Text in git repositories: what is fetched, what is read of it, and what is said when it cannot be."""
 
 import json
+import os
 import re
 import shutil
 import socket
@@ -119,6 +120,14 @@ def test_a_fetch_goes_on_where_it_was_broken_off(repository: Path, monkeypatch: 
     assert [len(one) for one in asked] == [0, 1, 1, 1, 1]  # the list and the first file came once
 
 
+@pytest.mark.parametrize("name", ["shallow.lock", "config.lock"])
+def test_locks_of_a_git_that_was_killed_do_not_stand_in_the_way(repository: Path, name: str) -> None:
+    git.fetch(spec_of(repository))
+    (git.place(spec_of(repository)) / name).touch()
+    later = run(repository, "rev-parse", "HEAD")
+    assert texts(spec_of(f"file://{repository}", commit=later))[0] == "changed later"
+
+
 def test_documents_to_hold_out_come_first(repository: Path, tmp_path: Path) -> None:
     spec = spec_of(repository, paths=["**/*.txt"], validation=["held/*"])
     source = documents.write("acts", spec, tmp_path / "acts")
@@ -175,6 +184,7 @@ def configured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         ({"repository": "git://127.0.0.1:1/texts"}, r"127.0.0.1:1/texts at .* cannot be fetched"),
         ({"repository": "ext::sh -c date"}, r"corpora.code.git.repository: .* pattern"),
         ({"repository": "--upload-pack=date"}, r"corpora.code.git.repository: .* pattern"),
+        ({"repository": "file:///a\0b"}, r"file:///a\\x00b' is no address: correct `repository`"),
         ({"commit": "main"}, r"corpora.code.git.commit: .* pattern"),
         ({"paths": ["acts/*.rst"]}, r"acts/\*\.rst matches no file: correct the pattern"),
         ({"reader": {"kind": "xml"}}, r"corpora.code.git.reader: `elements` goes with xml and jsonl"),
@@ -193,6 +203,46 @@ def test_what_cannot_be_had_is_one_line(
     assert re.search(line, said), said
     assert said.startswith("error: ")
     assert list(Path("data/corpora").rglob("*.parquet")) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "raw", "line"),
+    [
+        (b"acts/\xff.txt", b"an act", None),
+        (b"acts/\xff\x1b[2J.txt", b"\xff", r"acts/\\udcff\\x1b\[2J\.txt is not text in UTF-8"),
+        (
+            b"acts/p.txt",
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n",
+            r"p\.txt is a pointer of Git LFS",
+        ),
+    ],
+)
+def test_files_of_odd_names_and_contents(
+    name: bytes, raw: bytes, line: str | None, repository: Path, configured: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with open(os.path.join(os.fsencode(repository), name), "wb") as file:
+        file.write(raw)
+    run(repository, "add", ".")
+    run(repository, "commit", "--quiet", "-m", "third")
+    run(repository, "commit", "--quiet", "--allow-empty", "-m", "fourth")
+    configured(spec_of(repository).model_dump())
+    assert cli.main(["documents", "code"]) == (2 if line else 0)
+    assert re.search(line or "", capsys.readouterr().err)
+
+
+def test_secrets_in_addresses_are_not_shown(
+    repository: Path, configured: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec = spec_of(repository)
+    spec = spec.model_copy(update={"repository": spec.repository.replace("file://", "file://me:hush@localhost")})
+    cached = git.place(spec)
+    git.fetch(spec_of(repository))
+    shutil.copytree(git.place(spec_of(repository)), cached)
+    configured(spec.model_dump())
+    for command in (["documents", "code"], ["corpora", "list"], ["corpora", "list", "--json"]):
+        assert cli.main(command) == 0
+    source = Path("data/corpora/code/source.json").read_text(encoding="utf-8")
+    assert "hush" not in source + "".join(capsys.readouterr())
 
 
 def test_commands_know_repositories(repository: Path, configured: Any, capsys: pytest.CaptureFixture[str]) -> None:
@@ -254,6 +304,7 @@ def test_a_damaged_file_is_found(repository: Path, configured: Any, capsys: pyte
             b'{"q": "1+1", "a": "2"}\n\n{"q": "2", "a": "2"}',
             ["1+1\n2", "2\n2"],
         ),
+        ({"kind": "jsonl", "elements": ["q"]}, b'{"q": "2", "n": ' + b"9" * 5000 + b"}", ["2"]),
         ({"kind": "text", "containing": "licenses/by/"}, b"all rights reserved", []),
         ({"kind": "text", "containing": "licenses/by/"}, b"see licenses/by/4.0", ["see licenses/by/4.0"]),
     ],
@@ -277,12 +328,21 @@ def test_readers(reader: dict[str, Any], raw: bytes, found: list[str]) -> None:
             "a file is not valid XML",
         ),
         ({"kind": "jsonl", "elements": ["q"]}, b'{"q": 1}', "a file line 1 has no text 'q': correct `elements`"),
+        ({"kind": "jsonl", "elements": ["q"]}, b'{"q": "\\ud800"}', "a file line 1 is not text"),
+        ({"kind": "wiki"}, b"<doc id>\n&#" + b"9" * 5000 + b";\n</doc>\n", "a file is not what WikiExtractor writes"),
         ({"kind": "jsonl", "elements": ["q"]}, b"[" * 100000, "a file line 1 is not JSON"),
     ],
 )
 def test_what_a_reader_refuses(reader: dict[str, Any], raw: bytes, line: str) -> None:
     with pytest.raises(UserError, match=re.escape(line)):
         list(readers.documents(raw, Reader.model_validate(reader), "a file"))
+
+
+def test_articles_without_an_end_take_no_time() -> None:
+    raw = b"<doc id>\nA\n</doc>\n" + b"<doc id>\n" * 20000
+    begin = time.process_time()
+    assert list(readers.documents(raw, Reader(kind="wiki"), "a file")) == ["A"]
+    assert time.process_time() - begin < 5
 
 
 def test_xml_may_be_deep() -> None:

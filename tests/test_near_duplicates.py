@@ -2,6 +2,7 @@
 
 import json
 import random
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,10 @@ import yaml
 from worlds.tiny import EXPERIMENTS, TINY, write_texts
 
 from cpt_dynamics import cli
+from cpt_dynamics.config import Split
 from cpt_dynamics.corpora import near_duplicates, parquet
 from cpt_dynamics.corpora.near_duplicates import jaccard, sequences
+from cpt_dynamics.errors import UserError
 
 RANDOM = random.Random(3)
 WORDS = [f"word{number}" for number in range(3000)]
@@ -109,6 +112,24 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         return stated, json.loads((root / "tokens/prose.validation.json").read_text(encoding="utf-8"))
 
     return make
+
+
+@pytest.mark.parametrize(
+    "raw", ["null", "{}", '{"matches": null}', '{"matches": [[1]]}', '{"matches": [["a", 1, "b"]]}']
+)
+def test_what_was_found_may_be_damaged(raw: str, tmp_path: Path) -> None:
+    path = tmp_path / "near_duplicates.json"
+    path.write_text(raw, encoding="utf-8")
+    with pytest.raises(UserError, match=r"near_duplicates\.json: .*: delete it and make it again"):
+        near_duplicates.left_out(path, Split(near_duplicates=0.5))
+
+
+def test_they_are_not_looked_for_in_text_that_was_changed(world: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    world(validation_share=0.2)
+    root = Path("results/tiny/text")
+    shutil.copy(root / "prose/train.parquet", root / "rules/train.parquet")
+    assert cli.main(["near-duplicates"]) == 2
+    assert "rules/train.parquet was changed since it was written" in capsys.readouterr().err
 
 
 def test_they_are_left_out_where_the_configuration_says_so(world: Any, capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,7 +17,7 @@ from worlds.commands import refused
 from worlds.tiny import EXPERIMENTS, TINY
 from worlds.workflow import copy, snakemake
 
-from cpt_dynamics import claims, cli, config, errors, experiments, figures, files
+from cpt_dynamics import claims, cli, config, errors, experiments, figures, files, interrupt
 from cpt_dynamics.cli import main
 from cpt_dynamics.errors import UserError
 
@@ -487,10 +487,20 @@ def test_ctrl_c_at_any_moment_is_one_line(world: Path) -> None:
     assert said <= {(130, "interrupted\n"), (2, whole.stderr)}
 
 
+def test_nothing_is_imported_before_ctrl_c_is_seen_to() -> None:
+    code = "import sys; before = set(sys.modules); import cpt_dynamics.__main__; print(*set(sys.modules) - before)"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert {name for name in said.stdout.split() if name.startswith("cpt_dynamics")} == {
+        "cpt_dynamics",
+        "cpt_dynamics.__main__",
+        "cpt_dynamics.interrupt",
+    }
+
+
 def test_ctrl_c_while_torch_is_imported_ends_at_once() -> None:
     before = signal.getsignal(signal.SIGINT)
     with errors.importing():
-        assert signal.getsignal(signal.SIGINT) is errors.at_once
+        assert signal.getsignal(signal.SIGINT) is interrupt.at_once
     assert signal.getsignal(signal.SIGINT) is before
 
 

@@ -2,7 +2,7 @@
 
 import signal
 
-from cpt_dynamics.errors import at_once
+from cpt_dynamics.interrupt import at_once
 
 
 def main() -> int:

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from functools import lru_cache
 from urllib.parse import urlsplit
 
+from cpt_dynamics.interrupt import at_once
+
 # Package -> the extra of pyproject.toml that installs it.
 EXTRAS = {
     "pyarrow": "train",  # where corpora are read; see `files` for curve tables
@@ -102,12 +104,6 @@ def leave(number: int, _: object) -> None:
     """Handler of a signal that ends the process: by an exception, so that no temporary file is left behind."""
     signal.signal(number, signal.SIG_IGN)
     raise SystemExit(128 + number)
-
-
-def at_once(number: int, _: object) -> None:
-    """Handler of Ctrl-C while modules are imported: nothing is begun yet, and they may swallow an exception."""
-    os.write(2, b"interrupted\n")
-    os._exit(128 + number)
 
 
 @contextlib.contextmanager

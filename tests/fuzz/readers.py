@@ -34,7 +34,8 @@ from cpt_dynamics.figures.data import FigureData
 from cpt_dynamics.figures.fig01.result import Result
 from cpt_dynamics.figures.kit import published
 from cpt_dynamics.figures.kit.result import read_result, to_json
-from cpt_dynamics.files import sha256, write_json
+from cpt_dynamics.files import SEAL, sha256, write_json
+from cpt_dynamics.files import sealed as resealed
 from cpt_dynamics.logs.expressions import parse
 from cpt_dynamics.logs.measured import of_set
 from cpt_dynamics.report.agreement import results as agreement
@@ -259,7 +260,18 @@ def _stated(file: str, by: str, key: str = "sha256") -> Call:
     def state() -> None:
         of, where = found(file), found(by)
         content = json.loads(where.read_text(encoding="utf-8"))
-        where.write_text(json.dumps({**content, key: sha256(of)}), encoding="utf-8")
+        stated = {**content, key: sha256(of)}
+        where.write_text(json.dumps(resealed(stated) if SEAL in content else stated), encoding="utf-8")
+
+    return state
+
+
+def _own(file: str) -> Call:
+    """State the digest of a file of JSON in itself."""
+
+    def state() -> None:
+        where = found(file)
+        where.write_text(json.dumps(resealed(json.loads(where.read_text(encoding="utf-8")))), encoding="utf-8")
 
     return state
 
@@ -289,6 +301,7 @@ def _index() -> None:
 # --- the table -------------------------------------------------------------------------------------------------------
 
 FORK, LATE = "results/tiny/branches/fork-*", "results/tiny/branches/late-*"
+ROWS = "results/tiny/checkpoints/late-*.rows.json"
 TOKENS = "results/tiny/tokens/prose.train"
 TRAIN = ("train", "--plan")
 CURVES = ("curves", "fork")
@@ -337,16 +350,18 @@ READERS = [
     Reader("manifest-of-plan", f"{FORK}.json", TRAIN),
     Reader("branch", f"{FORK}.parquet", CURVES, stated=_stated(f"{FORK}.parquet", f"{FORK}.json")),
     Reader("branch-of-plan", f"{FORK}.parquet", TRAIN, stated=_stated(f"{FORK}.parquet", f"{FORK}.json")),
-    Reader("rows", "results/tiny/checkpoints/late-*.rows.json", _train_late),
-    Reader("checkpoint", "last/checkpoint.json", _train_late),
-    Reader("checkpoint-of-export", "last-of-fork/checkpoint.json", _export),
+    Reader("rows", ROWS, _train_late, stated=_own(ROWS)),
+    Reader("checkpoint", "last/checkpoint.json", _train_late, stated=_own("last/checkpoint.json")),
+    Reader(
+        "checkpoint-of-export", "last-of-fork/checkpoint.json", _export, stated=_own("last-of-fork/checkpoint.json")
+    ),
     Reader(
         "weights",
         "last/state.safetensors",
         _train_late,
         stated=_stated("last/state.safetensors", "last/checkpoint.json"),
     ),
-    Reader("token-index", f"{TOKENS}.json", _train_late),
+    Reader("token-index", f"{TOKENS}.json", _train_late, stated=_own(f"{TOKENS}.json")),
     Reader("tokens", f"{TOKENS}.bin", _train_late, stated=_stated(f"{TOKENS}.bin", f"{TOKENS}.json")),
     Reader("tokenizer", "results/tiny/tokenizer.json", ("tokens", "rules")),
     Reader("documents", "data/corpora/rules/documents.parquet", ("split", "rules")),

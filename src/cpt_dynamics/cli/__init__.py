@@ -12,7 +12,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from cpt_dynamics import __version__
-from cpt_dynamics.errors import UserError, at_once, lacking, leave, of_system, one_line, printable
+from cpt_dynamics.errors import UserError, lacking, leave, of_system, one_line, printable
+from cpt_dynamics.interrupt import at_once
 
 # command -> (module, one line of help), in the order in which data passes through them
 COMMANDS = {

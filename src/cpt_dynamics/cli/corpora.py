@@ -170,7 +170,7 @@ def _origin(spec: Corpus) -> str:
         case Local():
             return ", ".join(spec.paths)
         case Git():
-            return f"{spec.repository} at {spec.commit[:12]}"
+            return f"{shown(spec.repository)} at {spec.commit[:12]}"
         case Http():
             return ", ".join(shown(remote.url) for remote in spec.files)
         case HuggingFace():

@@ -50,7 +50,9 @@ def run_near_duplicates(options: argparse.Namespace) -> None:
     config = load_config(options)
     layout = Layout(config)
     names = experiments.load(config).corpora(config)
-    parts = {part: {name: layout.text(name) / f"{part}.parquet" for name in names} for part in ("train", "validation")}
+    parts = {
+        part: {name: documents.part(layout.text(name), part) for name in names} for part in ("train", "validation")
+    }
     for name, found in near_duplicates.find(parts["validation"], parts["train"]).items():
         files.write_json(layout.near_duplicates(name), found)
         shares = ", ".join(f"{share:.1%} at {level}" for level, share in found["share"].items())

@@ -15,10 +15,11 @@ from cpt_dynamics import files
 from cpt_dynamics.config import Git
 from cpt_dynamics.corpora import archives, cache, readers
 from cpt_dynamics.corpora.download import Say, tell
-from cpt_dynamics.errors import UserError, one_line
+from cpt_dynamics.errors import UserError, one_line, shown
 
 BATCH = 2000  # files fetched at a time: what came of them is kept
 REGULAR = ("100644", "100755")  # modes of files; links and submodules are passed over
+POINTER = b"version https://git-lfs.github.com/spec/"  # how a file begins that stands for one that git does not hold
 ALONE = {
     "GIT_TERMINAL_PROMPT": "0",  # no question for a password
     "GIT_NO_REPLACE_OBJECTS": "1",
@@ -43,15 +44,18 @@ def read(spec: Git, record: dict[str, Any]) -> Iterator[str]:
     `record` receives `from`, `revision`, `files` (their number, bytes and one digest of paths and contents) and
     `warnings`. What `fetch` refuses raises `UserError`, and so does a file that was damaged in the cache.
     """
-    record.update({"from": spec.repository, "revision": spec.commit, "files": [], "warnings": []})
+    record.update({"from": shown(spec.repository), "revision": spec.commit, "files": [], "warnings": []})
     fetch(spec)
     held_out, others = _wanted(spec)
     digest, size = hashlib.sha256(), 0
     for blob, raw in _contents(spec, [*held_out, *others]):
         if spec.validation:
             record["holding_out"] = blob in held_out
-        yield from readers.documents(raw, spec.reader, f"{spec.repository}: {blob.path}")
-        digest.update(f"{blob.name} {blob.path}\0".encode())
+        where = f"{spec.repository}: {blob.path}"
+        if raw.startswith(POINTER):
+            raise UserError(f"{where} is a pointer of Git LFS, not the text: leave it out by the paths of the corpus")
+        yield from readers.documents(raw, spec.reader, where)
+        digest.update(f"{blob.name} {blob.path}\0".encode(errors="surrogateescape"))
         size += len(raw)
     number = len(held_out) + len(others)
     record["files"].append({"number": number, "bytes": size, "sha256": digest.hexdigest()})
@@ -65,6 +69,8 @@ def fetch(spec: Git, say: Say = tell) -> None:
         raise cache.absent(f"{spec.repository} at {spec.commit[:12]}")
     folder = place(spec)
     with cache.locked(folder.with_suffix(".lock"), spec.repository):
+        for left in folder.glob("*.lock"):  # of a git that was killed
+            left.unlink(missing_ok=True)
         _run(spec, "init", "--quiet", "--bare")
         for key, value in (("url", spec.repository), ("promisor", "true"), ("partialclonefilter", "blob:none")):
             _run(spec, "config", f"remote.origin.{key}", value)
@@ -173,6 +179,8 @@ def _start(spec: Git, *arguments: str, stdin: str = "") -> "subprocess.Completed
         return subprocess.run(command, input=stdin.encode(), capture_output=True, check=False, env=_environment())
     except FileNotFoundError:
         raise UserError("git is not installed, which a corpus with `source: git` needs: install it") from None
+    except ValueError:  # a zero byte
+        raise UserError(f"{spec.repository!r} is no address: correct `repository` of the corpus") from None
 
 
 def _command(spec: Git, *arguments: str) -> list[str]:

@@ -5,7 +5,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from cpt_dynamics.files import read_model
+from cpt_dynamics.errors import UserError
+from cpt_dynamics.files import fitting, is_sealed, read_json
 
 
 class Index(BaseModel):
@@ -31,5 +32,9 @@ class Index(BaseModel):
 
 
 def read(tokens: Path) -> Index:
-    """The index of a token file; one that is missing or none raises `UserError`."""
-    return read_model(Index, tokens.with_suffix(".json"), "make it again")
+    """The index of a token file; one that is missing, damaged or none raises `UserError`."""
+    path = tokens.with_suffix(".json")
+    raw = read_json(path)
+    if not is_sealed(raw):
+        raise UserError(f"{path} is not what was written: delete it and {tokens.name}, make them again")
+    return fitting(Index, raw, path)

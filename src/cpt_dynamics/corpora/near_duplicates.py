@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel
 
 from cpt_dynamics import files
 from cpt_dynamics.config import Split
@@ -34,6 +35,12 @@ class Match(NamedTuple):
     row: int  # of the validation file
     similarity: float
     corpus: str
+
+
+class Found(BaseModel):
+    """What is read of the file of a validation set."""
+
+    matches: list[Match]
 
 
 def find(validation: Mapping[str, Path], training: Mapping[str, Path]) -> dict[str, dict[str, Any]]:
@@ -69,7 +76,8 @@ def left_out(path: Path, split: Split) -> set[int]:
     """Rows of a validation file that the configuration leaves out, from what `find` has found."""
     if split.near_duplicates is None:
         return set()
-    return {row for row, similarity, _ in files.read_json(path)["matches"] if similarity >= split.near_duplicates}
+    found = files.read_model(Found, path, "delete it and make it again")
+    return {match.row for match in found.matches if match.similarity >= split.near_duplicates}
 
 
 def _of(name: str, nearest: Mapping[tuple[str, int], Match]) -> Iterator[Match]:

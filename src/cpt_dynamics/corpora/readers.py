@@ -1,12 +1,12 @@
 """Documents out of files that were written for something else: pages, articles, statutes, programs."""
 
 import html.entities
-import json
 import re
 from collections.abc import Iterator
 from xml.etree import ElementTree
 
 from cpt_dynamics.config import Reader
+from cpt_dynamics.corpora import local
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.files import reading
 
@@ -37,7 +37,8 @@ def documents(raw: bytes, reader: Reader, where: str) -> Iterator[str]:
 def _parts(text: str, reader: Reader, where: str) -> Iterator[str]:
     match reader.kind:
         case "wiki":
-            yield from (html.unescape(article).strip() for article in ARTICLE.findall(text))
+            # What lies behind the last end is in no article, and looking for its end would take long.
+            yield from (_article(found, where) for found in ARTICLE.findall(text[: text.rfind("\n</doc>") + 7]))
         case "markdown":
             for mark, kept in MARKDOWN:
                 text = mark.sub(kept, text)
@@ -50,6 +51,11 @@ def _parts(text: str, reader: Reader, where: str) -> Iterator[str]:
                     yield _json(line, reader, f"{where} line {number}")
         case _:
             yield text
+
+
+def _article(text: str, where: str) -> str:
+    with reading(where, "what WikiExtractor writes", "leave it out by the paths of the corpus"):
+        return html.unescape(text).strip()
 
 
 def _xml(text: str, reader: Reader, where: str) -> str:
@@ -93,9 +99,11 @@ def _name(node: ElementTree.Element) -> str:
 
 def _json(line: str, reader: Reader, where: str) -> str:
     with reading(where, "JSON", "one object a line is expected"):
-        record = json.loads(line)
+        record = local.JSON.decode(line)
     values = [record.get(key) if isinstance(record, dict) else None for key in reader.elements]
     for key, value in zip(reader.elements, values, strict=True):
         if not isinstance(value, str):
             raise UserError(f"{where} has no text {key!r}: correct `elements` of the corpus")
+        with reading(where, "text", f"mend {key!r} there"):  # half of a surrogate pair is none
+            value.encode()
     return "\n".join(map(str, values))

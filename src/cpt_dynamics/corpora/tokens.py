@@ -102,7 +102,7 @@ def write(
         sha256=digest.hexdigest(),
         tokenizer_sha256=files.sha256(tokenizer),
     )
-    files.write_json(out.with_suffix(".json"), index.model_dump())
+    files.write_json(out.with_suffix(".json"), files.sealed(index.model_dump()))
     return index
 
 
