@@ -83,6 +83,17 @@ def tiny(world: Path) -> Config:
     return configuration.load([])
 
 
+@pytest.fixture(autouse=True)
+def compiled_code_elsewhere() -> Iterator[None]:
+    """A training says in the environment where compiled code lies; no later test must look for it there."""
+    before = os.environ.get("TORCHINDUCTOR_CACHE_DIR")
+    yield
+    if before is None:
+        os.environ.pop("TORCHINDUCTOR_CACHE_DIR", None)
+    else:
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = before
+
+
 def pytest_configure(config: pytest.Config) -> None:
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
