@@ -369,3 +369,16 @@ def test_the_recipe_is_read_where_the_folder_is_not_named(monkeypatch: pytest.Mo
     assert {name: getattr(spec, "otherwise", None) for name, spec in others.items()} == {
         name: getattr(spec, "otherwise", None) for name, spec in corpora.items()
     }
+
+
+@pytest.mark.parametrize("piece", ["[", "![", "<!--", "<a", "[a](", "#", "<!-- -->", "---\n", "[" + "a" * 400])
+def test_a_page_of_nothing_but_beginnings_is_read(piece: str) -> None:
+    """Where looking for the end of each began anew, this would take hours."""
+    page = piece.encode() * (2_000_000 // len(piece))
+    assert len(list(readers.documents(page, Reader(kind="markdown"), "a file"))) <= 1
+
+
+def test_a_file_that_memory_may_not_hold_is_refused(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local, "LONGEST", 13)
+    with pytest.raises(UserError, match=r"acts/b\.txt is longer than 13 bytes: cut the text into documents"):
+        texts(spec_of(repository))

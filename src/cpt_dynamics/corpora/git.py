@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 
 from cpt_dynamics import files
 from cpt_dynamics.config import Git
-from cpt_dynamics.corpora import archives, cache, readers
+from cpt_dynamics.corpora import archives, cache, local, readers
 from cpt_dynamics.corpora.download import Say, tell
-from cpt_dynamics.errors import UserError, one_line, shown
+from cpt_dynamics.errors import UserError, one_line, printable, shown
 
 BATCH = 2000  # files fetched at a time: what came of them is kept
 REGULAR = ("100644", "100755")  # modes of files; links and submodules are passed over
@@ -145,6 +145,9 @@ def _contents(spec: Git, blobs: list[Blob]) -> Iterator[tuple[Blob, bytes]]:
             process.stdin.write(f"{blob.name}\n".encode())
             process.stdin.flush()
             _, _, size = process.stdout.readline().decode().rpartition(" ")
+            if size.strip().isdigit() and int(size) > local.LONGEST:
+                process.kill()
+                raise local.too_long(f"{shown(spec.repository)}: {printable(blob.path)}")
             raw = process.stdout.read(int(size)) if size.strip().isdigit() else b""
             process.stdout.read(1)
             if hashlib.sha1(b"blob %d\0" % len(raw) + raw).hexdigest() != blob.name:

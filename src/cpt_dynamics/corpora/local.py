@@ -145,11 +145,12 @@ def _whole(path: Path) -> bytes:
         pieces.append(piece)
         size += len(piece)
         if size > LONGEST:
-            raise _too_long(str(path))
+            raise too_long(str(path))
     return b"".join(pieces)
 
 
-def _too_long(where: str) -> UserError:
+def too_long(where: str) -> UserError:
+    """The error for a document that memory may not hold."""
     return UserError(f"{where} is longer than {LONGEST:,} bytes: cut the text into documents")
 
 
@@ -184,7 +185,7 @@ def _lines(path: Path) -> Iterator[bytes]:
         rest.append(last)
         size += len(last)
         if size > LONGEST:
-            raise _too_long(f"{path} line {number}")
+            raise too_long(f"{path} line {number}")
     if line := b"".join(rest):
         yield line
 

@@ -11,14 +11,12 @@ from cpt_dynamics.errors import UserError
 from cpt_dynamics.files import reading
 
 ARTICLE = re.compile(r"^<doc [^\n]*>\n(.*?)^</doc>", re.MULTILINE | re.DOTALL)
-# In this order: what begins a file, what is no text, then marks around text.
+# In this order. Lengths have bounds, since a text of nothing but beginnings would take long without.
 MARKDOWN = (
-    (re.compile(r"\A---\n.*?\n---\n", re.DOTALL), ""),  # front matter
-    (re.compile(r"<!--.*?-->", re.DOTALL), ""),
-    (re.compile(r"!\[[^\]\n]*\]\([^)\n]*\)"), ""),  # images
-    (re.compile(r"\[([^\]\n]*)\]\([^)\n]*\)"), r"\1"),  # links
-    (re.compile(r"</?[a-zA-Z][^<>\n]*>"), ""),
-    (re.compile(r"^#+ +", re.MULTILINE), ""),
+    (re.compile(r"!\[[^][\n]{0,500}\]\([^()\n]{0,2000}\)"), ""),  # images
+    (re.compile(r"\[([^][\n]{0,500})\]\([^()\n]{0,2000}\)"), r"\1"),  # links
+    (re.compile(r"</?[a-zA-Z][^<>\n]{0,2000}>"), ""),
+    (re.compile(r"^#{1,6} +", re.MULTILINE), ""),
 )
 
 
@@ -40,6 +38,7 @@ def _parts(text: str, reader: Reader, where: str) -> Iterator[str]:
             # What lies behind the last end is in no article, and looking for its end would take long.
             yield from (_article(found, where) for found in ARTICLE.findall(text[: text.rfind("\n</doc>") + 7]))
         case "markdown":
+            text = _without(re.sub(r"\A---\n.*?\n---\n", "", text, flags=re.DOTALL), "<!--", "-->")
             for mark, kept in MARKDOWN:
                 text = mark.sub(kept, text)
             yield text.strip()
@@ -51,6 +50,15 @@ def _parts(text: str, reader: Reader, where: str) -> Iterator[str]:
                     yield _json(line, reader, f"{where} line {number}")
         case _:
             yield text
+
+
+def _without(text: str, begin: str, end: str) -> str:
+    """The text without what stands between two marks, and the marks; what has no end stays."""
+    kept, at = [], 0
+    while (first := text.find(begin, at)) >= 0 and (last := text.find(end, first + len(begin))) >= 0:
+        kept.append(text[at:first])
+        at = last + len(end)
+    return "".join([*kept, text[at:]])
 
 
 def _article(text: str, where: str) -> str:
