@@ -7,7 +7,10 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import yaml
 from worlds.commands import small_file_system
@@ -120,6 +123,10 @@ def test_damaged_files_are_said(tmp_path: Path) -> None:
         read_json(tmp_path / "a.json")
     (tmp_path / "a.parquet").write_bytes(b"PAR1 and no more")
     with pytest.raises(UserError, match="not a readable parquet file"):
+        read_table(tmp_path / "a.parquet", "x/1")
+    text = pa.StringArray.from_buffers(1, pa.py_buffer(np.array([0, 2], np.int32)), pa.py_buffer(b"a\xd2"))
+    pq.write_table(pa.table({"run": text}, metadata={"schema": "x/1"}), tmp_path / "a.parquet")
+    with pytest.raises(UserError, match=r"a\.parquet is not a readable parquet file .*UTF"):
         read_table(tmp_path / "a.parquet", "x/1")
     write_table(tmp_path / "b.parquet", pd.DataFrame({"a": [1]}), "x/1")
     with pytest.raises(UserError, match="holds schema 'x/1', expected 'x/2'"):

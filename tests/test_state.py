@@ -420,6 +420,10 @@ TEXTS: dict[str, tuple[Callable[[Any], None], str]] = {
         lambda _: changed(INDEX, lambda index: {**index, "vocabulary": 400}),
         f"{INDEX} is not what was written: delete it and prose.train.bin, make them again",
     ),
+    "a vast vocabulary, of an older kit": (
+        on_index(lambda index: {**index, "vocabulary": 10**12}),
+        f"{TOKENS} states 1,000,000,000,000 entries, results/tiny/tokenizer.json has 300: make the tokens again",
+    ),
     "another tokenizer": (other_tokenizer, "was made with another tokenizer than results/tiny/tokenizer.json"),
 }
 

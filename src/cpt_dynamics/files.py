@@ -375,6 +375,7 @@ def read_table(path: str | Path, schema: str) -> pd.DataFrame:
             rows = f"{size.num_rows:,} rows of {size.num_columns:,}"
             raise UserError(f"{path} has {rows}: keep every tenth row, or fewer columns")
         arrow = pq.read_table(path)
+        arrow.validate(full=True)  # text is UTF-8, too
         metadata = arrow.schema.metadata or {}
         found = metadata.get(b"schema", b"none").decode(errors="backslashreplace")
         table = arrow.to_pandas()

@@ -9,6 +9,7 @@ import pandas as pd
 
 from cpt_dynamics.config import Config
 from cpt_dynamics.corpora import batches, tokens
+from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments import Branch, Plan, Run
 from cpt_dynamics.experiments.models import weights_digest
 from cpt_dynamics.files import lock, sha256, write_json, write_table
@@ -135,6 +136,9 @@ def open_trainer(plan: Plan, config: Config, corpora: Sequence[str] = ()) -> Tra
         held_out = tokens.open(layout.tokens(name, "validation"), layout.tokenizer, check)
         sets[name] = ValidationSet.open(name, held_out, lengths, size, config, numerics.device)
     vocabulary = next(iter(streams.values())).index.vocabulary
+    if vocabulary != len(lengths):
+        stated = f"the index of {layout.tokens(next(iter(streams)), 'train')} states {vocabulary:,} entries"
+        raise UserError(f"{stated}, {layout.tokenizer} has {len(lengths):,}: make the tokens again")
     text = Text(streams, numerics.device)
     return Trainer(config, plan, numerics, text, vocabulary, sets, layout.root)
 
