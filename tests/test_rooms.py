@@ -13,7 +13,7 @@ PAGE = (REPOSITORY / "CONTRIBUTING.md").read_text()
 
 def stated() -> dict[str, int]:
     """Room -> its place in the row; an annex stands right behind the room that its line names."""
-    (row,) = re.findall(r"```\n(errors, [\w,>\s-]+)```", PAGE)
+    (row,) = re.findall(r"```\n(interrupt [\w,>\s-]+)```", PAGE)
     places = {room: place for place, group in enumerate(row.split("->")) for room in re.findall(r"\w+", group)}
     annexes = re.findall(r"^- `(\w+)/?` \(annex, behind `(\w+)`\)", PAGE, flags=re.MULTILINE)
     return places | {annex: places[behind] for annex, behind in annexes}
