@@ -47,8 +47,7 @@ class Noise(Drops):
 
     def variance(self, shape: Parameters, x: Mapping[str, Array]) -> Array:
         """V after every row's step, [n], in units of the LR."""
-        starts = {id(one): one.start for one in _histories(x)}
-        first = np.array([starts[id(one)] for one in _histories(x)])
+        first = np.array([one.start for one in _histories(x)])
         return np.maximum(first - super().value(shape, x), SMALLEST)
 
     def value(self, shape: Parameters, x: Mapping[str, Array]) -> Array:

@@ -141,8 +141,8 @@ def corpora(material: Material) -> Table:
     columns = [
         (Cell("corpus"), narrow + "{2.1cm}"),
         (Cell("role"), narrow + "{1.3cm}"),
-        (Cell("description"), narrow + "{2.8cm}"),
-        (Cell("licence"), narrow + "{1.9cm}"),
+        (Cell("description"), narrow + "{2.1cm}"),
+        (Cell("licence"), narrow + "{1.7cm}"),
         (Cell("documents", "docu-" + BREAK + "ments"), "r"),
         (Cell("bytes", "MB"), "r"),
         (Cell("training tokens", "training" + BREAK + "tokens"), "r"),
