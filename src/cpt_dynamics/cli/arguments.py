@@ -18,6 +18,12 @@ WARMUPS = ("peak", "true-in-S1", "true-in-both")
 
 def add_laws(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", nargs="?", metavar="NAME", help="one law, with its parameters")
+    parser.add_argument(
+        "--for", dest="logs", nargs="+", default=[], metavar="LOG", help="rank the laws that these logs can tell"
+    )
+    add_reading(parser)
+    add_shift(parser)
+    add_features(parser)
     add_law_file(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
 
@@ -25,7 +31,9 @@ def add_laws(parser: argparse.ArgumentParser) -> None:
 def add_fit(parser: argparse.ArgumentParser) -> None:
     add_logs(parser)
     group = parser.add_argument_group("fit")
-    group.add_argument("--law", metavar="NAME", help="see `cpt-dynamics laws` (default: cpt, or what the rows allow)")
+    group.add_argument(
+        "--law", metavar="NAME", help="see `cpt-dynamics laws` (default: cpt, or what the rows allow); auto: chosen"
+    )
     add_law_file(group)
     add_shift(group)
     group.add_argument("--method", choices=METHODS, default="varpro", help="how to search (default: varpro)")
@@ -133,6 +141,11 @@ def add_logs(parser: argparse.ArgumentParser, nargs: str = "+") -> None:
         metavar="LOG",
         help="CSV, W&B export, trainer_state.json or curve table (parquet); LOSSES.csv,LR.csv is one log in two files",
     )
+    add_reading(parser)
+
+
+def add_reading(parser: argparse.ArgumentParser) -> None:
+    """How to read logs."""
     group = parser.add_argument_group("reading logs ([LOG=] before a value: for that log alone)")
     group.add_argument("--validation", metavar="SET", help="the validation set, where the logs have several")
     group.add_argument("--run", action="append", metavar="[LOG=]NAME", help="name of the run, or which one to read")
@@ -149,10 +162,25 @@ def add_logs(parser: argparse.ArgumentParser, nargs: str = "+") -> None:
     group.add_argument("--steps-from", type=int, choices=(0, 1), help="what the log calls its first training step")
 
 
+def memory(text: str) -> float | str:
+    """The value of `--lambda`: a number, or auto."""
+    return text if text == "auto" else float(text)
+
+
+memory.__name__ = "number"  # what argparse says of a wrong one
+
+
 def add_features(parser: argparse.ArgumentParser) -> None:
     """How areas are made, and columns that only some laws read."""
     group = parser.add_argument_group("areas")
-    group.add_argument("--lambda", dest="lambda_", type=float, default=0.999, metavar="L", help="memory of S2: 0.999")
+    group.add_argument(
+        "--lambda",
+        dest="lambda_",
+        type=memory,
+        default=0.999,
+        metavar="L",
+        help="memory of S2: 0.999; auto: 1 - 60/T, or what the runs tell",
+    )
     group.add_argument("--warmup", choices=WARMUPS, default="peak", help="how PT's warm-up counts: peak")
     group.add_argument("--restart-momentum", action="store_true", help="S2 starts anew at the transfer")
     group.add_argument("--lr-power", type=float, default=0.1, metavar="P", help="of the law cpt_lr_weighted: 0.1")

@@ -1,7 +1,8 @@
 """compare: laws fitted to some of anyone's runs and tested on others, side by side."""
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -46,12 +47,18 @@ def _of_logs(options: argparse.Namespace) -> tuple[dict[str, Any], list[str], An
     """The comparison, how it is printed, and its figure if one is asked for."""
     data = logs.read(options)
     settings = logs.settings_of(options, data.curves)
+
+    def features(lambda_: float) -> pd.DataFrame:
+        made = replace(settings, areas=replace(settings.areas, lambda_=lambda_))
+        return from_step(made.features(data.curves, data.schedules), options.first_step)[0]
+
     rows, early = from_step(settings.features(data.curves, data.schedules), options.first_step)
     laws = _laws(options, rows)
     for law in laws.values():
         check_law(law, rows)
     splits = _splits(options, list(dict.fromkeys(rows["run"])))
-    parts = [_compared(laws, rows, *split, options.phase) for split in splits]
+    chosen = features if options.lambda_ == logs.AUTO else None
+    parts = [_compared(laws, rows, *split, options.phase, chosen) for split in splits]
     if not any(count["all"] for part in parts for count in part["rows"].values()):
         raise UserError(f"no test run has a row of {options.phase}: choose other runs, or leave --phase out")
     result: dict[str, Any] = plain(
@@ -113,15 +120,31 @@ def _splits(options: argparse.Namespace, runs: Sequence[str]) -> list[tuple[list
 
 
 def _compared(
-    laws: Mapping[str, Law], rows: pd.DataFrame, fitted: list[str], tested: list[str], phase: str | None
+    laws: Mapping[str, Law],
+    rows: pd.DataFrame,
+    fitted: list[str],
+    tested: list[str],
+    phase: str | None,
+    features: Callable[[float], pd.DataFrame] | None,
 ) -> dict[str, Any]:
-    """`fitting.comparison.compare` of one split, the rows of the fitted runs without repeats."""
-    from cpt_dynamics.fitting import comparison  # takes long to import, so only where it is used
+    """`fitting.comparison.compare` of one split, the rows of the fitted runs without repeats.
 
+    features: the rows by lambda, which every law then chooses from the fitted runs; None takes `rows` for all laws.
+    """
+    from cpt_dynamics.fitting import comparison  # takes long to import, so only where it is used
+    from cpt_dynamics.fitting.choice import choose_lambda
+
+    def both(table: pd.DataFrame) -> pd.DataFrame:
+        return pd.concat([once(of_runs(table, fitted))[0], of_runs(table, tested)])
+
+    lambdas = {}
+    if features is not None:
+        reads = [name for name, law in laws.items() if any(one.startswith("s2") for one in law.inputs)]
+        lambdas = {name: choose_lambda(laws[name], lambda value: of_runs(features(value), fitted)) for name in reads}
+    tables = {name: both(features(lambdas[name]) if features and name in lambdas else rows) for name in laws}
     train, _ = once(of_runs(rows, fitted))
-    both = pd.concat([train, of_runs(rows, tested)])
-    found = comparison.compare(laws, both, dict.fromkeys(train["run"]), tested, phase)
-    return {**found, "fitted_runs": fitted}
+    found = comparison.compare(laws, tables, dict.fromkeys(train["run"]), tested, phase)
+    return {**found, "fitted_runs": fitted, "lambdas": lambdas}
 
 
 def _means(parts: Sequence[Mapping[str, Mapping[str, Mapping[str, float]]]]) -> dict[str, dict[str, float]]:
@@ -151,7 +174,8 @@ def _lines(result: Mapping[str, Any], runs: Sequence[str]) -> list[str]:
         ways = f"fitted: {', '.join(splits[0]['fitted_runs'])}; tested: {', '.join(splits[0]['test_runs'])}"
     else:
         ways = f"each of {len(splits)} runs predicted from the others"
-    lines = bullets([ways, f"{rows}; lambda {settings['lambda']:g}, warm-up {settings['warmup']}", LEGEND])
+    memory = _memory(splits) or f"lambda {settings['lambda']:g}"
+    lines = bullets([ways, f"{rows}; {memory}, warm-up {settings['warmup']}", LEGEND])
     cells = []
     for law, errors in result["mean"].items():
         objective = number(splits[0]["laws"][law]["objective"]) if len(splits) == 1 else ""
@@ -162,6 +186,16 @@ def _lines(result: Mapping[str, Any], runs: Sequence[str]) -> list[str]:
         lines.append("* a fit did not converge")
     notes = together(result["notes"], runs)
     return [*lines, *logs.sections({"hints": result["hints"], "how the logs were read": notes}), ""]
+
+
+def _memory(splits: Sequence[Mapping[str, Any]]) -> str:
+    """The lambdas that laws chose from the fitted runs, their range over the splits; "" where they did not choose."""
+    found: dict[str, list[float]] = {}
+    for split in splits:
+        for law, value in split["lambdas"].items():
+            found.setdefault(law, []).append(value)
+    ranges = {law: dict.fromkeys([f"{min(values):.5g}", f"{max(values):.5g}"]) for law, values in found.items()}
+    return "; ".join(f"lambda of {law} {' to '.join(ends)}" for law, ends in ranges.items())
 
 
 def _cells(law: str, errors: Mapping[str, Mapping[str, float]], objective: str) -> list[list[str]]:

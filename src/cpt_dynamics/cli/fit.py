@@ -2,7 +2,7 @@
 
 import argparse
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -39,9 +39,10 @@ def run_fit(options: argparse.Namespace) -> None:
     lambdas = _lambdas(options)
     data = logs.read(options)
     excluded = logs.named_runs(options.exclude, data.runs, "--exclude")
-    law, hints = chosen_law(options, data, excluded)
     settings = logs.settings_of(options, data.curves)
-    rows = FittedRows.of(settings.features(data.curves, data.schedules), excluded, options.first_step)
+    features = FeaturesOf(data, settings, excluded, options.first_step)
+    law, settings, hints, choice = _chosen(options, data, features)
+    rows = features.rows(settings.areas.lambda_)
     check_law(law, rows.used)
     found = fitted(law, rows.used, options)
     result: dict[str, Any] = plain(
@@ -50,7 +51,8 @@ def run_fit(options: argparse.Namespace) -> None:
             **found.to_json(),
             **_about_data(data, rows, options),
             **_findings(found, rows, options),
-            "lambda_sweep": _sweep(law, data, options, settings, excluded, lambdas),
+            "lambda_sweep": _sweep(law, features, options, lambdas),
+            "choice": choice,
             "hints": [*hints, *logs.hints(data, options, settings)],
             "notes": data.notes,
         }
@@ -70,6 +72,49 @@ def run_fit(options: argparse.Namespace) -> None:
 
 
 # --- what is fitted -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class FeaturesOf:
+    """The rows that are fitted, by the lambda that their annealing areas are made with."""
+
+    data: Data
+    settings: FeatureSettings
+    excluded: Sequence[str]
+    first_step: int
+
+    def rows(self, lambda_: float) -> FittedRows:
+        table = self.made(lambda_).features(self.data.curves, self.data.schedules)
+        return FittedRows.of(table, self.excluded, self.first_step)
+
+    def made(self, lambda_: float) -> FeatureSettings:
+        return replace(self.settings, areas=replace(self.settings.areas, lambda_=lambda_))
+
+
+def _chosen(
+    options: argparse.Namespace, data: Data, features: FeaturesOf
+) -> tuple[Law, FeatureSettings, list[str], dict[str, Any] | None]:
+    """The law, how its features are made, what to say about the choice, and the choice of `--law auto`."""
+    from cpt_dynamics.fitting import choice  # takes long to import, so only where it is used
+
+    def repeated(lambda_: float) -> pd.DataFrame:
+        return features.rows(lambda_).repeated
+
+    if options.law != logs.AUTO:
+        law, lines = chosen_law(options, data, features.excluded)
+        if options.lambda_ != logs.AUTO:
+            return law, features.settings, lines, None
+        check_law(law, repeated(0.0))
+        return law, features.made(choice.choose_lambda(law, repeated)), lines, None
+    if options.fix:
+        raise UserError("--fix holds parameters of one law, and --law auto chooses among several: name the law")
+    found = choice.choose_law(
+        repeated, options.shift, lambda_=None if options.lambda_ == logs.AUTO else options.lambda_
+    )
+    one = found.chosen
+    lambda_ = choice.default_lambda(repeated(0.0)) if one.lambda_ is None else one.lambda_
+    said = {"reason": found.reason, "ranked": choice.described(found), "missing": found.missing}
+    return one.law, features.made(lambda_), [found.reason, *found.missing], said
 
 
 def chosen_law(options: argparse.Namespace, data: Data, excluded: Sequence[str]) -> tuple[Law, list[str]]:
@@ -210,10 +255,8 @@ def _lambdas(options: argparse.Namespace) -> list[float]:
 
 def _sweep(
     law: Law,
-    data: Data,
+    features: FeaturesOf,
     options: argparse.Namespace,
-    settings: FeatureSettings,
-    excluded: Sequence[str],
     lambdas: Sequence[float],
 ) -> list[dict[str, Any]]:
     """Fits over other values of lambda, the best one marked."""
@@ -223,9 +266,7 @@ def _sweep(
         raise UserError(f"law {law.name!r} reads no annealing area, so lambda plays no part: drop --sweep-lambda")
 
     def rows(value: float) -> pd.DataFrame:
-        made = replace(settings, areas=replace(settings.areas, lambda_=value))
-        table = made.features(data.curves, data.schedules)
-        return FittedRows.of(table, excluded, options.first_step).used
+        return features.rows(value).used
 
     loss = rows(lambdas[0])["loss"]
     sweep = sweep_lambda(law, rows, loss, lambdas, method=options.method, n_starts=options.starts)

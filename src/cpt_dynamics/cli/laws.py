@@ -2,10 +2,13 @@
 
 import argparse
 import math
+from dataclasses import replace
 from typing import Any
 
+import pandas as pd
+
 from cpt_dynamics import laws
-from cpt_dynamics.cli.log_options import print_json
+from cpt_dynamics.cli.log_options import AUTO, print_json, read, settings_of
 from cpt_dynamics.cli.text import bullets, indented, number, table
 from cpt_dynamics.laws.base import HISTORY, Law, Parameter
 
@@ -30,12 +33,37 @@ FEATURES = {
 
 
 def run_laws(options: argparse.Namespace) -> None:
+    if options.logs:
+        _for_logs(options)
+        return
     chosen = [laws.get(options.name)] if options.name else list(laws.everything().values())
     if options.json:
         described = [describe(law) for law in chosen]
         print_json(described[0] if options.name else described)
     else:
         print("\n".join(_one(chosen[0]) if options.name else _all(chosen)))
+
+
+def _for_logs(options: argparse.Namespace) -> None:
+    """The laws that some logs can tell, the one that `fit --law auto` takes first."""
+    from cpt_dynamics.cli.printing import choice_lines
+    from cpt_dynamics.fitting.choice import choose_law, described  # takes long to import, so only where it is used
+    from cpt_dynamics.fitting.logged import FittedRows
+
+    data = read(options)
+    settings = settings_of(options, data.curves)
+
+    def features(lambda_: float) -> pd.DataFrame:
+        made = replace(settings, areas=replace(settings.areas, lambda_=lambda_))
+        return FittedRows.of(made.features(data.curves, data.schedules), [], options.first_step).repeated
+
+    given = None if options.lambda_ == AUTO else options.lambda_
+    found = choose_law(features, options.shift, [options.name] if options.name else (), given)
+    said = {"reason": found.reason, "ranked": described(found), "missing": found.missing}
+    if options.json:
+        print_json({"validation": data.validation, **said})
+    else:
+        print("\n".join([*choice_lines(said)[1:], "", *bullets([found.reason, *found.missing])]))
 
 
 def describe(law: Law) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from cpt_dynamics.schedules import MOST_LR, MOST_STEPS
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+AUTO = "auto"  # value of --law and --lambda: chosen from the runs (see `fitting.choice`)
 PLOTS = (".pdf", ".png", ".svg")
 MOST_PARAMS = 1e18
 LIMITS = {  # number of an option -> the least and the most that can be meant
@@ -47,8 +48,9 @@ LIMITS = {  # number of an option -> the least and the most that can be meant
 
 
 def settings_of(options: argparse.Namespace, rows: pd.DataFrame) -> FeatureSettings:
-    """How features are made; `rows` have the runs and phases that values by run are needed for."""
-    areas = AreaSettings(options.lambda_, options.warmup, not options.restart_momentum, options.lr_power)
+    """How features are made, lambda aside where it is `auto`; `rows`: the runs and phases that have values by run."""
+    lambda_ = 0.999 if options.lambda_ == AUTO else options.lambda_
+    areas = AreaSettings(lambda_, options.warmup, not options.restart_momentum, options.lr_power)
     return FeatureSettings(areas, **by_run(options, rows))
 
 
@@ -202,13 +204,15 @@ def hints(data: Data, options: argparse.Namespace, settings: FeatureSettings) ->
             f"{inside.sum():,} rows lie in the warm-up of pre-training, which no law describes:"
             f" --first-step {max(ends.values())} leaves them out"
         )
+    if options.lambda_ == AUTO:
+        return found
     longest = int(data.schedules.groupby("run").size().max())
     lambda_ = settings.areas.lambda_
     memory = 1 / (1 - lambda_) if lambda_ < 1 else math.inf
     if memory > longest / 10:
         found.append(
             f"lambda {lambda_:g} remembers {memory:,.0f} steps, and no run has more than {longest:,}: compare"
-            " others with fit --sweep-lambda, and choose with --lambda"
+            " others with fit --sweep-lambda, or let --lambda auto choose"
         )
     return found
 

@@ -27,6 +27,7 @@ def fit_lines(law: Law, result: Mapping[str, Any], runs: Sequence[str]) -> list[
         *bullets(result["determined"]),
         *_profile_lines(result["profiles"]),
         *_sweep_lines(result),
+        *choice_lines(result["choice"]),
         *sections(
             {
                 "warnings": result["warnings"],
@@ -36,6 +37,26 @@ def fit_lines(law: Law, result: Mapping[str, Any], runs: Sequence[str]) -> list[
         ),
         "",
     ]
+
+
+def choice_lines(choice: Mapping[str, Any] | None) -> list[str]:
+    """The laws that were tried, the chosen one first."""
+    if choice is None:
+        return []
+    rows = [
+        (
+            one["law"],
+            str(one["parameters"]),
+            "" if one["lambda"] is None else f"{one['lambda']:.5g}",
+            number(one["objective"]),
+            "-" if one["left_out"] is None else percent(one["left_out"]),
+            "infinite" if one["condition"] is None else number(one["condition"], 2),
+            one["out"] or "",
+        )
+        for one in choice["ranked"]
+    ]
+    head = ("law", "parameters", "lambda", "objective", "left out", "condition", "")
+    return ["", *table(head, rows), "left out: mean error of curves predicted from the others, where these tell"]
 
 
 def _skill_lines(skill: Mapping[str, Any]) -> list[str]:

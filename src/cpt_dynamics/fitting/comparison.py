@@ -16,6 +16,8 @@ from cpt_dynamics.laws.base import HISTORY
 
 AVERAGED = ("r2", "mae", "rmse", "mean_relative_error", "worst_relative_error")
 MERGE = 8  # neighbouring steps of a falling LR that are one change while a law of changes is searched
+CHANGES = 3000  # of the LR of a run that a fit counts; a run has as many steps, or neighbouring ones are one
+COARSE_CHANGES = 400
 COARSE_STARTS = 6
 COARSE_SCREEN = 96
 
@@ -86,9 +88,30 @@ def search(law: Law, rows: pd.DataFrame, delta: float = 1e-3) -> tuple[Fit, Fit]
     if HISTORY not in law.inputs:
         found = fit(law, rows, rows["loss"], delta=delta)
         return found, found
-    coarse = fit(law, merged(rows, MERGE), rows["loss"], delta=delta, n_starts=COARSE_STARTS, n_screen=COARSE_SCREEN)
+    coarse = fit(
+        law,
+        merged(rows, max(MERGE, _few(rows, COARSE_CHANGES))),
+        rows["loss"],
+        delta=delta,
+        n_starts=COARSE_STARTS,
+        n_screen=COARSE_SCREEN,
+    )
     starts = [coarse.parameters]
-    return fit(law, merged(rows, 1), rows["loss"], delta=delta, n_screen=0, starts=starts), coarse
+    return fit(law, counted(rows), rows["loss"], delta=delta, n_screen=0, starts=starts), coarse
+
+
+def counted(rows: pd.DataFrame) -> pd.DataFrame:
+    """The same features with as many changes of the LR as a fit counts."""
+    return merged(rows, _few(rows, CHANGES))
+
+
+def _few(rows: pd.DataFrame, most: int) -> int:
+    """Steps of a falling LR that are one change, so that no run has more than about `most`.
+
+    The middle of a few steps of thousands stands for them to the second order.
+    """
+    changes = max(int(np.count_nonzero(past.drops)) for past in rows[HISTORY].unique())
+    return max(1, -(-changes // most))
 
 
 def merged(features: pd.DataFrame, merge: int) -> pd.DataFrame:

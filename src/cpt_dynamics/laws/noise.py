@@ -161,6 +161,12 @@ LAWS = [
         *(irreducible(), forward(*_AREA), noise(), noise_of_loss(forward(*_AREA))),
         baseline="annealing_s1_only",
     ),
+    Law(
+        "noise_kernel",
+        f"{SOURCE}, with noise that falls with the loss and a kernel whose exponent is fitted",
+        (irreducible(), forward(*_AREA), noise(), noise_of_loss(forward(*_AREA))),
+        baseline="annealing_s1_only",
+    ),
     _law(
         "noise_peaks",
         "several peak LRs",
