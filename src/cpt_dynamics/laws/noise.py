@@ -142,7 +142,8 @@ def noise_of_shift() -> NoiseOf:
     return NoiseOf(size, (HISTORY, "step", *grown.inputs), (RATE, KERNEL, *grown.shape), of=grown)
 
 
-def _powered() -> ForwardPower:
+def powered() -> ForwardPower:
+    """`A*S_p^-alpha` over a sum of powers of the LR."""
     known = forward()
     power = Parameter("p", 0.3, 1.6, False, "power of the LR in the forward area")
     return ForwardPower(known.coefficient, (HISTORY, "step"), (*known.shape, power))
@@ -164,7 +165,7 @@ LAWS = [
     _law(
         "noise_peaks",
         "several peak LRs",
-        *(irreducible(), _powered(), noise(), noise_of_loss(_powered())),
+        *(irreducible(), powered(), noise(), noise_of_loss(powered())),
         baseline="annealing_s1_only",
     ),
     _law("cpt_noise", "CPT", irreducible(), forward(*_AREA), noise(), shift(), baseline="s1_only"),
