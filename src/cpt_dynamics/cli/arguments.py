@@ -164,6 +164,13 @@ def add_columns(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("columns of some laws (a value alone: of every run)")
     group.add_argument("--replay", nargs="+", action="extend", metavar="RUN=SHARE", help="share of PT text in CPT")
     group.add_argument("--params", nargs="+", action="extend", metavar="RUN=N", help="non-embedding parameters")
+    group.add_argument(
+        "--initial-lr",
+        nargs="+",
+        action="extend",
+        metavar="RUN=LR",
+        help="LR of the checkpoint of a run whose pre-training is unknown (default: 0)",
+    )
 
 
 def add_fits(parser: argparse.ArgumentParser) -> None:

@@ -45,7 +45,7 @@ def run_compare(options: argparse.Namespace) -> None:
 def _of_logs(options: argparse.Namespace) -> tuple[dict[str, Any], list[str], Any]:
     """The comparison, how it is printed, and its figure if one is asked for."""
     data = logs.read(options)
-    settings = logs.settings_of(options, data.curves)
+    settings = logs.settings_of(options, data)
     rows, early = from_step(settings.features(data.curves, data.schedules), options.first_step)
     laws = _laws(options, rows)
     for law in laws.values():

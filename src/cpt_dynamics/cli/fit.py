@@ -40,7 +40,7 @@ def run_fit(options: argparse.Namespace) -> None:
     data = logs.read(options)
     excluded = logs.named_runs(options.exclude, data.runs, "--exclude")
     law, hints = chosen_law(options, data, excluded)
-    settings = logs.settings_of(options, data.curves)
+    settings = logs.settings_of(options, data)
     rows = FittedRows.of(settings.features(data.curves, data.schedules), excluded, options.first_step)
     check_law(law, rows.used)
     found = fitted(law, rows.used, options)
@@ -59,7 +59,7 @@ def run_fit(options: argparse.Namespace) -> None:
     if options.plot:
         from cpt_dynamics.figures.kit import fit_plot as fits  # takes half a second, so only where it is used
 
-        drawn = replace(settings, **logs.by_run(options, data.schedules))
+        drawn = replace(settings, **logs.by_run(options, data.schedules, data.schedules))
         figure = fits.draw_fit(
             _panels(found, data, drawn, options.first_step, excluded), title=f"{law.name} on {data.validation}"
         )

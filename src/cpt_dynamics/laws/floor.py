@@ -112,9 +112,7 @@ def _paths(x: Mapping[str, Array]) -> list[_Path]:
     rows_of: dict[History, list[int]] = {}
     for row, one in enumerate(found):
         rows_of.setdefault(one, []).append(row)
-    return [
-        _path(one, np.array(rows, dtype=np.intp).tobytes(), steps[rows].tobytes()) for one, rows in rows_of.items()
-    ]
+    return [_path(one, np.array(rows, dtype=np.intp).tobytes(), steps[rows].tobytes()) for one, rows in rows_of.items()]
 
 
 @lru_cache(maxsize=512)

@@ -1,5 +1,7 @@
 """Laws of other work for the loss at the end of CPT, over size, tokens and mixture; none knows the LR schedule.
 
+`effective_tokens` is what repeated tokens are worth, for the laws that read `tokens`.
+
 Features, a row each: `params` (N, parameters without the embeddings), `tokens` (D, tokens of CPT so far), `share`
 (share of the CPT corpus that matches the validation set: r_cpt for D_cpt, r_pt for D_pt, 0 to 1), `injected`
 (share of PT data put into the CPT corpus), `initial_loss` and `early_decline` (of a domain, for the cross-domain

@@ -16,7 +16,8 @@ Without the root and with M = 0 it is the Multi-Power Law with gamma = 0 (arXiv 
 infinity at q*c = k) that relaxes in steps, not in area, it is Eq. 1 and Eq. 4 with one C, lambda = exp(-k). V runs on
 through the transfer, so CPT has the same K. `dK` lets it grow with the shift.
 
-Pre-training that is unknown has `lr_1` = 0: the checkpoint is taken as annealed.
+Pre-training that is unknown has `lr_1` = 0: the checkpoint is taken as annealed, unless the features are made with its
+LR (`curves.features`, `initial_lr`).
 """
 
 from collections.abc import Mapping

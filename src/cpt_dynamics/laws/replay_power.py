@@ -95,7 +95,9 @@ LAWS = [
         (irreducible(), annealing("C2", "s2cpt"), replayed_shift()),
         baseline="shift_only_replay",
     ),
-    Law("shift_only_replay", "baseline: a constant and the shift over replay ratios", (irreducible(), replayed_shift())),
+    Law(
+        "shift_only_replay", "baseline: a constant and the shift over replay ratios", (irreducible(), replayed_shift())
+    ),
     _unknown(CONVEX, "for the loss on D_pt with exp(a2*r_cpt) - 1", False, False),
     _unknown_baseline(CONVEX, False),
     _unknown(SATURATING, "for the loss on D_cpt with 1 - exp(-a2*r_cpt)", True, True),
