@@ -15,6 +15,7 @@ One peak LR leaves p, and often q, undetermined: hold them (`Law.fixed(p=1)`, `-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,7 @@ from numpy.typing import NDArray
 from cpt_dynamics.areas import History
 from cpt_dynamics.laws.annealing import INFINITY, forward, irreducible
 from cpt_dynamics.laws.base import HISTORY, Array, Law, Parameter, Parameters, Show, Term
+from cpt_dynamics.laws.drops import rows_of_histories
 from cpt_dynamics.laws.noise import REFERENCE, powered
 from cpt_dynamics.laws.shift import shift
 
@@ -86,9 +88,10 @@ def decayed(spent: Array, falls: Array) -> Array:
 
     Running sums of falls_i*exp(spent_i), started anew in blocks within which the exponential stays finite.
     """
-    borders = np.flatnonzero(np.diff(spent // LARGEST, prepend=-1.0))
+    blocks = spent // LARGEST
+    borders = [0, *(np.flatnonzero(blocks[1:] != blocks[:-1]) + 1).tolist(), len(spent)]
     result, carried, last = np.empty_like(falls), 0.0, 0.0
-    for first, end in zip(borders, [*borders[1:], len(spent)], strict=True):
+    for first, end in pairwise(borders):
         grown = np.exp(spent[first:end] - spent[first])
         carried *= np.exp(last - spent[first])
         result[first:end] = (np.cumsum(grown * falls[first:end]) + carried) / grown
@@ -98,7 +101,9 @@ def decayed(spent: Array, falls: Array) -> Array:
 
 def _falls(values: Array) -> Array:
     """Value before minus value of every stretch, 0 for the first."""
-    return -np.diff(values, prepend=values[0])
+    result = np.zeros_like(values)
+    np.subtract(values[:-1], values[1:], out=result[1:])
+    return result
 
 
 def _power(lr: Array, exponent: float) -> Array:
@@ -107,12 +112,8 @@ def _power(lr: Array, exponent: float) -> Array:
 
 def _paths(x: Mapping[str, Array]) -> list[_Path]:
     """The runs of the rows."""
-    found: list[History] = x[HISTORY].tolist()
     steps = x["step"].astype(np.int64)
-    rows_of: dict[History, list[int]] = {}
-    for row, one in enumerate(found):
-        rows_of.setdefault(one, []).append(row)
-    return [_path(one, np.array(rows, dtype=np.intp).tobytes(), steps[rows].tobytes()) for one, rows in rows_of.items()]
+    return [_path(one, rows.tobytes(), steps[rows].tobytes()) for one, rows in rows_of_histories(x).items()]
 
 
 @lru_cache(maxsize=512)

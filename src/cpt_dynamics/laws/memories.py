@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from cpt_dynamics.areas import History, area_columns
 from cpt_dynamics.laws.annealing import Annealing, annealing, forward, irreducible
 from cpt_dynamics.laws.base import HISTORY, Array, Law, Parameters, Show
+from cpt_dynamics.laws.drops import rows_of_histories
 from cpt_dynamics.laws.shift import shift
 
 
@@ -27,10 +28,9 @@ class Remembered(Annealing):
     memory: float = 0.99
 
     def value(self, shape: Parameters, x: Mapping[str, Array]) -> Array:
-        steps, histories = x["step"].astype(np.int64), np.asarray(x[HISTORY], dtype=object)
+        steps = x["step"].astype(np.int64)
         result = np.empty(len(steps))
-        for one in dict.fromkeys(histories.tolist()):
-            rows = np.flatnonzero([past is one for past in histories.tolist()])
+        for one, rows in rows_of_histories(x).items():
             result[rows] = _area(one, self.memory, steps[rows].tobytes())
         return result
 

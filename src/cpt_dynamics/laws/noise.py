@@ -28,7 +28,7 @@ import numpy as np
 from cpt_dynamics.areas import History
 from cpt_dynamics.laws.annealing import INFINITY, annealing, forward, irreducible
 from cpt_dynamics.laws.base import HISTORY, Array, Law, Parameter, Parameters, Show, Term
-from cpt_dynamics.laws.drops import Drops
+from cpt_dynamics.laws.drops import Drops, rows_of_histories
 from cpt_dynamics.laws.shift import PowerShift, shift
 
 SMALLEST = 1e-12  # of V, where an LR of zero would give a root without a slope
@@ -48,7 +48,8 @@ class Noise(Drops):
 
     def variance(self, shape: Parameters, x: Mapping[str, Array]) -> Array:
         """V after every row's step, [n], in units of the LR."""
-        first = np.array([one.start for one in _histories(x)])
+        histories: list[History] = x[HISTORY].tolist()
+        first = np.array([one.start for one in histories])
         return np.maximum(first - super().value(shape, x), SMALLEST)
 
     def value(self, shape: Parameters, x: Mapping[str, Array]) -> Array:
@@ -70,11 +71,6 @@ class Noise(Drops):
     def factor_text(self, show: Show) -> str:
         """f in a formula; "" for 1."""
         return ""
-
-
-def _histories(x: Mapping[str, Array]) -> list[History]:
-    found: list[History] = x[HISTORY].tolist()
-    return found
 
 
 @dataclass(frozen=True)
@@ -111,10 +107,8 @@ class ForwardPower(Term):
     def _area(self, shape: Parameters, x: Mapping[str, Array]) -> tuple[Array, Array]:
         """The sum after every row's step, and its derivative with respect to p, each [n]."""
         power, at = shape[self.shape[1].name], x["step"].astype(np.int64) - 1
-        histories = _histories(x)
         area, slope = np.empty(len(at)), np.empty(len(at))
-        for one in {id(h): h for h in histories}.values():
-            rows = np.array([h is one for h in histories])
+        for one, rows in rows_of_histories(x).items():
             relative = np.maximum(one.forward / REFERENCE, 1e-300)
             grown = relative**power
             area[rows] = np.cumsum(grown)[at[rows]] / 1000
