@@ -8,6 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cpt_dynamics import areas, laws
+from cpt_dynamics.errors import UserError
+from cpt_dynamics.files import plain
+from cpt_dynamics.fitting import Fit, fit
 from cpt_dynamics.laws import Array
 from cpt_dynamics.laws.noise import Noise
 
@@ -194,3 +197,18 @@ def test_the_exponent_of_the_kernel_is_no_parameter(name: str, free_parameters: 
     law = laws.get(name)
     assert law.held == {"q": 0.5}
     assert len(law.parameters) == free_parameters
+
+
+@pytest.mark.parametrize("more", [{}, {"c": 200.0}])
+def test_a_fit_returns_from_its_file(more: dict[str, float]) -> None:
+    """The file states q, which the law itself holds."""
+    x = features(DECAY, len(DECAY))
+    law = laws.get("noise").fixed(**more)
+    loss = law.predict({"L0": 2.0, "A": 0.4, "alpha": 0.5, "K": 3.0, "c": 200.0}, x)
+    stored = plain(fit(law, x, loss, n_starts=1, n_screen=8).to_json())
+    assert stored["held"] == {"q": 0.5, **more}
+    again = Fit.from_json(stored)
+    assert again.law == law
+    np.testing.assert_allclose(again.predict(x), loss, rtol=1e-3)
+    with pytest.raises(UserError, match="has no parameter 'q'"):
+        Fit.from_json({**stored, "held": {**stored["held"], "q": 1.0}})

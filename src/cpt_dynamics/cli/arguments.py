@@ -52,7 +52,12 @@ def add_predict(parser: argparse.ArgumentParser) -> None:
 def add_compare(parser: argparse.ArgumentParser) -> None:
     add_logs(parser, nargs="*")
     group = parser.add_argument_group("comparison")
-    group.add_argument("--laws", metavar="NAME,...", help="laws (default: cpt or annealing, and it without S2)")
+    group.add_argument(
+        "--laws",
+        metavar="NAME,...",
+        help="laws (default: cpt or annealing, and it without S2); a+b: their mean; stacked:a+b: weights from runs left"
+        " out",
+    )
     add_law_file(group)
     add_shift(group)
     group.add_argument("--fit-runs", action="append", metavar="RUN,...", help="runs to fit")

@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -15,7 +15,10 @@ from cpt_dynamics.errors import UserError
 from cpt_dynamics.files import plain
 from cpt_dynamics.fitting.logged import check_law, from_step, of_runs, once
 from cpt_dynamics.fitting.uncertainty import without_seed
-from cpt_dynamics.laws import Law, get
+from cpt_dynamics.laws import Law, Shift, get
+
+if TYPE_CHECKING:
+    from cpt_dynamics.fitting.comparison import Averaged
 
 KINDS = {"all": "all rows", "unseen": "unseen rows"}
 HEAD = ("law", "tested on", "R2", "MAE", "RMSE", "PredE", "WorstE", "objective")
@@ -24,6 +27,7 @@ LEGEND = (
     " loss; unseen rows: without those that a fitted run shares; objective: of the fit, on its own rows"
 )
 AUTHORS = "as published"
+STACKED = "stacked:"
 
 
 def run_compare(options: argparse.Namespace) -> None:
@@ -48,8 +52,9 @@ def _of_logs(options: argparse.Namespace) -> tuple[dict[str, Any], list[str], An
     settings = logs.settings_of(options, data)
     rows, early = from_step(settings.features(data.curves, data.schedules), options.first_step)
     laws = _laws(options, rows)
-    for law in laws.values():
-        check_law(law, rows)
+    for entry in laws.values():
+        for law in _parts(entry):
+            check_law(law, rows)
     splits = _splits(options, list(dict.fromkeys(rows["run"])))
     parts = [_compared(laws, rows, *split, options.phase) for split in splits]
     if not any(count["all"] for part in parts for count in part["rows"].values()):
@@ -76,7 +81,7 @@ def _of_logs(options: argparse.Namespace) -> tuple[dict[str, Any], list[str], An
     return result, lines, fits.draw_comparison(scores, f"laws on {data.validation}")
 
 
-def _laws(options: argparse.Namespace, rows: pd.DataFrame) -> dict[str, Law]:
+def _laws(options: argparse.Namespace, rows: pd.DataFrame) -> dict[str, "Law | Averaged"]:
     """The laws by name; the sign of the shift holds for those that leave it free."""
     if options.laws is None:
         names = ["cpt", "s1_only"] if (rows["phase"] == "continual").any() else ["annealing", "annealing_s1_only"]
@@ -84,10 +89,27 @@ def _laws(options: argparse.Namespace, rows: pd.DataFrame) -> dict[str, Law]:
         names = [name.strip() for name in options.laws.split(",") if name.strip()]
     if not names:
         raise UserError("--laws is empty: name at least one law (see `cpt-dynamics laws`)")
-    laws = {name: get(name, options.shift) for name in names}
-    if options.shift != "free" and all(law == get(name) for name, law in laws.items()):
+    laws = {name: _entry(name, options.shift) for name in names}
+    if options.shift != "free" and all(law == _entry(name, "free") for name, law in laws.items()):
         raise UserError(f"none of the laws ({', '.join(names)}) has a shift whose sign could be chosen: drop --shift")
     return laws
+
+
+def _entry(name: str, shift: Shift) -> "Law | Averaged":
+    """A law, or an average: `a+b` with equal weights, `stacked:a+b` with weights from left-out curves."""
+    if "+" not in name:
+        return get(name, shift)
+    from cpt_dynamics.fitting.comparison import Averaged  # takes long to import, so only where it is used
+
+    stacked = name.startswith(STACKED)
+    parts = name.removeprefix(STACKED).split("+")
+    if len(set(parts)) < len(parts):
+        raise UserError(f"--laws: {name} names a law twice: name each once")
+    return Averaged(tuple(get(part.strip(), shift) for part in parts), stacked)
+
+
+def _parts(entry: "Law | Averaged") -> tuple[Law, ...]:
+    return (entry,) if isinstance(entry, Law) else entry.laws
 
 
 def _splits(options: argparse.Namespace, runs: Sequence[str]) -> list[tuple[list[str], list[str]]]:
@@ -113,7 +135,7 @@ def _splits(options: argparse.Namespace, runs: Sequence[str]) -> list[tuple[list
 
 
 def _compared(
-    laws: Mapping[str, Law], rows: pd.DataFrame, fitted: list[str], tested: list[str], phase: str | None
+    laws: Mapping[str, "Law | Averaged"], rows: pd.DataFrame, fitted: list[str], tested: list[str], phase: str | None
 ) -> dict[str, Any]:
     """`fitting.comparison.compare` of one split, the rows of the fitted runs without repeats."""
     from cpt_dynamics.fitting import comparison  # takes long to import, so only where it is used

@@ -5,7 +5,8 @@
 
     N_i = N_{i-1} + (1 - exp(-k*lr_i))*((lr_i/0.001)^q - N_{i-1}),     N_0 = (lr_1/0.001)^q
 
-so that at a constant LR N is (lr/0.001)^q. With p = q = 1 and N relaxing in steps, not in area, it is Eq. 1 with
+so that at a constant LR N is (lr/0.001)^q. It is the current one plus what is left of every change: `sum of
+f_j*exp(-k*S_j)`, f_j the fall of (lr/0.001)^q at change j, S_j the sum of the LR since. With p = q = 1 and N relaxing in steps, not in area, it is Eq. 1 with
 lambda = exp(-k) and C = K*(1 - lambda)/0.001. As in all laws of the LR history the warm-up counts as held at its end,
 and unknown pre-training starts from an LR of zero unless the features say otherwise.
 
@@ -77,7 +78,7 @@ class Floor(Term):
     def text(self, show: Show) -> str:
         rate, *rest = self.shape_text(show)
         power = f"^{rest[0]}" if rest else ""
-        return f"[(lr/{REFERENCE:g}){power}, followed at rate {rate} per LR sum]"
+        return f"[(lr/{REFERENCE:g}){power} + sum over changes j of f_j*exp(-{rate}*S_j)]"
 
     def _exponent(self, shape: Parameters) -> float:
         return shape[self.shape[1].name] if len(self.shape) > 1 else 1.0

@@ -35,7 +35,7 @@ class Remembered(Annealing):
         return result
 
     def text(self, show: Show) -> str:
-        return f"S2({self.memory:g})"
+        return f"[sum over steps of m({self.memory:g})]"
 
 
 @lru_cache(maxsize=512)
