@@ -413,6 +413,47 @@ def test_steps_before_the_first_lr_have_no_prediction(run: Run, data: Path, tmp_
 # compare
 
 
+def test_averages_of_laws_are_compared(data: Path, run: Run, tmp_path: Path) -> None:
+    base = ("compare", data / "all.csv", *FIT, "--fit-runs", "steady,annealed,again", "--phase", "continual")
+    names = "cpt,s1_only,cpt+s1_only,stacked:cpt+s1_only"
+    found = answer(run, *base, "--laws", names)
+    errors = {law: found["mean"][law]["unseen"]["mean_relative_error"] for law in names.split(",")}
+    assert errors["cpt"] < errors["cpt+s1_only"] < errors["s1_only"]
+    assert errors["stacked:cpt+s1_only"] < errors["cpt+s1_only"]
+    code, out, _ = run(*base, "--laws", "cpt+s1_only", "--shift", "positive")
+    assert code == 0
+    assert "cpt+s1_only" in out
+    refused(run, tmp_path, "names a law twice", *base, "--laws", "cpt+cpt")
+    refused(run, tmp_path, "there is no law ''", *base, "--laws", "cpt+")
+    refused(run, tmp_path, "reads replay", *base, "--laws", "cpt+cpt_noise_replay")
+
+
+def test_the_lr_of_a_checkpoint_is_an_option(data: Path, run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "fit.json"
+    both = (
+        "fit",
+        data / "thin.csv",
+        "--law",
+        "cpt_unknown_noise",
+        "--starts",
+        2,
+        "--fix",
+        "c=20",
+        "E=10",
+        "beta=0.4",
+        "K=1",
+    )
+    ends = []
+    for rate in (0, 1e-2):
+        answer(run, *both, "--initial-lr", rate, "--out", path)
+        words = ("predict", path, "--schedule", "continual: constant 300 at 1e-2", "--initial-lr", f"schedule={rate}")
+        ends.append(answer(run, *words)["runs"]["schedule"]["end"]["predicted"])
+    assert ends[0] != ends[1]
+    known = ("fit", data / "all.csv", *FIT, "--initial-lr", "steady=1e-3")
+    refused(run, tmp_path, "there is no run 'steady' that needs it", *known)
+    refused(run, tmp_path, "with a number from 0", *both, "--initial-lr", "-1")
+
+
 def test_laws_are_compared_on_other_runs(data: Path, run: Run, tmp_path: Path) -> None:
     figure, out_file = tmp_path / "c.pdf", tmp_path / "c.json"
     base = ("compare", data / "all.csv", *FIT, "--laws", "cpt,s1_only", "--fit-runs", "steady,annealed,again")

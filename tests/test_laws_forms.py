@@ -1,5 +1,6 @@
 """All laws: derivatives, what one law becomes in the limits of another, published numbers, recovery by a fit."""
 
+from dataclasses import replace
 from functools import cache
 from itertools import product
 from pathlib import Path
@@ -16,7 +17,7 @@ from cpt_dynamics.areas import history
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.fitting import fit
 from cpt_dynamics.laws import LAWS, Law
-from cpt_dynamics.laws.mixtures import violations
+from cpt_dynamics.laws.mixtures import effective_tokens, violations
 
 Table = dict[str, Any]
 Point = dict[str, float]
@@ -76,6 +77,30 @@ def replays() -> Table:
     pairs = (("wsd", "linear"), ("constant", "rewarmed"))
     mixed = [with_constants(run(*pair), replay=r) for pair in pairs for r in (0.0, 0.33, 0.5, 0.67, 1.0)]
     return together(*mixed, with_constants(run("cosine", "constant"), replay=0.2))
+
+
+def mixed_rows() -> Table:
+    table = replays()
+    return {name: column[table["s1cpt"] > 0] for name, column in table.items()}
+
+
+def coarse_replays() -> Table:
+    """With so few changes of the LR that laws which sum over them are quick."""
+    table = replays()
+    merged = {past: replace(past, merge=50) for past in dict.fromkeys(table["history"].tolist())}
+    return {**table, "history": np.array([merged[past] for past in table["history"].tolist()])}
+
+
+@cache
+def peaks() -> Table:
+    """Two schedules at each of three peak LRs."""
+    tables = []
+    for factor, before in product((0.25, 1.0, 2.0), ("constant", "wsd")):
+        lr = factor * schedule(before, "linear")
+        step = np.arange(150, PT + CPT + 1, 150)
+        past = history(lr, PT, warmup_steps=0)
+        tables.append({"step": step, "history": np.full(len(step), past)})
+    return together(*tables)
 
 
 def continual_rows() -> Table:
@@ -441,10 +466,124 @@ def test_rows_outside_of_a_power_law_are_named(name: str, feature: str) -> None:
         LAWS[name].predict({p.name: 0.5 for p in LAWS[name].parameters}, table)
 
 
+# CPT into another language, arXiv 2407.02118, in the plain counts that it prints (N parameters, D tokens)
+CROSS_LINGUAL = {"L0": 1.55, "A": 420 / 1e6**0.4, "alpha": 0.4}
+TRANSFERRED = {**CROSS_LINGUAL, "B": 433.3 / 1e9**0.2 / 1e6**0.08, "beta": 0.2, "gamma": 0.08}
+SCRATCH = {**CROSS_LINGUAL, "B": 719.5 / 1e9**0.3, "beta": 0.3}
+
+
+def test_the_published_laws_of_another_language_are_these() -> None:
+    table = grid(params=[50e6, 1e9, 5.5e9], tokens=[1e8, 1e9, 1e10])
+    n, d = table["params"], table["tokens"]
+    left = 1.55 + 420 / n**0.40
+    cpt, scratch = left + 433.3 / (d**0.20 * n**0.08), left + 719.5 / d**0.30
+    assert LAWS["cross_lingual"].predict(TRANSFERRED, table) == pytest.approx(cpt, rel=1e-12)
+    assert LAWS["chinchilla"].predict(SCRATCH, table) == pytest.approx(scratch, rel=1e-12)
+    # what the paper finds: CPT starts lower, the more so the larger the model, and the gain shrinks with tokens
+    gain = (scratch - cpt).reshape(3, 3)
+    assert (gain[:, 0] > 0).all()
+    assert (np.diff(gain, axis=0) > 0).all()
+    assert (np.diff(gain, axis=1) < 0).all()
+
+
+def test_without_transfer_the_law_of_another_language_is_chinchilla() -> None:
+    table = grid(params=[50e6, 1e9], tokens=[1e8, 1e10])
+    found = LAWS["cross_lingual"].predict({**SCRATCH, "gamma": 0.0}, table)
+    assert found == pytest.approx(LAWS["chinchilla"].predict(SCRATCH, table), rel=1e-14)
+
+
+# --- repeated tokens
+
+
+def test_published_worth_of_repeated_tokens() -> None:
+    # arXiv 2305.16264: four epochs are nearly worth fresh text; at R* = 15.4 repeats 1 - 1/e of all that repeats can
+    # give is reached; endless ones are worth 16.4 times the text
+    found = effective_tokens([1e9, 4e9, 16.4e9, 1e15], 1e9) / 1e9
+    assert found == pytest.approx([1.0, 1 + 15.4 * (1 - np.exp(-3 / 15.4)), 1 + 15.4 * (1 - 1 / np.e), 16.4], rel=1e-9)
+    assert found[1] / 4 == pytest.approx(0.93, abs=0.005)
+
+
+def test_tokens_that_are_not_repeated_count_in_full() -> None:
+    assert effective_tokens([0.0, 1e6, 2e9], [2e9, 2e9, 2e9]).tolist() == [0.0, 1e6, 2e9]
+    table = {**mixtures(), "tokens": effective_tokens(mixtures()["tokens"], 2e9)}
+    fresh, repeated = (LAWS["d_cpt"].predict(D_CPT, one) for one in (mixtures(), table))
+    more = (mixtures()["tokens"] > 2e9) & (mixtures()["share"] > 0)
+    assert (repeated[more] > fresh[more]).all()
+    assert repeated[~more] == pytest.approx(fresh[~more])
+    for wrong in ((-1.0, 1e9), (1e9, 0.0), (float("nan"), 1e9)):
+        with pytest.raises(UserError, match="effective tokens need"):
+            effective_tokens(*wrong)
+
+
+# --- other shifts
+
+
+def test_hills_shift_of_exponent_1_is_eq_3_of_beta_1() -> None:
+    point, table = published("fig03", "strong", beta=1.0, h=1.0, E=3.0), runs()
+    expected = LAWS["cpt"].predict(point, table)
+    assert LAWS["cpt_hill"].predict(point, table) == pytest.approx(expected, rel=1e-13)
+    half = {**point, "h": 2.5, "L0": 0.0, "A": 0.0, "C1": 0.0, "C2": 0.0}
+    at_half = {name: [0.0] for name in ("s2pt", "s2cpt")} | {"s1pt": [1.0], "s1cpt": [1 / 3.0]}
+    assert LAWS["cpt_hill"].predict(half, at_half) == pytest.approx([point["B"] / 2])
+
+
+def test_hills_shift_as_it_is_written_over_k() -> None:
+    area, rate, exponent = np.array([0.0, 0.1, 2.0]), 4.0, 0.6
+    table = {"s1pt": np.ones(3), "s1cpt": area}
+    found = LAWS["s1_only_hill"].predict({"L0": 0, "A": 0, "alpha": 1, "B": -2, "E": rate, "h": exponent}, table)
+    k = rate**-exponent
+    assert found == pytest.approx(-2 * area**exponent / (k + area**exponent), rel=1e-13)
+
+
+@pytest.mark.parametrize("name", ["cpt_two_scale", "cpt_shift_potential"])
+def test_without_their_own_term_the_variants_of_the_shift_are_eq_4(name: str) -> None:
+    point, table = published("fig03", "general", B2=0.0, E2=5.0), runs()
+    assert LAWS[name].predict(point, table) == pytest.approx(LAWS["cpt"].predict(point, table), rel=1e-14)
+
+
+def test_the_own_terms_of_the_variants_of_the_shift() -> None:
+    point, table = published("fig03", "general", E2=5.0), runs()
+    grown = 1 - (1 + point["E"] * table["s1cpt"]) ** -point["beta"]
+    for name, own in (
+        ("cpt_two_scale", 1 - np.exp(-5.0 * table["s1cpt"])),
+        ("cpt_shift_potential", grown * table["s2pt"]),
+    ):
+        more = LAWS[name].predict({**point, "B2": 0.7}, table) - LAWS[name].predict({**point, "B2": 0.0}, table)
+        assert more == pytest.approx(0.7 * own, abs=1e-12)
+
+
+# --- powers of the replay ratio
+
+
+@pytest.mark.parametrize("replay", [0.0, 0.4, 1.0])
+def test_powers_of_the_share_at_one_ratio_are_another_b_and_e(replay: float) -> None:
+    point, r = published("fig03", "general", nu=0.6, mu=0.2), 1 - replay
+    equal = {**point, "B": point["B"] * r**0.2, "E": point["E"] * r**0.6}
+    table = with_constants(runs(), replay=replay)
+    expected = LAWS["s1_only"].predict(equal, table)
+    assert LAWS["s1_only_replay"].predict(point, table) == pytest.approx(expected, rel=1e-13)
+    noise = {**point, "K": 3.0, "c": 200.0}
+    expected = LAWS["cpt_noise"].predict({**equal, "K": 3.0, "c": 200.0}, table)
+    assert LAWS["cpt_noise_replay"].predict(noise, table) == pytest.approx(expected, rel=1e-13)
+
+
+def test_unknown_pretraining_with_replay_at_a_known_area_is_eq_8() -> None:
+    table = {key: column[run("constant", "linear")["s1cpt"] > 0] for key, column in run("constant", "linear").items()}
+    table = with_constants(table, replay=0.3)
+    for role, name in (("general", "general_convex"), ("strong", "domain_saturating")):
+        point = published("fig19", role, beta=0.1, S1pt=float(table["s1pt"][0]))
+        expected = LAWS[f"cpt_replay_{name}"].predict(point, table)
+        assert LAWS[f"cpt_unknown_replay_{name}"].predict(point, table) == pytest.approx(expected, rel=1e-13)
+
+
 # --- recovery from data without noise
 
 UNKNOWN = {"L0": 2.414, "A": 0.171, "S1pt": 2.0, "alpha": 0.531, "B": -0.79, "E": 17, "beta": 3.0, "C2": 0.311}
 GROWING = {"L0": 2.742, "A": 0.887, "S1pt": 5.157, "alpha": 0.414, "B": -3.112, "E": 100, "beta": -0.072, "C2": 0.279}
+EQ_4 = {"L0": 2.5, "A": 0.5, "alpha": 0.5, "B": 0.4, "E": 30.0, "beta": 0.3}
+HILL = {"L0": 2.5, "A": 0.5, "alpha": 0.5, "B": 0.4, "E": 5.0, "h": 0.7}
+UNKNOWN_NOISE = {"L0": 2.5, "K": 8.0, "c": 60.0, "B": -0.4, "E": 30.0, "beta": 0.3}
+UNKNOWN_REPLAY = {"L0": 2.4, "A": 0.3, "alpha": 0.5, "S1pt": 3.0, "C2": 0.3, "a1": 0.2, "E": 30.0, "beta": 0.3}
 TOKENS = {"tokens": np.geomspace(0.2e9, 20e9, 20)}
 KNOWN: list[tuple[str, Any, Point]] = [
     ("cpt_size", sizes, published("fig15", "general")),
@@ -458,12 +597,25 @@ KNOWN: list[tuple[str, Any, Point]] = [
     ("cpt_power", runs, published("fig03", "strong", z1=0.693, z2=0.962)),
     ("cpt_unknown", continual_rows, UNKNOWN),
     ("cpt_unknown_growing", continual_rows, GROWING),
+    ("cpt_two_memories", runs, {**EQ_4, "Cf": 0.5, "Cs": 0.3}),
+    ("cpt_shift_potential", runs, {**EQ_4, "C1": 0.3, "C2": 0.3, "B2": 2.0}),
+    ("cpt_two_scale", runs, {**EQ_4, "C1": 0.3, "C2": 0.3, "B2": -0.2, "E2": 200.0}),
+    ("cpt_hill", runs, {**HILL, "C1": 0.3, "C2": 0.3}),
+    ("floor", peaks, {"L0": 2.5, "A": 0.8, "alpha": 0.45, "p": 0.7, "K": 0.25, "k": 6.0, "q": 0.5}),
+    ("floor_two_rates", runs, {"L0": 2.5, "A": 0.5, "alpha": 0.5, "K1": 0.1, "k1": 3.0, "K2": 0.15, "k2": 40.0}),
+    ("cpt_floor", runs, {**EQ_4, "K": 0.25, "k": 6.0, "q": 0.6}),
+    ("cpt_noise_replay", coarse_replays, {**EQ_4, "K": 8.0, "c": 60.0, "nu": 0.6, "mu": 0.2}),
+    ("cpt_unknown_noise_replay", coarse_replays, {**UNKNOWN_NOISE, "nu": 0.6, "mu": 0.2}),
+    ("cpt_unknown_replay", replays, {"L0": 2.5, "C2": 0.3, "B": -0.4, "E": 30.0, "beta": 0.3, "nu": 0.6, "mu": 0.2}),
+    ("cpt_unknown_replay_general_convex", mixed_rows, {**UNKNOWN_REPLAY, "B": 0.05, "a2": 2.0}),
+    ("cpt_unknown_replay_domain_saturating", mixed_rows, {**UNKNOWN_REPLAY, "B": -0.6, "a2": 2.0}),
     ("d_cpt", mixtures, D_CPT),
     ("d_cpt_cross_domain", domains, {**D_CPT, "F": 0.8, "mu": 0.9, "w": 0.7}),
     ("mixing", mixtures, {"c": 1.5, "k": 0.6, "t": -1.7}),
     ("injection", mixtures, {"L0": 2.5, "A": 0.5, "alpha": 0.35, "beta": 0.25, "B": 800.0}),
     ("injection_change", mixtures, {"A": 0.5, "alpha": 0.35, "beta": 0.25, "B": 800.0}),
     ("chinchilla", mixtures, {"L0": 1.8, "A": 2.0, "alpha": 0.3, "B": 0.5, "beta": 0.28}),
+    ("cross_lingual", mixtures, TRANSFERRED),
     ("cmr_domain", lambda: TOKENS, {"a1": -0.43, "s1": 0.18, "b1": 0.2}),
     ("cmr_general", lambda: TOKENS, {"a2": 0.3, "s2": 0.4, "a3": -0.05, "s3": 0.9, "b2": -0.1}),
     ("cmr_critical", lambda: TOKENS, dict(zip(("a4", "s4", "b3"), CRITICAL[2], strict=False))),

@@ -8,6 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cpt_dynamics import areas, laws
+from cpt_dynamics.errors import UserError
+from cpt_dynamics.files import plain
+from cpt_dynamics.fitting import Fit, fit
 from cpt_dynamics.laws import Array
 from cpt_dynamics.laws.noise import Noise
 
@@ -25,7 +28,10 @@ RANGES = {
     "B": (-1.0, 1.0),
     "E": (0.5, 500.0),
     "beta": (0.05, 2.0),
+    "nu": (0.1, 2.0),
+    "mu": (0.1, 2.0),
 }
+REPLAY = 0.3
 LRS = st.sampled_from([1e-4, 3e-4, 5e-4, 1e-3, 3e-3])
 SCHEDULES = st.lists(LRS, min_size=2, max_size=14).map(lambda tail: [2e-3, *tail])
 
@@ -37,7 +43,8 @@ def features(lr: Any, switch: int, start: float | None = None) -> dict[str, Any]
     histories = np.empty(n, dtype=object)
     histories[:] = past
     s2 = {"s2pt": found.s2pt, "s2cpt": found.s2cpt}
-    return {"s1pt": found.s1pt, "s1cpt": found.s1cpt, **s2, "step": np.arange(1, n + 1), "history": histories}
+    columns = {"s1pt": found.s1pt, "s1cpt": found.s1cpt, **s2, "replay": np.full(n, REPLAY)}
+    return {**columns, "step": np.arange(1, n + 1), "history": histories}
 
 
 def free(name: str) -> laws.Law:
@@ -69,7 +76,8 @@ def by_hand(name: str, p: dict[str, float], lr: list[float], switch: int, start:
         if "A" in p:
             area = sum((x / 1e-3) ** p["p"] for x in lr[:t]) / 1000 if "p" in p else sum(lr[:t])
             left = area ** -p["alpha"]
-        shift = 1 - (1 + p["E"] * sum(lr[switch:t])) ** -p["beta"] if "B" in p else 0.0
+        speed, size = ((1 - REPLAY) ** p.get(name, 0.0) for name in ("nu", "mu"))
+        shift = size * (1 - (1 + p["E"] * speed * sum(lr[switch:t])) ** -p["beta"]) if "B" in p else 0.0
         size = p["K"] + p.get("M", 0.0) * left + p.get("dK", 0.0) * shift
         result.append(p["L0"] + p.get("A", 0.0) * left + size * v**0.5 + p.get("B", 0.0) * shift)
     return np.array(result)
@@ -181,9 +189,26 @@ def test_one_c_is_eq_4_with_equal_coefficients() -> None:
         ("cpt_noise_shift", 9),
         ("cpt_unknown_noise", 6),
         ("cpt_unknown_noise_shift", 7),
+        ("cpt_noise_replay", 10),
+        ("cpt_unknown_noise_replay", 8),
     ],
 )
 def test_the_exponent_of_the_kernel_is_no_parameter(name: str, free_parameters: int) -> None:
     law = laws.get(name)
     assert law.held == {"q": 0.5}
     assert len(law.parameters) == free_parameters
+
+
+@pytest.mark.parametrize("more", [{}, {"c": 200.0}])
+def test_a_fit_returns_from_its_file(more: dict[str, float]) -> None:
+    """The file states q, which the law itself holds."""
+    x = features(DECAY, len(DECAY))
+    law = laws.get("noise").fixed(**more)
+    loss = law.predict({"L0": 2.0, "A": 0.4, "alpha": 0.5, "K": 3.0, "c": 200.0}, x)
+    stored = plain(fit(law, x, loss, n_starts=1, n_screen=8).to_json())
+    assert stored["held"] == {"q": 0.5, **more}
+    again = Fit.from_json(stored)
+    assert again.law == law
+    np.testing.assert_allclose(again.predict(x), loss, rtol=1e-3)
+    with pytest.raises(UserError, match="has no parameter 'q'"):
+        Fit.from_json({**stored, "held": {**stored["held"], "q": 1.0}})

@@ -60,7 +60,12 @@ def add_predict(parser: argparse.ArgumentParser) -> None:
 def add_compare(parser: argparse.ArgumentParser) -> None:
     add_logs(parser, nargs="*")
     group = parser.add_argument_group("comparison")
-    group.add_argument("--laws", metavar="NAME,...", help="laws (default: cpt or annealing, and it without S2)")
+    group.add_argument(
+        "--laws",
+        metavar="NAME,...",
+        help="laws (default: cpt or annealing, and it without S2); a+b: their mean; stacked:a+b: weights from runs left"
+        " out",
+    )
     add_law_file(group)
     add_shift(group)
     group.add_argument("--fit-runs", action="append", metavar="RUN,...", help="runs to fit")
@@ -192,6 +197,13 @@ def add_columns(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("columns of some laws (a value alone: of every run)")
     group.add_argument("--replay", nargs="+", action="extend", metavar="RUN=SHARE", help="share of PT text in CPT")
     group.add_argument("--params", nargs="+", action="extend", metavar="RUN=N", help="non-embedding parameters")
+    group.add_argument(
+        "--initial-lr",
+        nargs="+",
+        action="extend",
+        metavar="RUN=LR",
+        help="LR of the checkpoint of a run whose pre-training is unknown (default: 0)",
+    )
 
 
 def add_fits(parser: argparse.ArgumentParser) -> None:

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -16,7 +16,10 @@ from cpt_dynamics.errors import UserError
 from cpt_dynamics.files import plain
 from cpt_dynamics.fitting.logged import check_law, from_step, of_runs, once
 from cpt_dynamics.fitting.uncertainty import without_seed
-from cpt_dynamics.laws import Law, get
+from cpt_dynamics.laws import Law, Shift, get
+
+if TYPE_CHECKING:
+    from cpt_dynamics.fitting.comparison import Averaged
 
 KINDS = {"all": "all rows", "unseen": "unseen rows"}
 HEAD = ("law", "tested on", "R2", "MAE", "RMSE", "PredE", "WorstE", "objective")
@@ -25,6 +28,7 @@ LEGEND = (
     " loss; unseen rows: without those that a fitted run shares; objective: of the fit, on its own rows"
 )
 AUTHORS = "as published"
+STACKED = "stacked:"
 
 
 def run_compare(options: argparse.Namespace) -> None:
@@ -46,7 +50,7 @@ def run_compare(options: argparse.Namespace) -> None:
 def _of_logs(options: argparse.Namespace) -> tuple[dict[str, Any], list[str], Any]:
     """The comparison, how it is printed, and its figure if one is asked for."""
     data = logs.read(options)
-    settings = logs.settings_of(options, data.curves)
+    settings = logs.settings_of(options, data)
 
     def features(lambda_: float) -> pd.DataFrame:
         made = replace(settings, areas=replace(settings.areas, lambda_=lambda_))
@@ -54,8 +58,9 @@ def _of_logs(options: argparse.Namespace) -> tuple[dict[str, Any], list[str], An
 
     rows, early = from_step(settings.features(data.curves, data.schedules), options.first_step)
     laws = _laws(options, rows)
-    for law in laws.values():
-        check_law(law, rows)
+    for entry in laws.values():
+        for law in _parts(entry):
+            check_law(law, rows)
     splits = _splits(options, list(dict.fromkeys(rows["run"])))
     chosen = features if options.lambda_ == logs.AUTO else None
     parts = [_compared(laws, rows, *split, options.phase, chosen) for split in splits]
@@ -83,7 +88,7 @@ def _of_logs(options: argparse.Namespace) -> tuple[dict[str, Any], list[str], An
     return result, lines, fits.draw_comparison(scores, f"laws on {data.validation}")
 
 
-def _laws(options: argparse.Namespace, rows: pd.DataFrame) -> dict[str, Law]:
+def _laws(options: argparse.Namespace, rows: pd.DataFrame) -> dict[str, "Law | Averaged"]:
     """The laws by name; the sign of the shift holds for those that leave it free."""
     if options.laws is None:
         names = ["cpt", "s1_only"] if (rows["phase"] == "continual").any() else ["annealing", "annealing_s1_only"]
@@ -91,10 +96,27 @@ def _laws(options: argparse.Namespace, rows: pd.DataFrame) -> dict[str, Law]:
         names = [name.strip() for name in options.laws.split(",") if name.strip()]
     if not names:
         raise UserError("--laws is empty: name at least one law (see `cpt-dynamics laws`)")
-    laws = {name: get(name, options.shift) for name in names}
-    if options.shift != "free" and all(law == get(name) for name, law in laws.items()):
+    laws = {name: _entry(name, options.shift) for name in names}
+    if options.shift != "free" and all(law == _entry(name, "free") for name, law in laws.items()):
         raise UserError(f"none of the laws ({', '.join(names)}) has a shift whose sign could be chosen: drop --shift")
     return laws
+
+
+def _entry(name: str, shift: Shift) -> "Law | Averaged":
+    """A law, or an average: `a+b` with equal weights, `stacked:a+b` with weights from left-out curves."""
+    if "+" not in name:
+        return get(name, shift)
+    from cpt_dynamics.fitting.comparison import Averaged  # takes long to import, so only where it is used
+
+    stacked = name.startswith(STACKED)
+    parts = name.removeprefix(STACKED).split("+")
+    if len(set(parts)) < len(parts):
+        raise UserError(f"--laws: {name} names a law twice: name each once")
+    return Averaged(tuple(get(part.strip(), shift) for part in parts), stacked)
+
+
+def _parts(entry: "Law | Averaged") -> tuple[Law, ...]:
+    return (entry,) if isinstance(entry, Law) else entry.laws
 
 
 def _splits(options: argparse.Namespace, runs: Sequence[str]) -> list[tuple[list[str], list[str]]]:
@@ -120,7 +142,7 @@ def _splits(options: argparse.Namespace, runs: Sequence[str]) -> list[tuple[list
 
 
 def _compared(
-    laws: Mapping[str, Law],
+    laws: Mapping[str, "Law | Averaged"],
     rows: pd.DataFrame,
     fitted: list[str],
     tested: list[str],
@@ -132,19 +154,27 @@ def _compared(
     features: the rows by lambda, which every law then chooses from the fitted runs; None takes `rows` for all laws.
     """
     from cpt_dynamics.fitting import comparison  # takes long to import, so only where it is used
-    from cpt_dynamics.fitting.choice import choose_lambda
 
     def both(table: pd.DataFrame) -> pd.DataFrame:
         return pd.concat([once(of_runs(table, fitted))[0], of_runs(table, tested)])
 
     lambdas = {}
     if features is not None:
-        reads = [name for name, law in laws.items() if any(one.startswith("s2") for one in law.inputs)]
-        lambdas = {name: choose_lambda(laws[name], lambda value: of_runs(features(value), fitted)) for name in reads}
+        reads = {name: law for name, law in laws.items() if any(one.startswith("s2") for one in law.inputs)}
+        lambdas = {name: _lambda(law, features, fitted) for name, law in reads.items()}
     tables = {name: both(features(lambdas[name]) if features and name in lambdas else rows) for name in laws}
     train, _ = once(of_runs(rows, fitted))
     found = comparison.compare(laws, tables, dict.fromkeys(train["run"]), tested, phase)
     return {**found, "fitted_runs": fitted, "lambdas": lambdas}
+
+
+def _lambda(law: "Law | Averaged", features: Callable[[float], pd.DataFrame], fitted: list[str]) -> float:
+    """The lambda that the fitted runs give a law; 1 - 60/T for an average, whose laws share one."""
+    from cpt_dynamics.fitting import choice  # takes long to import, so only where it is used
+
+    if isinstance(law, Law):
+        return choice.choose_lambda(law, lambda value: of_runs(features(value), fitted))
+    return choice.default_lambda(of_runs(features(0.0), fitted))
 
 
 def _means(parts: Sequence[Mapping[str, Mapping[str, Mapping[str, float]]]]) -> dict[str, dict[str, float]]:

@@ -39,7 +39,7 @@ def run_fit(options: argparse.Namespace) -> None:
     lambdas = _lambdas(options)
     data = logs.read(options)
     excluded = logs.named_runs(options.exclude, data.runs, "--exclude")
-    settings = logs.settings_of(options, data.curves)
+    settings = logs.settings_of(options, data)
     features = FeaturesOf(data, settings, excluded, options.first_step)
     law, settings, hints, choice = _chosen(options, data, features)
     rows = features.rows(settings.areas.lambda_)
@@ -61,7 +61,7 @@ def run_fit(options: argparse.Namespace) -> None:
     if options.plot:
         from cpt_dynamics.figures.kit import fit_plot as fits  # takes half a second, so only where it is used
 
-        drawn = replace(settings, **logs.by_run(options, data.schedules))
+        drawn = replace(settings, **logs.by_run(options, data.schedules, data.schedules))
         figure = fits.draw_fit(
             _panels(found, data, drawn, options.first_step, excluded), title=f"{law.name} on {data.validation}"
         )

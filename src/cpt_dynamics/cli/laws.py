@@ -10,7 +10,7 @@ import pandas as pd
 from cpt_dynamics import laws
 from cpt_dynamics.cli.log_options import AUTO, print_json, read, settings_of
 from cpt_dynamics.cli.text import bullets, indented, number, table
-from cpt_dynamics.laws.base import HISTORY, Law, Parameter
+from cpt_dynamics.laws.base import Law, Parameter
 
 FEATURES = {
     "s1pt": "forward area of PT: sum of the LR over its steps",
@@ -29,6 +29,14 @@ FEATURES = {
     "injected": "share of PT data put into the CPT corpus",
     "initial_loss": "loss on a domain before CPT",
     "early_decline": "how fast the loss on a domain falls at first",
+}
+
+
+SIGNS = {  # of formulas, with what they stand for
+    "d_k": "d_k: by how much the LR falls at change k, to lr_k; S_k: sum of the LR since; T_k: sum until then",
+    "lr_1": "lr_1: the LR before the first change (0 where pre-training is unknown, unless it is stated)",
+    "f_j": "f_j: by how much the power of the LR falls at change j; S_j: sum of the LR since",
+    "m(": "m(l): l times that of the step before, plus the fall of the LR; summed it is S2 with memory l",
 }
 
 
@@ -51,7 +59,7 @@ def _for_logs(options: argparse.Namespace) -> None:
     from cpt_dynamics.fitting.logged import FittedRows
 
     data = read(options)
-    settings = settings_of(options, data.curves)
+    settings = settings_of(options, data)
 
     def features(lambda_: float) -> pd.DataFrame:
         made = replace(settings, areas=replace(settings.areas, lambda_=lambda_))
@@ -104,11 +112,8 @@ def _all(chosen: list[Law]) -> list[str]:
 def _one(law: Law) -> list[str]:
     kind = "loss" if law.residual == "log" else "difference of losses"
     lines = [*indented(f"{law.name}: ", law.source), "", *indented(f"  {kind} = ", law.formula())]
-    if HISTORY in law.inputs:
-        lines += ["  d_k: by how much the LR falls at change k, to lr_k; S_k: sum of the LR since; T_k: sum until then"]
-        lines += ["  lr_1: the LR before the first change (0 where pre-training is unknown)"] * (
-            "lr_1" in law.formula()
-        )
+    formula = law.formula()
+    lines += [f"  {words}" for sign, words in SIGNS.items() if sign in formula]
     lines += [f"  baseline without annealing: {law.baseline}"] if law.baseline else []
     rows = [(p.name, "linear" if p.linear else "nonlinear", _bounds(p), p.description) for p in law.parameters]
     known = {p.name: p.description for term in law.terms for p in (term.coefficient, *term.shape)}

@@ -47,19 +47,25 @@ LIMITS = {  # number of an option -> the least and the most that can be meant
 }
 
 
-def settings_of(options: argparse.Namespace, rows: pd.DataFrame) -> FeatureSettings:
-    """How features are made, lambda aside where it is `auto`; `rows`: the runs and phases that have values by run."""
+def settings_of(options: argparse.Namespace, data: Data) -> FeatureSettings:
+    """How the features of logs are made, lambda aside where it is `auto`."""
     lambda_ = 0.999 if options.lambda_ == AUTO else options.lambda_
     areas = AreaSettings(lambda_, options.warmup, not options.restart_momentum, options.lr_power)
-    return FeatureSettings(areas, **by_run(options, rows))
+    return FeatureSettings(areas, **by_run(options, data.curves, data.schedules))
 
 
-def by_run(options: argparse.Namespace, rows: pd.DataFrame) -> dict[str, Any]:
-    """The values of --params, and of --replay for runs with CPT, by run."""
+def by_run(options: argparse.Namespace, rows: pd.DataFrame, schedules: pd.DataFrame) -> dict[str, Any]:
+    """The values of --params, of --replay for runs with CPT and of --initial-lr for those without known PT, by run.
+
+    rows: the runs and phases that values are needed for. schedules: which phases a run has.
+    """
     after = rows.loc[rows["phase"] == "continual", "run"]
+    known = set(schedules.loc[schedules["phase"] == "pretraining", "run"])
+    unknown = [run for run in rows["run"].unique() if run not in known]
     return {
         "params": _values(options.params, rows["run"].unique(), "--params", 1, MOST_PARAMS),
         "replay": _values(options.replay, after.unique(), "--replay", 0, 1),
+        "initial_lr": _values(options.initial_lr, unknown, "--initial-lr", 0, MOST_LR),
     }
 
 

@@ -74,7 +74,7 @@ def run_predict(options: argparse.Namespace) -> None:
 def _predict(found: Fit, content: Mapping[str, Any], options: argparse.Namespace) -> Prediction:
     data = _data(options, content)
     first = options.first_step if options.first_step > 1 else _first_step(content)
-    settings = replace(FeatureSettings.of(found), **logs.by_run(options, data.schedules))
+    settings = replace(FeatureSettings.of(found), **logs.by_run(options, data.schedules, data.schedules))
     printed = {run: _printed_steps(data, run, options.every) for run in data.runs}
     logged = {run: set(data.curves.loc[data.curves["run"] == run, "step"]) for run in data.runs}
     steps = {run: printed[run] | logged[run] | drawn_steps(data, run, first) for run in data.runs}

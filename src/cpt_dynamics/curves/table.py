@@ -1,6 +1,6 @@
 """The curve table, one row per (run, step, validation set), and the schedules that belong to it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -162,6 +162,7 @@ def features(
     warmup_steps: dict[str, int] | None = None,
     lr_power: float = 0.1,
     merge: int = 1,
+    initial_lr: Mapping[str, float] | None = None,
 ) -> pd.DataFrame:
     """The rows of `curves` with what the laws read added.
 
@@ -170,8 +171,9 @@ def features(
     changes of the LR; `merge` is its parameter. settings: the choices, as `areas.AreaSettings`, which a fit keeps.
 
     A run whose pre-training is unknown has continual steps only; its LR before them is taken as zero
-    (arXiv 2505.07796, section on open-source models). `warmup_steps` states, by run, where the warm-up
-    ends if the schedule does not show it.
+    (arXiv 2505.07796, section on open-source models), unless `initial_lr` states, by run, the LR of its checkpoint,
+    such as that of the stable phase of WSD. `warmup_steps` states, by run, where the warm-up ends if the schedule
+    does not show it. `UserError` for an `initial_lr` of a run whose pre-training is known, or below 0.
     """
     schedules = schedules[schedules["run"].isin(curves["run"].unique())]
     check_pair(curves, schedules)
@@ -181,7 +183,7 @@ def features(
     for run, rows in curves.groupby("run", sort=False).indices.items():
         plan = plans[str(run)]
         pretraining = int((plan["phase"] == "pretraining").sum())
-        initial = None if pretraining else 0.0
+        initial = _initial_lr(str(run), pretraining, initial_lr or {})
         given = (warmup_steps or {}).get(str(run))
         past = history(plan["lr"].to_numpy(dtype=np.float64), pretraining, warmup, given, initial, merge)
         at = curves["step"].to_numpy()[rows]
@@ -190,6 +192,17 @@ def features(
         histories[rows] = past
     settings = np.full(len(curves), AreaSettings(lambda_, warmup, carry_over, lr_power), dtype=object)
     return curves.assign(**values, history=histories, settings=settings)
+
+
+def _initial_lr(run: str, pretraining: int, stated: Mapping[str, float]) -> float | None:
+    """The LR before the first step; None takes that of the first step."""
+    if run not in stated:
+        return None if pretraining else 0.0
+    if pretraining:
+        raise UserError(f"run {run!r} has {pretraining} steps of pre-training, which tell its LR: state none")
+    if not 0 <= stated[run] < np.inf:
+        raise UserError(f"the LR of run {run!r} before its first step is {stated[run]}: it is finite and at least 0")
+    return stated[run]
 
 
 def _chosen(table: pd.DataFrame, columns: dict[str, str], name: str) -> pd.DataFrame:

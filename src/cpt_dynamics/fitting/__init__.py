@@ -1,5 +1,6 @@
 """Fitting laws to loss curves."""
 
+from cpt_dynamics.fitting.average import Average, average, stack
 from cpt_dynamics.fitting.fit import Fit, fit, fit_skill
 from cpt_dynamics.fitting.identifiability import Identifiability, identifiability
 from cpt_dynamics.fitting.metrics import measure, skill
@@ -17,12 +18,14 @@ from cpt_dynamics.fitting.uncertainty import (
 )
 
 __all__ = [
+    "Average",
     "Fit",
     "Identifiability",
     "Intervals",
     "LeftOut",
     "Profile",
     "SeedIntervals",
+    "average",
     "fit",
     "fit_skill",
     "identifiability",
@@ -35,4 +38,5 @@ __all__ = [
     "report",
     "seed_intervals",
     "skill",
+    "stack",
 ]

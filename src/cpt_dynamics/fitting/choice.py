@@ -53,9 +53,9 @@ class Runs:
         known = any(switches)
         stretches = [one.forward[: s or None] for one, s in zip(histories, switches, strict=True)]
         starts = [
-            one.forward[s - 1] / one.forward[:s].max()
+            (one.forward[s - 1] if s else one.start) / one.forward[: s or None].max()
             for one, s in zip(histories, switches, strict=True)
-            if 0 < s < len(one.forward)
+            if s < len(one.forward)
         ]
         return cls(
             bool((rows["s1cpt"] > 0).any()),

@@ -1,5 +1,6 @@
 """Laws fitted to some runs and tested on others, side by side."""
 
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.files import plain
-from cpt_dynamics.fitting import Fit, fit, measure
+from cpt_dynamics.fitting import Fit, average, fit, measure, stack
 from cpt_dynamics.laws import Array, Law
 from cpt_dynamics.laws.base import HISTORY
 
@@ -33,8 +34,16 @@ class Given:
     source: str
 
 
+@dataclass(frozen=True)
+class Averaged:
+    """Several laws, each fitted, whose predictions are averaged (see `fitting.average`)."""
+
+    laws: tuple[Law, ...]
+    stacked: bool = False
+
+
 def compare(
-    laws: Mapping[str, Law | Given],
+    laws: Mapping[str, Law | Given | Averaged],
     features: FeaturesOf,
     fitted_runs: Iterable[str],
     test_runs: Iterable[str],
@@ -43,7 +52,8 @@ def compare(
 ) -> dict[str, Any]:
     """Fit each law to all rows of the fitted runs and measure its errors on the test runs.
 
-    laws: by a name of one's own, so that one law can stand in it more than once. features: one table of
+    laws: by a name of one's own, so that one law can stand in it more than once; an `Averaged` one reads the same
+    features for all of its laws. features: one table of
     `curves.features` for all, or one for each name (a mapping, or a function of the name), for laws that count the
     warm-up or lambda otherwise; all must hold the same rows, of one validation set. phase: test only rows of
     "pretraining" or "continual".
@@ -66,7 +76,7 @@ def compare(
         if rows not in (None, counts):
             raise UserError(f"the features of {name!r} have other rows than those before: use the same curves")
         rows = counts
-        found = _given(entry, train, delta) if isinstance(entry, Given) else _fitted(entry, train, delta)
+        found = _of_entry(entry, train, delta)
         results[name] = found | _tested(found.pop("predict"), tests, unseen, delta)
     return plain({"fitted_runs": fitted, "test_runs": tested, "phase": phase, "rows": rows or {}, "laws": results})
 
@@ -120,6 +130,12 @@ def merged(features: pd.DataFrame, merge: int) -> pd.DataFrame:
     return features.assign(**{HISTORY: features[HISTORY].map(histories)})
 
 
+def _of_entry(entry: Law | Given | Averaged, train: pd.DataFrame, delta: float) -> dict[str, Any]:
+    if isinstance(entry, Given):
+        return _given(entry, train, delta)
+    return _averaged(entry, train, delta) if isinstance(entry, Averaged) else _fitted(entry, train, delta)
+
+
 def _fitted(law: Law, train: pd.DataFrame, delta: float) -> dict[str, Any]:
     found, first = search(law, train, delta)
     return {
@@ -129,13 +145,39 @@ def _fitted(law: Law, train: pd.DataFrame, delta: float) -> dict[str, Any]:
         "parameters": found.parameters,
         "objective": found.objective,
         "train": found.metrics["all"],
-        "seconds": found.cpu_seconds + (first.cpu_seconds if first is not found else 0.0),
+        "seconds": _seconds(found, first),
         "converged": found.converged,
         "optimality": found.optimality,
         "n_starts": first.n_starts,
         "n_agree": first.n_agree,
         "fit": found.to_json(),
         "predict": found.predict,
+    }
+
+
+def _seconds(found: Fit, first: Fit) -> float:
+    """CPU time of a search and of the fit that started from it."""
+    return found.cpu_seconds + (first.cpu_seconds if first is not found else 0.0)
+
+
+def _averaged(entry: Averaged, train: pd.DataFrame, delta: float) -> dict[str, Any]:
+    searches = [search(law, train, delta) for law in entry.laws]
+    fits = [found for found, _ in searches]
+    started = time.process_time()
+    mean = stack(fits, train, train["loss"]) if entry.stacked else average(fits)
+    seconds = time.process_time() - started
+    train_errors = measure(train["loss"].to_numpy(), mean.predict(train), delta)
+    return {
+        "law": mean.name,
+        "source": f"average of {len(fits)} laws, {mean.weighting} weights",
+        "fitted": True,
+        "parameters": {f"weight of {found.law.name}": w for found, w in zip(fits, mean.weights, strict=True)},
+        "objective": train_errors["huber_sum"],
+        "train": train_errors,
+        "seconds": seconds + sum(_seconds(*pair) for pair in searches),
+        "converged": all(found.converged for found in fits),
+        "average": mean.to_json(),
+        "predict": mean.predict,
     }
 
 

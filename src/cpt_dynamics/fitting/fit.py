@@ -107,7 +107,9 @@ class Fit:
         except ValidationError as error:
             raise UserError(f"{explain(error.errors()[0], 'this is not a fit')} (fit again)") from None
         law = law or get(value["law"])
-        unknown = (value["held"].keys() | value["bounds"].keys()) - {p.name for p in law.parameters}
+        # what the law itself holds is in the file, too
+        held = {name: number for name, number in value["held"].items() if law.held.get(name) != number}
+        unknown = (held.keys() | value["bounds"].keys()) - {p.name for p in law.parameters}
         if unknown:
             raise UserError(f"this is not a fit: law {law.name!r} has no parameter {short(min(unknown))} (fit again)")
         bounds = {
@@ -115,7 +117,7 @@ class Fit:
             for name, (low, high) in value["bounds"].items()
         }
         names = [f.name for f in fields(cls) if f.name != "law"]
-        found = cls(law=law.fixed(**value["held"]).bounded(**bounds), **{name: value[name] for name in names})
+        found = cls(law=law.fixed(**held).bounded(**bounds), **{name: value[name] for name in names})
         found._check_parameters()
         return found
 

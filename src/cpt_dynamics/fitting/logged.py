@@ -32,11 +32,15 @@ GIVEN_BY = {
 
 @dataclass(frozen=True)
 class FeatureSettings:
-    """How features are made (see `curves.features`); replay, params: by run, where logs do not tell."""
+    """How features are made (see `curves.features`).
+
+    replay, params: by run, where logs do not tell. initial_lr: of checkpoints whose pre-training is unknown, by run.
+    """
 
     areas: AreaSettings
     replay: Mapping[str, float] | None = None
     params: Mapping[str, float] | None = None
+    initial_lr: Mapping[str, float] | None = None
 
     @classmethod
     def of(cls, found: Fit, path: str = "the fit") -> "FeatureSettings":
@@ -50,7 +54,7 @@ class FeatureSettings:
 
     def features(self, rows: pd.DataFrame, schedules: pd.DataFrame) -> pd.DataFrame:
         """`rows` with what laws read; a column whose values are unknown (`params`, `tokens`, `replay`) is left out."""
-        found = curves.features(rows, schedules, **asdict(self.areas))
+        found = curves.features(rows, schedules, **asdict(self.areas), initial_lr=self.initial_lr)
         if self.params is not None:
             found = found.assign(params=rows["run"].map(self.params))
         if self.replay is not None:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from cpt_dynamics.fitting.fit import Fit
 from cpt_dynamics.fitting.warnings import SHARES, column, input_ranges, runs
 from cpt_dynamics.laws import Array, Features
+from cpt_dynamics.laws.memories import Remembered
 
 FACTOR = 1.5  # how far beyond the fitted range an input may be before a prediction warns
 
@@ -27,7 +28,8 @@ def untrained(found: Fit, features: Features) -> list[str]:
     falls, though such steps change no weight (a limit of every law with S2). Steps at an LR of 0 show as rows
     between which S1 stands still; a single one, which ends a decay to 0, is no cause of concern.
     """
-    if not any(name.startswith("s2") for name in found.law.inputs):
+    remembers = any(isinstance(term, Remembered) for term in found.law.terms)
+    if not remembers and not any(name.startswith("s2") for name in found.law.inputs):
         return []
     areas = [area for area in (column(features, "s1pt"), column(features, "s1cpt")) if area is not None]
     if not areas:

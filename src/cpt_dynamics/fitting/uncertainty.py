@@ -142,8 +142,7 @@ def leave_one_curve_out(
     curves, errors, not_testable = [], [], []
     for name in names:
         inside = labels == name
-        once = _once(keys, inside)
-        heldout = once & ~keys.isin(set(keys[~inside])).to_numpy()
+        heldout = _own(keys, inside)
         if not heldout.any():
             not_testable.append(str(name))
             continue
@@ -155,10 +154,20 @@ def leave_one_curve_out(
         rows = _by_step(features, heldout)
         error = _errors(refit, features, observed, rows)
         errors.append(error)
-        curves.append(_held_out(str(name), int(once.sum()), error, refit, known, found))
+        curves.append(_held_out(str(name), int(_once(keys, inside).sum()), error, refit, known, found))
     if not curves:
         raise UserError("every row occurs in several groups, so none can be held out: choose other groups")
     return LeftOut(found, law.residual == "log", curves, not_testable, _pooled(errors))
+
+
+def left_out_rows(
+    features: pd.DataFrame, loss: Any, groups: Iterable[Any] | None = None
+) -> dict[str, NDArray[np.intp]]:
+    """The rows that `leave_one_curve_out` tests on: positions in the order of steps, by group."""
+    labels = _labels(features, groups)
+    keys = measurements(features, np.asarray(loss, dtype=np.float64), None if "run" in features else labels)
+    names = dict.fromkeys(labels.tolist())
+    return {str(name): _by_step(features, _own(keys, labels == name)) for name in names}
 
 
 def measurements(features: pd.DataFrame, loss: Array, groups: Iterable[Any] | None = None) -> pd.Series:
@@ -338,6 +347,11 @@ def _once(keys: pd.Series, rows: Mask) -> Mask:
     first = rows.copy()
     first[rows] = ~keys[rows].duplicated().to_numpy()
     return first
+
+
+def _own(keys: pd.Series, inside: Mask) -> Mask:
+    """The measurements of a group that no other group has, each once."""
+    return _once(keys, inside) & ~keys.isin(set(keys[~inside])).to_numpy()
 
 
 def _by_step(features: pd.DataFrame, rows: Mask) -> NDArray[np.intp]:

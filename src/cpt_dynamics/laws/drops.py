@@ -88,19 +88,23 @@ class Drops(Term):
 
     def _blocks(self, x: Mapping[str, Array]) -> Iterator[tuple[NDArray[np.intp], Array, Events]]:
         """Rows of one history, S_k(t) [rows, changes] (0 before the change), and the changes."""
-        histories: Any = x[HISTORY]
         steps = x["step"].astype(np.int64)
-        rows_of: dict[History, list[int]] = {}
-        for row, history in enumerate(histories.tolist()):
-            rows_of.setdefault(history, []).append(row)
-        for history, found in rows_of.items():
-            rows = np.array(found, dtype=np.intp)
+        for history, rows in rows_of_histories(x).items():
             rows = rows[np.argsort(steps[rows], kind="stable")]
             for phase in self.phases:
                 for part, spent, known in _parts(history, phase, self, steps[rows].tobytes()):
                     # of a change after the row's own step no LR is spent yet
                     since = spent[:, None] - known.before
                     yield rows[part], np.maximum(since, 0.0, out=since), known
+
+
+def rows_of_histories(x: Mapping[str, Array]) -> dict[History, NDArray[np.intp]]:
+    """The rows of every LR history."""
+    histories: Any = x[HISTORY]
+    found: dict[History, list[int]] = {}
+    for row, history in enumerate(histories.tolist()):
+        found.setdefault(history, []).append(row)
+    return {history: np.array(rows, dtype=np.intp) for history, rows in found.items()}
 
 
 @lru_cache(maxsize=256)

@@ -1,5 +1,7 @@
 """Laws of other work for the loss at the end of CPT, over size, tokens and mixture; none knows the LR schedule.
 
+`effective_tokens` is what repeated tokens are worth, for the laws that read `tokens`.
+
 Features, a row each: `params` (N, parameters without the embeddings), `tokens` (D, tokens of CPT so far), `share`
 (share of the CPT corpus that matches the validation set: r_cpt for D_cpt, r_pt for D_pt, 0 to 1), `injected`
 (share of PT data put into the CPT corpus), `initial_loss` and `early_decline` (of a domain, for the cross-domain
@@ -10,7 +12,7 @@ are the sources' own, but for their E (here L0, as E is the rate of the shift).
 from collections.abc import Mapping
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.laws.annealing import irreducible
@@ -21,6 +23,7 @@ from cpt_dynamics.laws.unknown import PowerOfSum
 
 INFINITY = float("inf")
 BILLION = 1e9
+REPEATS = 15.4  # R* of arXiv 2305.16264: how often data can be repeated before most of their worth is gone
 CMR_TOKENS = 0.2e9  # the unit of T in arXiv 2407.17467
 
 
@@ -96,6 +99,13 @@ def of_matching_tokens() -> Product:
     return product(Power(term.coefficient, ("share",), (exponent,)), term)
 
 
+def of_transferred_tokens() -> Product:
+    """`B/(D^beta*N^gamma)`: a larger model brings more from its pre-training."""
+    term = of_tokens()
+    exponent = Parameter("gamma", 1e-3, 10.0, False, "exponent of N in the part that falls with D")
+    return product(term, SlowPower(term.coefficient, ("params",), (exponent,), unit=MILLION, falling=True))
+
+
 def of_share() -> OffsetShare:
     """`C/(r + eps)^gamma`."""
     return OffsetShare(
@@ -151,6 +161,23 @@ def mixing() -> FreeExponential:
     """`k*exp(t*r)`, either sign for both."""
     size = Parameter("k", -INFINITY, INFINITY, True, "coefficient of the exponential")
     return FreeExponential(size, ("share",), (Parameter("t", -20.0, 20.0, False, "rate over the share"),))
+
+
+def effective_tokens(tokens: ArrayLike, unique: ArrayLike, worth: float = REPEATS) -> Array:
+    """What training tokens are worth in fresh ones when `unique` of them are repeated (arXiv 2305.16264), [n].
+
+    `U + worth*U*(1 - exp(-R/worth))`, U the unique tokens seen and R = tokens/U - 1 how often they are repeated; where
+    fewer than `unique` are seen, each is fresh. A law that reads `tokens` takes these in their place:
+    `features.assign(tokens=effective_tokens(features["tokens"], 2e9))`. `UserError` for counts that are not above 0.
+
+    worth: the most that repeats can add, in units of U; published for pre-training on web text, not for CPT.
+    """
+    seen, known = np.asarray(tokens, dtype=np.float64), np.asarray(unique, dtype=np.float64)
+    if not (np.all(seen >= 0) and np.all(known > 0) and worth > 0):
+        raise UserError("effective tokens need tokens of at least 0, and unique ones and their worth above 0")
+    fresh = np.minimum(seen, known)
+    repeats = np.maximum(seen / known - 1, 0.0)
+    return np.asarray(fresh - worth * fresh * np.expm1(-repeats / worth))
 
 
 def violations(law: Law, parameters: Parameters, features: Features) -> NDArray[np.bool_]:
@@ -227,5 +254,11 @@ LAWS = [
         "chinchilla",
         "Hoffmann et al., arXiv 2203.15556: L0 + A/N^alpha + B/D^beta",
         (irreducible(), of_params(), of_tokens()),
+    ),
+    Law(
+        "cross_lingual",
+        "CPT into another language, Zheng et al., arXiv 2407.02118: L0 + A/N^alpha + B/(D^beta*N^gamma);"
+        " from scratch it is chinchilla",
+        (irreducible(), of_params(), of_transferred_tokens()),
     ),
 ]

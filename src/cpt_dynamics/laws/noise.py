@@ -16,7 +16,8 @@ Without the root and with M = 0 it is the Multi-Power Law with gamma = 0 (arXiv 
 infinity at q*c = k) that relaxes in steps, not in area, it is Eq. 1 and Eq. 4 with one C, lambda = exp(-k). V runs on
 through the transfer, so CPT has the same K. `dK` lets it grow with the shift.
 
-Pre-training that is unknown has `lr_1` = 0: the checkpoint is taken as annealed.
+Pre-training that is unknown has `lr_1` = 0: the checkpoint is taken as annealed, unless the features are made with its
+LR (`curves.features`, `initial_lr`).
 """
 
 from collections.abc import Mapping
@@ -27,7 +28,7 @@ import numpy as np
 from cpt_dynamics.areas import History
 from cpt_dynamics.laws.annealing import INFINITY, annealing, forward, irreducible
 from cpt_dynamics.laws.base import HISTORY, Array, Law, Parameter, Parameters, Show, Term
-from cpt_dynamics.laws.drops import Drops
+from cpt_dynamics.laws.drops import Drops, rows_of_histories
 from cpt_dynamics.laws.shift import PowerShift, shift
 
 SMALLEST = 1e-12  # of V, where an LR of zero would give a root without a slope
@@ -47,7 +48,8 @@ class Noise(Drops):
 
     def variance(self, shape: Parameters, x: Mapping[str, Array]) -> Array:
         """V after every row's step, [n], in units of the LR."""
-        first = np.array([one.start for one in _histories(x)])
+        histories: list[History] = x[HISTORY].tolist()
+        first = np.array([one.start for one in histories])
         return np.maximum(first - super().value(shape, x), SMALLEST)
 
     def value(self, shape: Parameters, x: Mapping[str, Array]) -> Array:
@@ -69,11 +71,6 @@ class Noise(Drops):
     def factor_text(self, show: Show) -> str:
         """f in a formula; "" for 1."""
         return ""
-
-
-def _histories(x: Mapping[str, Array]) -> list[History]:
-    found: list[History] = x[HISTORY].tolist()
-    return found
 
 
 @dataclass(frozen=True)
@@ -110,10 +107,8 @@ class ForwardPower(Term):
     def _area(self, shape: Parameters, x: Mapping[str, Array]) -> tuple[Array, Array]:
         """The sum after every row's step, and its derivative with respect to p, each [n]."""
         power, at = shape[self.shape[1].name], x["step"].astype(np.int64) - 1
-        histories = _histories(x)
         area, slope = np.empty(len(at)), np.empty(len(at))
-        for one in {id(h): h for h in histories}.values():
-            rows = np.array([h is one for h in histories])
+        for one, rows in rows_of_histories(x).items():
             relative = np.maximum(one.forward / REFERENCE, 1e-300)
             grown = relative**power
             area[rows] = np.cumsum(grown)[at[rows]] / 1000
@@ -142,7 +137,8 @@ def noise_of_shift() -> NoiseOf:
     return NoiseOf(size, (HISTORY, "step", *grown.inputs), (RATE, KERNEL, *grown.shape), of=grown)
 
 
-def _powered() -> ForwardPower:
+def powered() -> ForwardPower:
+    """`A*S_p^-alpha` over a sum of powers of the LR."""
     known = forward()
     power = Parameter("p", 0.3, 1.6, False, "power of the LR in the forward area")
     return ForwardPower(known.coefficient, (HISTORY, "step"), (*known.shape, power))
@@ -170,7 +166,7 @@ LAWS = [
     _law(
         "noise_peaks",
         "several peak LRs",
-        *(irreducible(), _powered(), noise(), noise_of_loss(_powered())),
+        *(irreducible(), powered(), noise(), noise_of_loss(powered())),
         baseline="annealing_s1_only",
     ),
     _law("cpt_noise", "CPT", irreducible(), forward(*_AREA), noise(), shift(), baseline="s1_only"),

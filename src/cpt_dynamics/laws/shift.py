@@ -36,14 +36,15 @@ class ExponentialShift(Term):
     """`1 - exp(-E*S)`."""
 
     def value(self, shape: Parameters, x: Mapping[str, Array]) -> Array:
-        return np.asarray(-np.expm1(-shape["E"] * self.total(x)), dtype=np.float64)
+        return np.asarray(-np.expm1(-shape[self.shape[0].name] * self.total(x)), dtype=np.float64)
 
     def slopes(self, shape: Parameters, x: Mapping[str, Array]) -> dict[str, Array]:
-        area = self.total(x)
-        return {"E": area * np.exp(-shape["E"] * area)}
+        area, rate = self.total(x), self.shape[0].name
+        return {rate: area * np.exp(-shape[rate] * area)}
 
     def combinations(self, parameters: Parameters) -> dict[str, float]:
-        return {"B*E": parameters["B"] * parameters["E"]}
+        size, rate = self.coefficient.name, self.shape[0].name
+        return {f"{size}*{rate}": parameters[size] * parameters[rate]}
 
     def text(self, show: Show) -> str:
         return f"(1 - exp(-{self.shape_text(show)[0]}*{self.total_text()}))"
