@@ -25,6 +25,7 @@ from worlds.curves import curve, schedule
 
 from cpt_dynamics import areas, curves, laws
 from cpt_dynamics.curves import public
+from cpt_dynamics.curves.public import fetching
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.figures.kit import style
 from cpt_dynamics.figures.kit.saving import save
@@ -136,7 +137,7 @@ def test_without_a_network_one_line_tells_the_remedy(tmp_path: Path, monkeypatch
 def test_a_server_that_never_answers_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(public.VARIABLE, raising=False)
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    monkeypatch.setattr(public, "SECONDS", 0.2)
+    monkeypatch.setattr(fetching, "SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"http://127.0.0.1:{silent.getsockname()[1]}/{{revision}}/{{file}}"
         with pytest.raises(UserError, match="timed out") as error:
@@ -145,7 +146,7 @@ def test_a_server_that_never_answers_is_given_up(tmp_path: Path, monkeypatch: py
 
 
 def test_an_endless_file_is_refused(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(public, "LARGEST", 10)
+    monkeypatch.setattr(fetching, "LARGEST", 10)
     with pytest.raises(UserError, match="larger than 10 bytes"):
         public.fetch(tmp_path / "got", path=facts(tmp_path, SMALL, server))
 

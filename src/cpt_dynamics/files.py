@@ -297,12 +297,22 @@ def read_json(path: str | Path, remedy: str = "delete it and make it again", nan
     characters (surrogates), which no text can hold, are refused, and so is deep nesting.
     """
     with reading(path, "valid JSON", remedy):
-        text = Path(path).read_text(encoding="utf-8-sig")
-        found = json.loads(text, parse_constant=None if nan else _no_number)
-        _check_depth(found)
-        if HALF.search(text):
-            canonical(found).encode()
-        return found
+        return _json(Path(path).read_bytes(), nan)
+
+
+def json_of(raw: bytes, origin: object, remedy: str) -> Any:
+    """The same of bytes that are from `origin`, a path or an address."""
+    with reading(origin, "valid JSON", remedy):
+        return _json(raw, False)
+
+
+def _json(raw: bytes, nan: bool) -> Any:
+    text = raw.decode("utf-8-sig")
+    found = json.loads(text, parse_constant=None if nan else _no_number)
+    _check_depth(found)
+    if HALF.search(text):
+        canonical(found).encode()
+    return found
 
 
 def _check_depth(value: Any) -> None:

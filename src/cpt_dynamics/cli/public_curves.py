@@ -1,12 +1,22 @@
 """public-curves: fetch the public curves."""
 
 import argparse
+from pathlib import Path
 
-from cpt_dynamics.curves.public import fetch
+from cpt_dynamics.curves.public import FETCHED, SETS
+from cpt_dynamics.errors import UserError
 
 
 def add_public_curves(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--to", default="data/public/multipowerlaw", metavar="FOLDER", help="where they are put")
+    parser.add_argument(
+        "--set",
+        dest="sets",
+        nargs="+",
+        choices=list(SETS),
+        metavar="NAME",
+        help=f"which of {', '.join(SETS)} (default: all; with --to the first)",
+    )
+    parser.add_argument("--to", metavar="FOLDER", help="where one set is put (default: its folder in data/public)")
     parser.add_argument(
         "--from",
         dest="source",
@@ -16,4 +26,9 @@ def add_public_curves(parser: argparse.ArgumentParser) -> None:
 
 
 def run_public_curves(options: argparse.Namespace) -> None:
-    print(fetch(options.to, options.source))
+    names = options.sets or (list(SETS)[:1] if options.to else list(SETS))
+    if options.to and len(names) > 1:
+        raise UserError(f"--to {options.to} holds one set: name one after --set")
+    for name in names:
+        target = Path(options.to) if options.to else FETCHED / SETS[name].folder
+        print(SETS[name].fetch(target, options.source), flush=True)

@@ -4,9 +4,6 @@ Luo et al., arXiv 2503.12811. The curves are not part of this repository: `fetch
 data/published/multi_power.yaml says which files they are and what their authors publish about them.
 """
 
-import hashlib
-import os
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -17,15 +14,14 @@ from pydantic import BaseModel, ConfigDict
 from cpt_dynamics import files
 from cpt_dynamics.config import Sha256, read_yaml
 from cpt_dynamics.curves import table
-from cpt_dynamics.errors import UserError, shown
+from cpt_dynamics.curves.public import fetching
+from cpt_dynamics.curves.public.fetching import Curves, Home
+from cpt_dynamics.errors import UserError
 from cpt_dynamics.files import Inside
 
 PUBLISHED = Path("data/published/multi_power.yaml")
-VARIABLE = "CPT_DYNAMICS_PUBLIC_CURVES"  # names a folder that holds multipowerlaw/
 FOLDER = "multipowerlaw"
 VALIDATION = "multipowerlaw"
-SECONDS = 15  # without an answer, after which a try to download ends
-LARGEST = 1 << 20  # bytes of a file; the real ones have some ten thousand
 
 PEAK, FLOOR = 3e-4, 3e-5
 WARMUP = 2160  # steps
@@ -47,25 +43,13 @@ class Size(BaseModel):
     metrics: dict[str, float]
 
 
-class Published(BaseModel):
+class Published(Home):
     """The curves' files with their sha256, where they are from, and what their authors publish."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    source: str
-    repository: str
-    revision: str
-    address: str
-    licence: str
-    copyright: str
     fitted_runs: list[str]
     test_runs: list[str]
     sizes: dict[str, Size]
     files: dict[Inside, Sha256]
-
-    def url(self, file: str) -> str:
-        """Where a file of the stated revision is."""
-        return self.address.replace("{revision}", self.revision).replace("{file}", file)
 
 
 def published(path: str | Path = PUBLISHED) -> Published:
@@ -152,11 +136,10 @@ def _checked(folder: Path, file: str, known: Published) -> Path:
 
 
 def _check_digest(raw: bytes, file: str, where: str, known: Published) -> None:
-    expected, found = known.files.get(file), hashlib.sha256(raw).hexdigest()
+    expected = known.files.get(file)
     if expected is None:
         raise UserError(f"{file} has no recorded sha256: add it to the published files")
-    if found != expected:
-        raise UserError(f"{where} has sha256 {found}, {expected} is recorded: fetch the public curves again")
+    fetching.check_digest(raw, where, expected)
 
 
 def _curve(path: Path, run: str, rates: Array, model: str, params: int) -> pd.DataFrame:
@@ -193,53 +176,31 @@ def fetch(target: str | Path, source: str | Path | None = None, path: str | Path
     it the files are downloaded. Every file's sha256 is checked before the first one is written. `UserError` for a
     missing or changed file, and where there is no network.
     """
-    known, target = published(path), Path(target)
-    folder = source if source is not None else os.environ.get(VARIABLE) or None
-    origins = {file: str(Path(folder) / FOLDER / file) if folder else known.url(file) for file in known.files}
-    found = {file: _bytes(origin, bool(folder)) for file, origin in origins.items()}
+    known = published(path)
+    folder = fetching.source_folder(source)
+    found = fetching.gather(known, {file: file for file in known.files}, FOLDER, folder)
     for file, raw in found.items():
-        _check_digest(raw, file, origins[file], known)
-    for file, raw in found.items():
-        with files.atomic(target / file) as temporary:
-            temporary.write_bytes(raw)
-    files.write_json(target / "source.json", _record(known, found))
-    return target / "source.json"
+        _check_digest(raw, file, fetching.origin(known, file, FOLDER, folder), known)
+    return fetching.write(target, known, found, {file: known.url(file) for file in found})
 
 
-def _record(known: Published, found: dict[str, bytes]) -> dict[str, object]:
-    return {
-        "source": known.source,
-        "repository": known.repository,
-        "revision": known.revision,
-        "licence": known.licence,
-        "copyright": known.copyright,
-        "note": f"The files are under the {known.licence} licence of that repository, whose LICENSE file has its text.",
-        "files": [
-            {"path": file, "url": shown(known.url(file)), "bytes": len(raw), "sha256": known.files[file]}
-            for file, raw in found.items()
-        ],
-    }
-
-
-def _bytes(origin: str, local: bool) -> bytes:
-    if not local:
-        return _download(origin)
-    try:
-        return Path(origin).read_bytes()
-    except OSError as error:
-        raise UserError(
-            f"{origin} cannot be read ({error.strerror}): {VARIABLE} (or the given source) must name"
-            f" a folder that holds {FOLDER}/"
-        ) from None
-
-
-def _download(url: str) -> bytes:
-    from cpt_dynamics.corpora.download import download  # its library is slow to import, and few who read curves need it
-
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "file"
-        try:
-            download(url, path, lambda line: None, tries=2, timeout=SECONDS, largest=LARGEST)
-        except UserError as error:
-            raise UserError(f"{error}, or set {VARIABLE} to a folder that holds {FOLDER}/") from None
-        return path.read_bytes()
+def read(folder: str | Path, path: str | Path = PUBLISHED) -> Curves:
+    """All sizes in the tables of `combined`; `runs` has the columns of `fetching.RUN_COLUMNS`, and all are checked."""
+    known = published(path)
+    curves, schedules = combined(read_multi_power(folder, path))
+    runs = pd.DataFrame(
+        [
+            {
+                "run": f"{name}/{run}",
+                "model": name,
+                "params": size.params,
+                "schedule": run.split("_")[0],
+                "peak_lr": PEAK,
+                "steps": len(lr(run)),
+                "checked": True,
+            }
+            for name, size in known.sizes.items()
+            for run in (*known.fitted_runs, *known.test_runs)
+        ]
+    )
+    return Curves(curves, schedules, runs)
