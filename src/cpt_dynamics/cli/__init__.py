@@ -47,6 +47,7 @@ COMMANDS = {
     "fit": ("fit", "fit a law to loss logs"),
     "predict": ("predict", "predict the loss under a schedule with a fitted law"),
     "compare": ("compare", "fit laws to some runs and test them on others"),
+    "benchmark": ("benchmark", "test every law on frozen splits of public curves and of the kit's own"),
     "recommend": ("recommend", "choose peak LR, replay ratio, checkpoint and length from two fits"),
     "schedule": ("schedule", "optimise the LR schedule of CPT with two fits"),
 }

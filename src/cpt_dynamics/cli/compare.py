@@ -160,7 +160,11 @@ def _compared(
 
     lambdas = {}
     if features is not None:
-        reads = {name: law for name, law in laws.items() if any(one.startswith("s2") for one in law.inputs)}
+        reads = {
+            name: law
+            for name, law in laws.items()
+            if any("s2pt" in part.inputs or "s2cpt" in part.inputs for part in _parts(law))
+        }
         lambdas = {name: _lambda(law, features, fitted) for name, law in reads.items()}
     tables = {name: both(features(lambdas[name]) if features and name in lambdas else rows) for name in laws}
     train, _ = once(of_runs(rows, fitted))

@@ -19,7 +19,7 @@ from cpt_dynamics.errors import UserError
 from cpt_dynamics.fitting.comparison import counted, search
 from cpt_dynamics.fitting.fit import Fit
 from cpt_dynamics.fitting.logged import once
-from cpt_dynamics.fitting.uncertainty import leave_one_curve_out, without_seed
+from cpt_dynamics.fitting.uncertainty import HeldOut, leave_one_curve_out, without_seed
 from cpt_dynamics.laws import Law, Shift, get
 from cpt_dynamics.laws.base import HISTORY
 from cpt_dynamics.schedules import Array
@@ -86,16 +86,18 @@ def candidates(runs: Runs) -> list[str]:
     """Names of the laws whose parts these runs can tell, the one for the least of them first.
 
     M and the exponent of the kernel need drops at several times or several peaks; a power of the LR needs several
-    peaks; noise that grows with the shift needs CPT from a checkpoint that was not annealed.
+    peaks; what differs with the potential of the checkpoint needs CPT from one that was not annealed.
     """
     several = runs.peaks > 1
     if not runs.continual:
-        more = ["noise_peaks"] if several else ["noise_kernel"]
-        return [*(["noise_excess"] if several else ["noise", "noise_excess"]), *more, "annealing", "multi_power"]
+        if several:
+            return ["noise_excess", "noise_peaks", "floor", "annealing", "multi_power"]
+        return ["noise", "noise_excess", "noise_kernel", "annealing", "multi_power"]
     if not runs.known:
         return ["cpt_unknown_noise", "cpt_unknown", *([] if runs.annealed else ["cpt_unknown_noise_shift"])]
     excess = ["cpt_noise_excess"] if several else []
-    return ["cpt_noise", "cpt_one_c", "cpt", *excess, *([] if runs.annealed else ["cpt_noise_shift"])]
+    potential = [] if runs.annealed else ["cpt_noise_shift", "cpt_shift_potential"]
+    return ["cpt_noise", "cpt_one_c", "cpt", "cpt_two_memories", *excess, *potential]
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,7 @@ class Candidate:
 
     lambda_: None for a law that reads no annealing area. left_out: mean over the curves left out of the mean
     relative error, over the `folds` whose other curves have a fast fall of the LR; None where there is none. out: why
-    it is not chosen.
+    it is not chosen. curves: all curves left out.
     """
 
     law: Law
@@ -112,6 +114,7 @@ class Candidate:
     found: Fit
     left_out: float | None
     folds: int
+    curves: list[HeldOut]
     out: str = ""
 
 
@@ -136,17 +139,21 @@ def choose_law(
     features: the rows of all runs with repeats (see `fitting.leave_one_curve_out`) for a lambda. laws: candidates of
     one's own in place of the rule's. lambda_: None chooses it (`choose_lambda`).
     """
-    rows = features(default_lambda(features(0.0)))
-    runs = Runs.of(rows)
+    runs = Runs.of(features(0.0))
     names = list(laws) or candidates(runs)
-    tried = [_tried(get(name, shift), features, runs, lambda_) for name in names]
-    if not runs.fast and not laws:
-        reason = f"no LR falls fast, so the objective cannot tell laws apart: {names[0]}, with the fewest parameters"
-        return Choice(tried, reason, missing(runs))
+    return ranked([attempt(get(name, shift), features, runs, lambda_) for name in names], runs)
+
+
+def ranked(tried: Sequence[Candidate], runs: Runs) -> Choice:
+    """The rule, on candidates in the order of `candidates`."""
+    if not runs.fast:
+        name = tried[0].law.name
+        reason = f"no LR falls fast, so that the objective cannot tell laws apart: {name}, with the fewest parameters"
+        return Choice(list(tried), reason, missing(runs))
     best = min((one.left_out for one in tried if one.left_out is not None), default=None)
     judged = [replace(one, out=_vanished(one.found) or _misses(one, best)) for one in tried]
-    ranked = sorted(judged, key=lambda one: (bool(one.out), one.found.objective))
-    return Choice(ranked, f"{ranked[0].law.name} has the smallest objective", missing(runs))
+    judged.sort(key=lambda one: (bool(one.out), one.found.objective))
+    return Choice(judged, f"{judged[0].law.name} has the smallest objective", missing(runs))
 
 
 def missing(runs: Runs) -> list[str]:
@@ -184,21 +191,32 @@ def choose_lambda(law: Law, features: FeaturesOf) -> float:
     return usual if best in (min(tried), max(tried)) else best
 
 
-def _tried(law: Law, features: FeaturesOf, runs: Runs, given: float | None) -> Candidate:
+def attempt(law: Law, features: FeaturesOf, runs: Runs, lambda_: float | None = None) -> Candidate:
+    """A law fitted to all runs, and to all but one in turn."""
     reads = any(name.startswith("s2") for name in law.inputs)
-    lambda_ = (choose_lambda(law, features) if given is None else given) if reads else None
-    rows = features(lambda_ if lambda_ is not None else lambda_of(MEMORY, runs.longest))
+    if not reads:
+        lambda_ = None
+    elif lambda_ is None:
+        lambda_ = choose_lambda(law, features)
+    rows = features(lambda_of(MEMORY, runs.longest) if lambda_ is None else lambda_)
     found = _fit(law, rows)
+    curves = _left_out(law, found, rows)
+    groups = rows["run"].map(without_seed)
+    errors = [curve.mean_error for curve in curves if Runs.of(rows[groups != curve.group]).fast]
+    return Candidate(law, lambda_, found, float(np.mean(errors)) if errors else None, len(errors), curves)
+
+
+def _left_out(law: Law, found: Fit, rows: pd.DataFrame) -> list[HeldOut]:
+    """What the fits to all curves but one say of that one; nothing where there are too few."""
     groups = rows["run"].map(without_seed)
     if groups.nunique() < 2:
-        return Candidate(law, lambda_, found, None, 0)
-    start = {"n_screen": 0, "starts": [found.parameters]} if HISTORY in law.inputs else {}
+        return []
+    slow = HISTORY in law.inputs  # to search, so that the refits start from the fit alone
+    options = {"n_screen": 0, "starts": [found.parameters]} if slow else {}
     try:
-        curves = leave_one_curve_out(law, counted(rows) if start else rows, rows["loss"], groups, **start).curves
+        return leave_one_curve_out(law, counted(rows) if slow else rows, rows["loss"], groups, **options).curves
     except UserError:  # too few rows are left for the law
-        return Candidate(law, lambda_, found, None, 0)
-    errors = [curve.mean_error for curve in curves if Runs.of(rows[groups != curve.group]).fast]
-    return Candidate(law, lambda_, found, float(np.mean(errors)) if errors else None, len(errors))
+        return []
 
 
 def _fit(law: Law, rows: pd.DataFrame) -> Fit:

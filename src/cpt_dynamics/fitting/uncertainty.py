@@ -234,8 +234,8 @@ def intervals(leftout: LeftOut, level: float = 0.9) -> Intervals:
             f"{shared + len(leftout.not_testable)} curves share rows with others, so the intervals of parameters are"
             " too narrow where those rows matter: leave out groups without common rows (see `independent`)"
         )
-    mean = _band(np.array([curve.mean_error for curve in curves]), level)
-    end = _band(np.array([abs(curve.end_error) for curve in curves]), level)
+    mean = band(np.array([curve.mean_error for curve in curves]), level)
+    end = band(np.array([abs(curve.end_error) for curve in curves]), level)
     for name, band in (("mean", mean), ("end", end)):
         if not band.attainable:
             notes.append(
@@ -401,7 +401,8 @@ def _pooled(errors: list[Array]) -> dict[str, float]:
     }
 
 
-def _band(errors: Array, level: float) -> Band:
+def band(errors: Array, level: float) -> Band:
+    """The half-width that a further error of the kind of `errors` [n] stays within (see `intervals`)."""
     n = len(errors)
     rank = int(np.ceil((n + 1) * level - 1e-9))
     if rank > n:
