@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import pandas as pd
 import yaml
 import zstandard
 from huggingface_hub import get_session
 from worlds import REPOSITORY
 from worlds.bundles import wheel
 from worlds.campaign import FIGURES, RUNS
+from worlds.public import LOGS, LOSSES, delphi_facts, lr_scheduling_facts, page, rows_of, write_logs
 from worlds.released import recommend, release, sealed
 from worlds.small import synthetic, synthetic_config
 from worlds.tiny import TINY, write_texts
@@ -29,6 +31,7 @@ from cpt_dynamics.claims import file as claims
 from cpt_dynamics.cli import main
 from cpt_dynamics.corpora import archives, cache, hub, local
 from cpt_dynamics.curves import public, table
+from cpt_dynamics.curves.public import delphi, lr_scheduling
 from cpt_dynamics.curves.released import seal
 from cpt_dynamics.figures.data import FigureData
 from cpt_dynamics.figures.fig01.result import Result
@@ -49,6 +52,7 @@ RELEASE = Path("data/released/tiny")
 RELEASED = ("--configfile", "released.yaml")
 PT = "warmup 50 to 8e-3; constant 750; linear 200 to 8e-4"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
+LOG_OF = next(iter(LOGS))  # the run of public/stable.json
 
 
 @dataclass(frozen=True)
@@ -77,9 +81,24 @@ def found(pattern: str) -> Path:
 # --- the world -----------------------------------------------------------------------------------------------------
 
 
+def _write_public(folder: Path) -> None:
+    """A log, a page and tables as the public sets have them, and facts about them."""
+    public_files = write_logs(folder / "public")
+    (public_files / "fixed.html").write_text(page(), encoding="utf-8")
+    delphi_facts(public_files / "unchecked.yaml", runs={})
+    lr_scheduling_facts(public_files / "logs.yaml")
+    for name in ("points", "runs"):
+        (folder / name).mkdir()
+    points = [f"{run},{step},{loss}" for run, rows in LOSSES.items() for step, loss in rows.items()]
+    (folder / "points/curves.csv").write_text("\n".join(["run_id,step,loss", *points, ""]), encoding="utf-8")
+    rows = pd.DataFrame([(LOG_OF, *row) for row in rows_of(LOG_OF)], columns=["run", "step", "loss"])
+    rows.to_parquet(folder / "runs/curves.parquet")
+
+
 def make(folder: Path) -> None:
     """Make the world in an empty folder, in a few seconds: five branches that are trained, and what comes of them."""
     write_texts(folder / "text")
+    _write_public(folder)
     for part in ("data/published", "config/claims.yaml"):
         source, target = REPOSITORY / part, folder / part
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -328,6 +347,12 @@ READERS = [
     Reader("claims", "config/claims.yaml", claims.load),
     Reader("groups", "config/groups.yaml", ("train", "--plan", "--groups", "config/groups.yaml")),
     Reader("published", "data/published/multi_power.yaml", public.published),
+    Reader("published-logs", "data/published/lr_scheduling.yaml", lr_scheduling.published),
+    Reader("published-page", "data/published/delphi.yaml", delphi.published),
+    Reader("public-log", "public/stable.json", lambda: lr_scheduling.read_log("public/stable.json", LOG_OF)),
+    Reader("public-page", "public/fixed.html", lambda: delphi.read("public", "public/unchecked.yaml")),
+    Reader("public-runs", "runs/curves.parquet", lambda: lr_scheduling.read("runs", "public/logs.yaml")),
+    Reader("public-table", "points/curves.csv", lambda: delphi.read("points", "public/unchecked.yaml")),
     Reader("printed", "data/published/coefficients.yaml", published.load),
     Reader("expression", "schedule.txt", lambda: parse(_text("schedule.txt")).table("a")),
     Reader("log", "run_a.csv", _log("run_a.csv")),

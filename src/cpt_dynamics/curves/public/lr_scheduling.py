@@ -98,7 +98,7 @@ def _steps(found: re.Match[str]) -> int:
 
 
 class _Series(BaseModel):
-    iter: list[int]
+    iter: list[Annotated[int, Field(ge=0, le=10**9)]]
 
     @model_validator(mode="after")
     def _as_long(self) -> "_Series":
@@ -122,9 +122,8 @@ class _History(BaseModel):
 
 
 class _Settings(BaseModel):
-    lr: float
     iterations: int
-    warmup_steps: int
+    warmup_steps: Annotated[int, Field(gt=1)]
 
 
 class JsonLog(BaseModel):
