@@ -99,7 +99,7 @@ def test_logs_are_downloaded_checked_and_read_without_a_network(address: str, tm
     for run in LOGS:
         rows = found.curves[found.curves["run"] == run]
         assert list(zip(rows["step"], rows["loss"], strict=True)) == [row for row in rows_of(run) if row[0] > 0]
-        assert rows["lr"].tolist() == lr_scheduling.lr(run)[rows["step"] - 1].tolist()
+        assert rows["lr"].tolist() == lr_scheduling.lr(run)[rows["step"].to_numpy() - 1].tolist()
     runs = found.runs.set_index("run")
     assert runs["schedule"].to_dict() == {CONSTANT: "constant", BRANCH: "wsd", COSINE: "cos10"}
     assert runs.loc[BRANCH, ["decay", "share", "peak_lr", "steps"]].tolist() == ["linear", 0.4, 5e-4, 1000]

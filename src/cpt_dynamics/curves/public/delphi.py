@@ -177,9 +177,9 @@ def read(folder: str | Path, path: str | Path = PUBLISHED) -> Curves:
         runs.append({**facts, "complete": int(curve["step"].max()) == len(rates)})
     if not curves:
         raise UserError(f"{place} has no run of which a schedule is known: {REMEDY}")
-    together = [pd.concat(parts, ignore_index=True) for parts in (curves, schedules)]
-    table.check_curves(together[0], str(place))
-    return Curves(*together, pd.DataFrame(runs))
+    together = pd.concat(curves, ignore_index=True)
+    table.check_curves(together, str(place))
+    return Curves(together, pd.concat(schedules, ignore_index=True), pd.DataFrame(runs))
 
 
 def _text(path: Path) -> str:
