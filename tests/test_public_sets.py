@@ -170,6 +170,7 @@ def test_a_table_of_another_form_is_refused(tmp_path: Path) -> None:
         (good.drop(columns="run"), "lacks the column 'run'"),
         (good.drop(columns="loss"), "lacks the column 'loss'"),
         (good, "has sha256"),
+        (good.iloc[:0], "has no run"),
     ):
         bad.to_parquet(tmp_path / "curves.parquet")
         refused(match, lr_scheduling.read, tmp_path, path)

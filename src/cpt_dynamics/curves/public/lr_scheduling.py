@@ -166,6 +166,8 @@ def _rows_of_table(raw: bytes, where: str) -> Rows:
     table.check_columns(rows, {"step": "integer", "loss": "number"}, where)
     if "run" not in rows:
         raise UserError(f"{where} lacks the column 'run': {REMEDY}")
+    if rows["run"].isna().all():
+        raise UserError(f"{where} has no run: {REMEDY}")
     return {str(run): part.reset_index(drop=True) for run, part in rows.groupby("run", observed=True)}
 
 
