@@ -22,7 +22,7 @@ PUBLIC := data/public/multipowerlaw
 
 reproduce: setup ## set up, then make every figure, table and the paper in results/
 	@# Without a network the report goes without the public curves (170 kB), and the line above the plan says so.
-	@test -f $(PUBLIC)/source.json || cpt-dynamics public-curves --to $(PUBLIC) || true
+	@test -f $(PUBLIC)/source.json || cpt-dynamics public-curves --set multi-power --to $(PUBLIC) || true
 	snakemake --cores $(CORES) $(ARGS)
 
 test: setup ## set up, then check style and types and run the fast tests (one builds the pages)

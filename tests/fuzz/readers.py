@@ -1,6 +1,7 @@
 """What reads files, and the small world in which it does. A new reader is one line of `READERS`."""
 
 import contextlib
+import functools
 import gzip
 import importlib
 import io
@@ -8,28 +9,34 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import pandas as pd
+import torch
 import yaml
 import zstandard
 from huggingface_hub import get_session
 from worlds import REPOSITORY
 from worlds.bundles import wheel
 from worlds.campaign import FIGURES, RUNS
+from worlds.public import LOGS, LOSSES, delphi_facts, lr_scheduling_facts, page, rows_of, write_logs
 from worlds.released import recommend, release, sealed
 from worlds.small import synthetic, synthetic_config
 from worlds.tiny import TINY, write_texts
 
-from cpt_dynamics import figures, logs
+from cpt_dynamics import experiments, figures, logs
 from cpt_dynamics.claims import file as claims
 from cpt_dynamics.cli import main
+from cpt_dynamics.config import Config, load
 from cpt_dynamics.corpora import archives, cache, hub, local
 from cpt_dynamics.curves import public, table
+from cpt_dynamics.curves.public import delphi, lr_scheduling
 from cpt_dynamics.curves.released import seal
+from cpt_dynamics.experiments import Plan
 from cpt_dynamics.figures.data import FigureData
 from cpt_dynamics.figures.fig01.result import Result
 from cpt_dynamics.figures.kit import published
@@ -39,7 +46,8 @@ from cpt_dynamics.files import sealed as resealed
 from cpt_dynamics.logs.expressions import parse
 from cpt_dynamics.logs.measured import of_set
 from cpt_dynamics.report.agreement import results as agreement
-from cpt_dynamics.training import work
+from cpt_dynamics.training import branch as branches
+from cpt_dynamics.training import loop, work
 
 Words = tuple[str, ...]
 Call = Callable[[], object]
@@ -49,6 +57,7 @@ RELEASE = Path("data/released/tiny")
 RELEASED = ("--configfile", "released.yaml")
 PT = "warmup 50 to 8e-3; constant 750; linear 200 to 8e-4"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
+LOG_OF = next(iter(LOGS))  # the run of public/stable.json
 
 
 @dataclass(frozen=True)
@@ -77,9 +86,24 @@ def found(pattern: str) -> Path:
 # --- the world -----------------------------------------------------------------------------------------------------
 
 
+def _write_public(folder: Path) -> None:
+    """A log, a page and tables as the public sets have them, and facts about them."""
+    public_files = write_logs(folder / "public")
+    (public_files / "fixed.html").write_text(page(), encoding="utf-8")
+    delphi_facts(public_files / "unchecked.yaml", runs={})
+    lr_scheduling_facts(public_files / "logs.yaml")
+    for name in ("points", "runs"):
+        (folder / name).mkdir()
+    points = [f"{run},{step},{loss}" for run, rows in LOSSES.items() for step, loss in rows.items()]
+    (folder / "points/curves.csv").write_text("\n".join(["run_id,step,loss", *points, ""]), encoding="utf-8")
+    rows = pd.DataFrame([(LOG_OF, *row) for row in rows_of(LOG_OF)], columns=["run", "step", "loss"])
+    rows.to_parquet(folder / "runs/curves.parquet")
+
+
 def make(folder: Path) -> None:
     """Make the world in an empty folder, in a few seconds: five branches that are trained, and what comes of them."""
     write_texts(folder / "text")
+    _write_public(folder)
     for part in ("data/published", "config/claims.yaml"):
         source, target = REPOSITORY / part, folder / part
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -201,10 +225,40 @@ def _text(name: str) -> str:
     return Path(name).read_bytes().decode("utf-8", "replace")
 
 
+@contextlib.contextmanager
+def _untrained() -> Iterator[None]:
+    """Steps and validation that do nothing: what is tried is what a training reads, and they would take most time."""
+    with (
+        mock.patch.object(loop.Step, "__call__", return_value=None),
+        mock.patch.object(loop.Step, "evaluate", lambda self, sets: torch.ones(len(sets))),
+    ):
+        yield
+
+
+def _train_plan() -> object:
+    with _untrained():
+        return main(["train", "--plan"])
+
+
 def _train_late() -> object:
-    """Train a branch whose last checkpoint and rows are there, so that it has no step left to do."""
+    """Train a branch whose last checkpoint and rows are there."""
     (done,) = Path("results/tiny/branches").glob("late-*.json")
-    return main(["train", "--branch", done.stem])
+    with _untrained():
+        return main(["train", "--branch", done.stem])
+
+
+@functools.cache
+def _opened() -> tuple[Config, Plan, branches.Opened]:
+    config = load(["config/config.yaml"])
+    return config, experiments.plan(experiments.load(config).runs.values(), config), {}
+
+
+def _goes_on() -> object:
+    """The same, with text and validation sets that were opened before."""
+    config, plan, opened = _opened()
+    (done,) = Path("results/tiny/branches").glob("late-*.json")
+    with _untrained():
+        return branches.train([plan.branches[done.stem]], plan, config, opened=opened)
 
 
 def _wanted() -> object:
@@ -303,7 +357,6 @@ def _index() -> None:
 FORK, LATE = "results/tiny/branches/fork-*", "results/tiny/branches/late-*"
 ROWS = "results/tiny/checkpoints/late-*.rows.json"
 TOKENS = "results/tiny/tokens/prose.train"
-TRAIN = ("train", "--plan")
 CURVES = ("curves", "fork")
 RELEASED_CURVES = ("curves", "fig02", "--configfile", "released.yaml")
 RECOMMEND = (
@@ -328,6 +381,12 @@ READERS = [
     Reader("claims", "config/claims.yaml", claims.load),
     Reader("groups", "config/groups.yaml", ("train", "--plan", "--groups", "config/groups.yaml")),
     Reader("published", "data/published/multi_power.yaml", public.published),
+    Reader("published-logs", "data/published/lr_scheduling.yaml", lr_scheduling.published),
+    Reader("published-page", "data/published/delphi.yaml", delphi.published),
+    Reader("public-log", "public/stable.json", lambda: lr_scheduling.read_log("public/stable.json", LOG_OF)),
+    Reader("public-page", "public/fixed.html", lambda: delphi.read("public", "public/unchecked.yaml")),
+    Reader("public-runs", "runs/curves.parquet", lambda: lr_scheduling.read("runs", "public/logs.yaml")),
+    Reader("public-table", "points/curves.csv", lambda: delphi.read("points", "public/unchecked.yaml")),
     Reader("printed", "data/published/coefficients.yaml", published.load),
     Reader("expression", "schedule.txt", lambda: parse(_text("schedule.txt")).table("a")),
     Reader("log", "run_a.csv", _log("run_a.csv")),
@@ -347,18 +406,18 @@ READERS = [
         lambda: table.read_runs("results/tiny/curves", ["fork"]),
     ),
     Reader("manifest", f"{FORK}.json", CURVES),
-    Reader("manifest-of-plan", f"{FORK}.json", TRAIN),
+    Reader("manifest-of-plan", f"{FORK}.json", _train_plan),
     Reader("branch", f"{FORK}.parquet", CURVES, stated=_stated(f"{FORK}.parquet", f"{FORK}.json")),
-    Reader("branch-of-plan", f"{FORK}.parquet", TRAIN, stated=_stated(f"{FORK}.parquet", f"{FORK}.json")),
-    Reader("rows", ROWS, _train_late, stated=_own(ROWS)),
-    Reader("checkpoint", "last/checkpoint.json", _train_late, stated=_own("last/checkpoint.json")),
+    Reader("branch-of-plan", f"{FORK}.parquet", _train_plan, stated=_stated(f"{FORK}.parquet", f"{FORK}.json")),
+    Reader("rows", ROWS, _goes_on, stated=_own(ROWS)),
+    Reader("checkpoint", "last/checkpoint.json", _goes_on, stated=_own("last/checkpoint.json")),
     Reader(
         "checkpoint-of-export", "last-of-fork/checkpoint.json", _export, stated=_own("last-of-fork/checkpoint.json")
     ),
     Reader(
         "weights",
         "last/state.safetensors",
-        _train_late,
+        _goes_on,
         stated=_stated("last/state.safetensors", "last/checkpoint.json"),
     ),
     Reader("token-index", f"{TOKENS}.json", _train_late, stated=_own(f"{TOKENS}.json")),

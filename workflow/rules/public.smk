@@ -1,4 +1,4 @@
-# Public pre-training curves (MIT licence), on which laws without a transfer are compared.
+# Public curves. The first set (MIT licence), on which laws without a transfer are compared, is in the report.
 
 
 rule fetch_public_curves:
@@ -17,7 +17,27 @@ rule fetch_public_curves:
     message:
         "fetching the public curves"
     shell:
-        "cpt-dynamics public-curves --to {params.folder:q} > {log:q} 2>&1"
+        "cpt-dynamics public-curves --set multi-power --to {params.folder:q} > {log:q} 2>&1"
+
+
+rule fetch_public_set:
+    input:
+        lambda wildcards: ancient(f"data/published/{wildcards.set.replace('-', '_')}.yaml"),
+    output:
+        Path(CONFIG.public_curves).parent / "{set}/source.json",
+    log:
+        LAYOUT.root / "logs/public_curves.{set}.log",
+    wildcard_constraints:
+        set="lr-scheduling|delphi",
+    localrule: True
+    conda:
+        "../../environment.yml"
+    params:
+        folder=lambda wildcards, output: os.path.dirname(output[0]),
+    message:
+        "fetching the public curves {wildcards.set}"
+    shell:
+        "cpt-dynamics public-curves --set {wildcards.set} --to {params.folder:q} > {log:q} 2>&1"
 
 
 if EXPERIMENTS.absent:

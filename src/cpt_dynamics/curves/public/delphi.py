@@ -28,6 +28,7 @@ FOLDER = "delphi"
 TABLE, PAGE = "curves.csv", "fixed.html"
 VALIDATION = "mathematics"
 LARGEST = 32 << 20  # bytes of the page, which has 12 million
+COLUMNS = ("step", "loss")
 WARMUP, DECAY = 0.1, 0.2  # of the steps of pre-training
 REMEDY = "fetch the public curves again"
 PAYLOAD = re.compile(r'<script id="payload" type="application/json">(.*?)</script>', re.DOTALL)
@@ -35,6 +36,7 @@ NAME = re.compile(r"delphi-(?P<base>\d+e\d+)-(?P<mix>p\d+m\d+)-.*lr(?P<factor>\d
 
 Array = NDArray[np.float64]
 Rows = dict[str, pd.DataFrame]
+Positive = Annotated[int, Field(gt=0, le=10**15)]
 
 
 class Pretraining(BaseModel):
@@ -42,9 +44,9 @@ class Pretraining(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    peak_lr: float
-    steps: int
-    checkpoint_step: int
+    peak_lr: Annotated[float, Field(gt=0)]
+    steps: Annotated[int, Field(ge=10)]
+    checkpoint_step: Positive
 
 
 class Base(BaseModel):
@@ -52,11 +54,11 @@ class Base(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    params: int
-    batch_size: int
-    seq_len: int
-    steps: int
-    warmup_steps: Annotated[int, Field(ge=1)]
+    params: Positive
+    batch_size: Positive
+    seq_len: Positive
+    steps: Positive
+    warmup_steps: Positive
     pretraining: Pretraining
 
 
@@ -129,9 +131,6 @@ def rows_of_table(source: Path | io.BytesIO, where: str) -> Rows:
     return _by_run(rows)
 
 
-COLUMNS = ("step", "loss")
-
-
 def _by_run(rows: pd.DataFrame) -> Rows:
     return {str(run): part[list(COLUMNS)].reset_index(drop=True) for run, part in rows.groupby("run_id", sort=False)}
 
@@ -153,7 +152,8 @@ def read(folder: str | Path, path: str | Path = PUBLISHED) -> Curves:
     updates done. `run` is `BASE/MIX/lrFACTOR`, as in `1e21/p33m67/lr0.5`. Further columns of `runs`: `id` (of the
     page), `base`, `mix`, `replay` (share of the text of pre-training), `lr_factor` (of the peak of pre-training, with
     `peak_lr` its product), `pretraining_peak_lr`, `pretraining_steps` (up to the checkpoint), `warmup_steps`, and
-    `complete`, whether there is a loss of the last step. Runs without a recorded digest have `checked` False.
+    `complete`, whether there is a loss of the last step. Runs without a recorded digest have `checked` False, and those
+    of which the published facts state no schedule are left out.
     """
     known, folder = published(path), Path(folder)
     place = folder / TABLE if (folder / TABLE).is_file() else folder / PAGE
@@ -163,7 +163,9 @@ def read(folder: str | Path, path: str | Path = PUBLISHED) -> Curves:
     _check(rows, known, str(place))
     curves, schedules, runs = [], [], []
     for run_id, part in rows.items():
-        facts = _facts(run_id, known, str(place))
+        facts = _facts(run_id, known)
+        if facts is None:
+            continue
         base = known.bases[str(facts["base"])]
         before, after = pretraining_lr(base.pretraining), continual_lr(base, float(str(facts["lr_factor"])))
         rates = np.concatenate([before, after])
@@ -173,9 +175,11 @@ def read(folder: str | Path, path: str | Path = PUBLISHED) -> Curves:
         curve = _curve(part, facts, base, rates, str(place))
         curves.append(curve)
         runs.append({**facts, "complete": int(curve["step"].max()) == len(rates)})
-    together = [pd.concat(parts, ignore_index=True) for parts in (curves, schedules)]
-    table.check_curves(together[0], str(place))
-    return Curves(*together, pd.DataFrame(runs))
+    if not curves:
+        raise UserError(f"{place} has no run of which a schedule is known: {REMEDY}")
+    together = pd.concat(curves, ignore_index=True)
+    table.check_curves(together, str(place))
+    return Curves(together, pd.concat(schedules, ignore_index=True), pd.DataFrame(runs))
 
 
 def _text(path: Path) -> str:
@@ -183,14 +187,15 @@ def _text(path: Path) -> str:
         return path.read_text(encoding="utf-8")
 
 
-def _facts(run_id: str, known: Published, where: str) -> dict[str, object]:
+def _facts(run_id: str, known: Published) -> dict[str, object] | None:
+    """The row of `runs` that an id stands for; None for a base, mix or LR that is not among the published facts."""
     found = NAME.fullmatch(run_id)
     if not found or found["base"] not in known.bases or found["mix"] not in known.mixes:
-        raise UserError(f"{where} has a run {run_id!r} of which nothing is known: {REMEDY}")
+        return None
     base, stated = known.bases[found["base"]], float(found["factor"])
     factor = stated / 100 if stated >= 1 else stated
     if factor not in known.lr_factors:
-        raise UserError(f"{where} has a run {run_id!r} of an LR that is not known: {REMEDY}")
+        return None
     return {
         "run": f"{found['base']}/{found['mix']}/lr{factor:g}",
         "model": found["base"],

@@ -98,7 +98,7 @@ def _steps(found: re.Match[str]) -> int:
 
 
 class _Series(BaseModel):
-    iter: list[int]
+    iter: list[Annotated[int, Field(ge=0, le=10**9)]]
 
     @model_validator(mode="after")
     def _as_long(self) -> "_Series":
@@ -122,9 +122,8 @@ class _History(BaseModel):
 
 
 class _Settings(BaseModel):
-    lr: float
     iterations: int
-    warmup_steps: int
+    warmup_steps: Annotated[int, Field(gt=1)]
 
 
 class JsonLog(BaseModel):
@@ -161,12 +160,14 @@ def _rows_of_log(value: Any, run: str, where: str) -> pd.DataFrame:
     return rows.iloc[1:].reset_index(drop=True) if "-wsd-" in run else rows
 
 
-def _rows_of_table(source: Path | io.BytesIO, where: str) -> Rows:
+def _rows_of_table(raw: bytes, where: str) -> Rows:
     with files.reading(where, "a readable parquet file", REMEDY):
-        rows = pd.read_parquet(source)
+        rows = pd.read_parquet(io.BytesIO(raw))
     table.check_columns(rows, {"step": "integer", "loss": "number"}, where)
     if "run" not in rows:
         raise UserError(f"{where} lacks the column 'run': {REMEDY}")
+    if rows["run"].isna().all():
+        raise UserError(f"{where} has no run: {REMEDY}")
     return {str(run): part.reset_index(drop=True) for run, part in rows.groupby("run", observed=True)}
 
 
@@ -189,7 +190,7 @@ def read(folder: str | Path, path: str | Path = PUBLISHED) -> Curves:
     """
     known, folder = published(path), Path(folder)
     if (folder / TABLE).is_file():
-        rows = _rows_of_table(folder / TABLE, str(folder / TABLE))
+        rows = _rows_of_table((folder / TABLE).read_bytes(), str(folder / TABLE))
     else:
         rows = {run: read_log(folder / f"{run}.json", run) for run in known.runs}
     _check(rows, known, str(folder))
@@ -200,9 +201,9 @@ def read(folder: str | Path, path: str | Path = PUBLISHED) -> Curves:
         steps = np.arange(1, len(rates) + 1)
         schedules.append(pd.DataFrame({"run": run, "step": steps, "phase": "pretraining", "lr": rates}))
         runs.append(_facts(run, len(rates), known))
-    together = [pd.concat(parts, ignore_index=True) for parts in (curves, schedules)]
-    table.check_curves(together[0], str(folder))
-    return Curves(*together, pd.DataFrame(runs))
+    together = pd.concat(curves, ignore_index=True)
+    table.check_curves(together, str(folder))
+    return Curves(together, pd.concat(schedules, ignore_index=True), pd.DataFrame(runs))
 
 
 def _facts(run: str, steps: int, known: Published) -> dict[str, object]:
@@ -257,7 +258,7 @@ def fetch(target: str | Path, source: str | Path | None = None, path: str | Path
     if folder:
         found = fetching.gather(known, {TABLE: TABLE}, FOLDER, folder)
         where = fetching.origin(known, TABLE, FOLDER, folder)
-        _check(_rows_of_table(io.BytesIO(found[TABLE]), where), known, where)
+        _check(_rows_of_table(found[TABLE], where), known, where)
         return fetching.write(target, known, found, {TABLE: known.repository})
     names = {f"{run}.json": log.file for run, log in known.runs.items()}
     found = fetching.gather(known, names, FOLDER, None)
