@@ -127,7 +127,8 @@ def test_fits_that_do_not_belong_together_are_refused() -> None:
     shift = fitting.fit("shift_log", {"s1cpt": [0.1, 0.2, 0.4]}, [0.1, 0.2, 0.3])
     with pytest.raises(UserError, match="of a difference of losses"):
         average([fits()[0], shift])
-    made = [features().assign(settings=AreaSettings(lambda_)) for lambda_ in (0.9, 0.99)]
+    settings = [np.full(len(features()), AreaSettings(lambda_), dtype=object) for lambda_ in (0.9, 0.99)]
+    made = [features().assign(settings=one) for one in settings]
     with pytest.raises(UserError, match="areas made in several ways"):
         average([fitting.fit("annealing_s1_only", table, loss()) for table in made])
 
