@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from cpt_dynamics import areas, curves, laws
 from cpt_dynamics.errors import UserError
+from cpt_dynamics.fitting import fit, prediction_warnings
 from cpt_dynamics.fitting.comparison import merged
 from cpt_dynamics.laws import Array
 from cpt_dynamics.laws.floor import decayed, floor
@@ -186,3 +187,14 @@ def test_an_initial_lr_that_cannot_be_is_refused() -> None:
     plan = pd.DataFrame({"run": "a", "step": [1, 2], "phase": ["pretraining", "continual"], "lr": 1e-3})
     with pytest.raises(UserError, match="has 1 steps of pre-training, which tell its LR"):
         curves.features(plan, plan, initial_lr={"a": 1e-3})
+
+
+def test_steps_at_zero_lr_are_warned_of_where_memories_go_on() -> None:
+    table = pd.DataFrame(features([*DECAY[:-1], *[0.0] * 60], 300))
+    point = {"L0": 2.0, "A": 0.4, "alpha": 0.5, "B": 0.3, "E": 50.0, "beta": 0.4, "Cf": 3.0, "Cs": 7.0}
+    for name, n in (("cpt_two_memories", 1), ("cpt_floor", 0)):
+        law = laws.get(name)
+        loss = law.predict({**point, "K": 0.2, "k": 9.0, "q": 0.5}, table)
+        found = fit(law, table, loss, n_starts=1, n_screen=8)
+        lines = [line for line in prediction_warnings(found, table) if "the LR is 0 for" in line]
+        assert len(lines) == n

@@ -31,7 +31,17 @@ from cpt_dynamics.report.table import as_csv, as_latex
 
 Data = Tables
 NOISE = 0.01  # nats
-FEW = ("cpt", "s1_only", "annealing", "cpt_lr_weighted", "chinchilla", "d_cpt", "shift_power", "cpt_unknown")
+FEW = (
+    "cpt",
+    "s1_only",
+    "annealing",
+    "cpt_lr_weighted",
+    "chinchilla",
+    "d_cpt",
+    "shift_power",
+    "cpt_unknown",
+    "cpt_floor",
+)
 BOTH = (Role.GENERAL, Role.STRONG)
 
 
@@ -206,6 +216,7 @@ def test_laws_that_cannot_read_the_runs_are_named_with_the_reason(compared: Comp
     assert set(left_out) == {"chinchilla", "d_cpt", "shift_power", "cpt_unknown"}
     assert "model sizes" in left_out["chinchilla"]
     assert "'share'" in left_out["d_cpt"]
+    assert "cpt_floor" in all_laws.LATER  # the comparison stays as it was
     assert set(compared.sets[Role.GENERAL].laws) == {
         *("cpt", "s1_only", "annealing", "cpt_lr_weighted_01", "cpt_lr_weighted_02")
     }

@@ -5,8 +5,8 @@ weights nothing is fitted. Stacked weights (Breiman, Machine Learning 24, 1996) 
 curves do not determine them, so there they are no better than equal ones.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -17,8 +17,8 @@ from cpt_dynamics.config import explain
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.fitting.fit import Fit
 from cpt_dynamics.fitting.uncertainty import leave_one_curve_out, left_out_rows
-from cpt_dynamics.laws import Array, Features
-from cpt_dynamics.laws.base import HISTORY
+from cpt_dynamics.laws import Array, Features, Law, Parameters, Term
+from cpt_dynamics.laws.base import HISTORY, Show
 
 Weighting = Literal["equal", "stacked"]
 ROUNDING = 1e-9  # by which stored weights may miss a sum of 1
@@ -44,9 +44,26 @@ class Average:
         return laws if self.weighting == "equal" else f"{self.weighting}:{laws}"
 
     @property
-    def inputs(self) -> tuple[str, ...]:
-        """Names of the features that the laws read."""
-        return tuple(dict.fromkeys(name for found in self.fits for name in found.law.inputs))
+    def law(self) -> Law:
+        """The average as one law: the terms of all laws, the parameters of the first with `_1` behind their name ..."""
+        first, held = self.fits[0].law, dict[str, float]()
+        terms: list[Term] = []
+        for number, (weight, found) in enumerate(zip(self.weights, self.fits, strict=True), 1):
+            terms += [_numbered(term, f"_{number}") for term in found.law.terms]
+            held |= _weighed(found.law, found.law.held, weight, f"_{number}")
+        return Law(self.name, f"average, {self.weighting} weights", tuple(terms), first.residual, held=held)
+
+    @property
+    def parameters(self) -> dict[str, float]:
+        """Of `law`: those of the fits, coefficients times the weight of their fit."""
+        numbered = enumerate(zip(self.weights, self.fits, strict=True), 1)
+        parts = [_weighed(found.law, found.parameters, weight, f"_{n}") for n, (weight, found) in numbered]
+        return {name: value for part in parts for name, value in part.items()}
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """How the areas were made, as of the fits."""
+        return self.fits[0].settings
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-able mapping from which `from_json` makes the same average."""
@@ -63,6 +80,41 @@ class Average:
         if len(stored.fits) != len(stored.weights) or abs(sum(stored.weights) - 1) > ROUNDING:
             raise UserError("this is not an average: it needs one weight a fit, and a sum of 1 (fit again)")
         return cls(tuple(Fit.from_json(one) for one in stored.fits), tuple(stored.weights), stored.weighting)
+
+
+@dataclass(frozen=True)
+class _Numbered(Term):
+    """A term of one of several laws, whose parameters have a suffix to their name."""
+
+    of: Term | None = None
+    suffix: str = ""
+
+    def value(self, shape: Parameters, x: Mapping[str, Array]) -> Array:
+        assert self.of is not None
+        return self.of.value(self._own(shape), x)
+
+    def slopes(self, shape: Parameters, x: Mapping[str, Array]) -> dict[str, Array]:
+        assert self.of is not None
+        return {f"{name}{self.suffix}": slope for name, slope in self.of.slopes(self._own(shape), x).items()}
+
+    def text(self, show: Show) -> str:
+        assert self.of is not None
+        return self.of.text(lambda name: show(f"{name}{self.suffix}"))
+
+    def _own(self, shape: Parameters) -> dict[str, float]:
+        assert self.of is not None
+        return {p.name: shape[f"{p.name}{self.suffix}"] for p in self.of.shape}
+
+
+def _numbered(term: Term, suffix: str) -> _Numbered:
+    first, *rest = (replace(p, name=f"{p.name}{suffix}") for p in (term.coefficient, *term.shape))
+    return _Numbered(first, term.inputs, tuple(rest), term.sign, term, suffix)
+
+
+def _weighed(law: Law, values: Parameters, weight: float, suffix: str) -> dict[str, float]:
+    """Values of parameters with a suffix to their names, coefficients times the weight."""
+    coefficients = {term.coefficient.name for term in law.terms}
+    return {f"{name}{suffix}": value * (weight if name in coefficients else 1.0) for name, value in values.items()}
 
 
 class _Stored(BaseModel):

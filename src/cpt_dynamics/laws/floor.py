@@ -6,9 +6,10 @@
     N_i = N_{i-1} + (1 - exp(-k*lr_i))*((lr_i/0.001)^q - N_{i-1}),     N_0 = (lr_1/0.001)^q
 
 so that at a constant LR N is (lr/0.001)^q. It is the current one plus what is left of every change: `sum of
-f_j*exp(-k*S_j)`, f_j the fall of (lr/0.001)^q at change j, S_j the sum of the LR since. With p = q = 1 and N relaxing in steps, not in area, it is Eq. 1 with
-lambda = exp(-k) and C = K*(1 - lambda)/0.001. As in all laws of the LR history the warm-up counts as held at its end,
-and unknown pre-training starts from an LR of zero unless the features say otherwise.
+f_j*exp(-k*S_j)`, f_j the fall of (lr/0.001)^q at change j, S_j the sum of the LR since. With p = q = 1 and N relaxing
+in steps, not in area, it is Eq. 1 with lambda = exp(-k) and C = K*(1 - lambda)/0.001. As in all
+laws of the LR history the warm-up counts as held at its end, and unknown pre-training starts from an LR of zero unless
+the features say otherwise.
 
 One peak LR leaves p, and often q, undetermined: hold them (`Law.fixed(p=1)`, `--fix p=1`).
 """

@@ -1,6 +1,7 @@
 """The CPT law for a model whose pre-training is not known: its S1pt is a parameter, and it has no S2pt term.
 
-Its last PT LR is taken as zero (arXiv 2505.07796, section on open-source models). The published fits of Fig. 18
+Its last PT LR is taken as zero (arXiv 2505.07796, section on open-source models) unless the features are made with
+another (`curves.features`, `initial_lr`). The published fits of Fig. 18
 on a proxy for D_pt only give the printed curves with B < 0 and beta < 0, a shift that grows as a power:
 `cpt_unknown_growing`. On synthetic CPT curves with noise `cpt_unknown` had several valleys: `fitting.fit` found
 the best one from 30 starts, but not always from its default 12.
