@@ -253,12 +253,12 @@ def _opened() -> tuple[Config, Plan, branches.Opened]:
     return config, experiments.plan(experiments.load(config).runs.values(), config), {}
 
 
-def _goes_on() -> object:
+def _goes_on() -> None:
     """The same, with text and validation sets that were opened before."""
     config, plan, opened = _opened()
     (done,) = Path("results/tiny/branches").glob("late-*.json")
     with _untrained():
-        return branches.train([plan.branches[done.stem]], plan, config, opened=opened)
+        branches.train([plan.branches[done.stem]], plan, config, opened=opened)
 
 
 def _wanted() -> object:

@@ -236,10 +236,10 @@ def intervals(leftout: LeftOut, level: float = 0.9) -> Intervals:
         )
     mean = band(np.array([curve.mean_error for curve in curves]), level)
     end = band(np.array([abs(curve.end_error) for curve in curves]), level)
-    for name, band in (("mean", mean), ("end", end)):
-        if not band.attainable:
+    for name, found in (("mean", mean), ("end", end)):
+        if not found.attainable:
             notes.append(
-                f"{len(curves)} held-out curves attain a level of {band.level:.0%} at most, below {level:.0%}:"
+                f"{len(curves)} held-out curves attain a level of {found.level:.0%} at most, below {level:.0%}:"
                 f" the half-width for the {name} is the largest error"
             )
     positive = {p.name: p.lower > 0 for p in law.parameters}

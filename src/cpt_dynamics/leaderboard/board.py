@@ -32,10 +32,10 @@ COLUMNS = {  # of the tables, with their heads
 }
 PERCENT = ("mean", "worst", "end", "bias", "regret")
 LEGEND = (
-    "Errors are shares of the loss, on rows that no fitted run has: a mean over each predicted run, then over runs, then"
-    " over splits; the worst of all rows; the last row's size and its signed mean (above zero: predicted too high)."
-    " Skill: the share of another's mean error that is removed. Bands come from fitted curves left out in turn, where at"
-    " least five are fitted. Regret: how much more the law that the rule chose errs than the best of its candidates."
+    "Errors are shares of the loss, on rows that no fitted run has: a mean over each predicted run, then over runs,"
+    " then over splits; the worst of all rows; the last row's size and its signed mean (above 0: predicted too high)."
+    " Skill: the share of another's mean error that is removed. Bands come from fitted curves left out in turn, where"
+    " at least five are fitted. Regret: how much more the law that the rule chose errs than the best of all laws tried."
 )
 
 

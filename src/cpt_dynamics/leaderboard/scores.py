@@ -127,7 +127,7 @@ def _attempt(law: str, rows: Rows, runs: choice.Runs) -> choice.Candidate:
 
 def _entry(one: choice.Candidate, rows: Rows) -> Entry:
     lambda_ = 0.0 if one.lambda_ is None else one.lambda_
-    bands = (None, None)
+    bands: tuple[float | None, float | None] = (None, None)
     if len(one.curves) >= MIN_CURVES:
         bands = (
             band(np.array([curve.mean_error for curve in one.curves]), LEVEL).half_width,
