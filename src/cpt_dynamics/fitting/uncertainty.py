@@ -231,11 +231,13 @@ def intervals(leftout: LeftOut, level: float = 0.9) -> Intervals:
     Predictions: with errors of n held-out curves in ascending order, the one of rank ceil((n+1)*level) is not
     exceeded by a further curve with that probability, as if the curves were exchangeable (conformal prediction;
     Barber et al., Predictive inference with the jackknife+, Annals of Statistics 49(1), 2021, on what leaving
-    one out may lose of it). The highest attainable level is n/(n+1). Single rows count by curve: each curve has the
-    same weight, however many rows it has, and a further one as well (Lee, Barber and Willett, Distribution-free
-    inference with hierarchical data, 2023); the band is for a row picked from a further curve. A curve without which
-    the others determine less does not count (see `HeldOut`). Schedules are chosen, not drawn: for a schedule unlike all
-    fitted ones the errors may be larger (see `predictions.prediction_warnings`).
+    one out may lose of it). The highest attainable level is n/(n+1). A curve without which the others determine less
+    does not count (see `HeldOut`). Schedules are chosen, not drawn: for a schedule unlike all fitted ones the errors may
+    be larger (see `predictions.prediction_warnings`).
+
+    Single rows: the size of error that a row of a left-out curve does not exceed with probability `level`, each curve
+    with the same weight, however many rows it has. Rows of one curve err together, so no such promise holds for few
+    curves; one that does (a further curve counted as wholly outside) is the largest error of all for less than ten.
 
     Parameters: delete-one-curve jackknife, t distribution with n-1 degrees, on a logarithmic scale where the
     parameter's lower bound is positive. Where curves share rows it leaves out too little; `notes` says so.
@@ -458,15 +460,19 @@ def _pooled(errors: list[Array]) -> dict[str, float]:
 
 
 def band(errors: Array, level: float) -> Band:
-    """The half-width that a further error of the kind of `errors` stays within (see `intervals`).
+    """The half-width that a further error of the kind of `errors` [n] stays within (see `intervals`)."""
+    n = len(errors)
+    rank = int(np.ceil((n + 1) * level - 1e-9))
+    if rank > n:
+        return Band(float(errors.max(initial=0.0)) if n else np.nan, n / (n + 1), False)
+    return Band(float(np.sort(errors)[rank - 1]), level, True)
 
-    errors: sizes, [n], or [n, k] for k rows of each curve.
-    """
-    n, k = len(errors), errors[0].size if len(errors) else 1
-    rank = int(np.ceil((n + 1) * k * level - 1e-9))
-    if rank > n * k:
-        return Band(float(errors.max()) if n else np.nan, n / (n + 1), False)
-    return Band(float(np.sort(errors, axis=None)[rank - 1]), level, True)
+
+def row_band(spreads: Array, level: float) -> Band:
+    """The half-width for single rows from those of left-out curves, `HeldOut.spread` of each, [n, k] (`intervals`)."""
+    if not len(spreads):
+        return Band(np.nan, 0.0, False)
+    return Band(float(np.quantile(spreads, level, method="inverted_cdf")), level, True)
 
 
 def bands_of(curves: Sequence[HeldOut], level: float) -> dict[str, Band]:
@@ -475,7 +481,7 @@ def bands_of(curves: Sequence[HeldOut], level: float) -> dict[str, Band]:
     return {
         "mean": band(np.array([curve.mean_error for curve in counted]), level),
         "end": band(np.array([abs(curve.end_error) for curve in counted]), level),
-        "rows": band(np.array([curve.spread for curve in counted]), level),
+        "rows": row_band(np.array([curve.spread for curve in counted]), level),
     }
 
 

@@ -29,7 +29,7 @@ COLUMNS = {  # of the tables, with their heads
     "mean_covered": f"means in {LEVEL:.0%} band",
     "end_covered": f"ends in {LEVEL:.0%} band",
     "rows_covered": f"rows in {LEVEL:.0%} band",
-    "level": "level that the bands attain",
+    "level": "level that bands of mean and end attain",
     "regret": "regret of the choice",
 }
 PERCENT = ("mean", "worst", "end", "bias", "regret")
@@ -37,8 +37,8 @@ LEGEND = (
     "Errors are shares of the loss, on rows that no fitted run has: a mean over each predicted run, then over runs,"
     " then over splits; the worst of all rows; the last row's size and its signed mean (above 0: predicted too high)."
     " Skill: the share of another's mean error that is removed. Bands come from fitted curves left out in turn, where"
-    " at least five are fitted; n curves attain a level of n/(n+1) at most. Regret: how much more the law that the rule"
-    " chose errs than the best of all laws tried."
+    " at least five are fitted; n curves attain n/(n+1) at most for mean and end."
+    " Regret: how much more the law that the rule chose errs than the best of all laws tried."
 )
 
 

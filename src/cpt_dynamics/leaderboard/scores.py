@@ -46,7 +46,7 @@ class Score:
 
     mean, worst: relative errors over the rows that no fitted run has; end: of the last one, above 0 where the
     prediction is too high. *_inside: whether mean and end are within the bands of the curves left out, and the share of
-    rows within that of single rows; None where there is no band. level: that these bands attain.
+    rows within that of single rows; None where there is no band. level: that the bands of mean and end attain.
     """
 
     set: str
