@@ -232,8 +232,8 @@ def intervals(leftout: LeftOut, level: float = 0.9) -> Intervals:
     exceeded by a further curve with that probability, as if the curves were exchangeable (conformal prediction;
     Barber et al., Predictive inference with the jackknife+, Annals of Statistics 49(1), 2021, on what leaving
     one out may lose of it). The highest attainable level is n/(n+1). A curve without which the others determine less
-    does not count (see `HeldOut`). Schedules are chosen, not drawn: for a schedule unlike all fitted ones the errors may
-    be larger (see `predictions.prediction_warnings`).
+    does not count (see `HeldOut`). Schedules are chosen, not drawn: for a schedule unlike all fitted ones the errors
+    may be larger (see `predictions.prediction_warnings`).
 
     Single rows: the size of error that a row of a left-out curve does not exceed with probability `level`, each curve
     with the same weight, however many rows it has. Rows of one curve err together, so no such promise holds for few
