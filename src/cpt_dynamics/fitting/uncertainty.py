@@ -258,7 +258,7 @@ def intervals(leftout: LeftOut, level: float = 0.9) -> Intervals:
         lost = ", ".join(f"{curve.group} ({', '.join(curve.lost)})" for curve in curves if curve.lost)
         notes.append(f"the bands do not count what the other curves cannot tell: {lost}")
     for name, found in bands.items():
-        if not found.attainable:
+        if counted and not found.attainable:
             notes.append(
                 f"{counted} held-out curves attain a level of {found.level:.0%} at most, below {level:.0%}:"
                 f" the half-width for the {name} is the largest error"
