@@ -131,10 +131,11 @@ def _attempt(law: str, rows: Rows, runs: choice.Runs) -> choice.Candidate:
 
 def _entry(one: choice.Candidate, rows: Rows) -> Entry:
     lambda_ = 0.0 if one.lambda_ is None else one.lambda_
-    bands: tuple[float | None, ...] = (None, None, None, None)
+    bands: tuple[float | None, float | None, float | None, float | None] = (None, None, None, None)
     if len(rows.split.fit) >= MIN_CURVES and any(not curve.lost for curve in one.curves):
         found = bands_of(one.curves, LEVEL)
-        bands = (*(found[kind].half_width for kind in ("mean", "end", "rows")), found["mean"].level)
+        mean, end, row = (found[kind].half_width for kind in ("mean", "end", "rows"))
+        bands = (mean, end, row, found["mean"].level)
     return Entry(
         one.law.name,
         lambda table: one.law.predict(one.found.parameters, _remade(table, rows, lambda_)),
