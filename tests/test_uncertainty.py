@@ -432,8 +432,8 @@ def test_ranges_survive_json() -> None:
 
 def test_a_curve_whose_others_determine_less_counts_for_no_band() -> None:
     """The only run that anneals: without it nothing tells C, nor how the loss follows a fast fall."""
-    runs_of = {("constant", "constant", 1.0): "full", ("constant", "constant", 0.5): "half"}
-    parts = [run(*pair, peak=factor * PEAK).assign(run=name) for (*pair, factor), name in runs_of.items()]
+    peaks = {"full": PEAK, "half": PEAK / 2}
+    parts = [run("constant", "constant", peak=peak).assign(run=name) for name, peak in peaks.items()]
     table = pd.concat([*parts, run("wsd", "constant").assign(run="annealed")], ignore_index=True)
     table = table[table["s1cpt"] == 0].reset_index(drop=True)
     found = fitting.leave_one_curve_out("annealing", table, noisy(table, 5), **QUICK)
