@@ -39,6 +39,7 @@ COMMANDS = {
     "findings": ("findings", "say which of the paper's claims hold"),
     "agreement": ("agreement", "say how far the scale agrees with others that are released"),
     "report": ("report", "write the generated part of the LaTeX report"),
+    "law-paper": ("law_paper", "write the paper on the square-root noise law, from a benchmark"),
     "summary": ("summary", "write summary.json"),
     "release": ("release", "make a folder of released curves, from which the report is made without training"),
     "why": ("why", "say what a target would run, and for which changed input"),
