@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from cpt_dynamics import files
+from cpt_dynamics.errors import UserError
 from cpt_dynamics.fitting.comparison import search
 from cpt_dynamics.fitting.logged import once
 from cpt_dynamics.laws import Law, Parameters, get
@@ -19,6 +20,7 @@ from cpt_dynamics.leaderboard.splits import Split
 from cpt_dynamics.leaderboard.uses import USES, name_of
 
 SCHEMA = "cpt-dynamics/law-fits/1"
+REMEDY = "`cpt-dynamics law-paper --fits` writes it"
 HALF_WAY = 3.0  # c*S at which (1 + c*S)^-q is one half, q = 1/2
 
 
@@ -77,7 +79,10 @@ class Fits:
 
 
 def read(path: Path) -> Fits:
-    return files.read_model(Fits, path, "`cpt-dynamics law-paper --fits` writes it")
+    """`UserError` names the file and the key."""
+    if not path.exists():
+        raise UserError(f"{path} does not exist: {REMEDY}")
+    return files.read_model(Fits, path, REMEDY)
 
 
 def write(path: Path, fits: list[SplitFit], version: int) -> None:

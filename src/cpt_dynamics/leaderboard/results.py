@@ -32,6 +32,8 @@ class Results:
 
 def read(path: Path) -> Results:
     """`UserError` names the file and the key."""
+    if not path.exists():
+        raise UserError(f"{path} does not exist: {REMEDY}")
     found = files.read_model(Results, path, REMEDY)
     if not found.scores:
         raise UserError(f"{path} has no scores: {REMEDY}")

@@ -27,13 +27,15 @@ class Use:
     """One test of the law.
 
     word: letters that stand for it in names of macros. label: what it is called, LaTeX. law: the form of the noise law
-    that docs/noise-law.md names for such curves. rivals: role -> entry of the benchmark.
+    that docs/noise-law.md names for such curves. rivals: role -> entry of the benchmark. in_view: whether the form was
+    chosen on curves that are predicted here.
     """
 
     word: str
     label: str
     law: str
     rivals: Mapping[str, str]
+    in_view: bool = False
 
     @property
     def entries(self) -> dict[str, str]:
@@ -44,15 +46,15 @@ class Use:
 # Name of splits in data/benchmark/splits.yaml, before the slash -> test.
 USES = {
     "multi_power": Use("MultiPowerSet", "Multi-Power set", "noise_excess", _PRETRAINING),
-    "lr_scheduling_1e4_two": Use("LowTwo", "124M, lower peak, two curves", "noise", _PRETRAINING),
-    "lr_scheduling_1e4_three": Use("LowThree", "124M, lower peak, three curves", "noise", _PRETRAINING),
-    "lr_scheduling_5e4_two": Use("HighTwo", "124M, higher peak, two curves", "noise", _PRETRAINING),
-    "lr_scheduling_5e4_three": Use("HighThree", "124M, higher peak, three curves", "noise", _PRETRAINING),
-    "lr_scheduling_both": Use("BothPeaks", "124M, both peaks", "noise_peaks", _PRETRAINING),
-    "delphi_inside": Use("Inside", "Delphi, between the fitted LRs", "cpt_unknown_noise", _UNKNOWN),
-    "delphi_above": Use("Above", "Delphi, above the fitted LRs", "cpt_unknown_noise", _UNKNOWN),
-    "cpu_general": Use("General", r"own curves, \Dpt", "cpt_noise", _KNOWN),
-    "cpu_strong": Use("Strong", r"own curves, \Dcpt", "cpt_noise", _KNOWN),
+    "lr_scheduling_1e4_two": Use("LowTwo", "124M, lower peak, two curves", "noise", _PRETRAINING, in_view=True),
+    "lr_scheduling_1e4_three": Use("LowThree", "124M, lower peak, three curves", "noise", _PRETRAINING, in_view=True),
+    "lr_scheduling_5e4_two": Use("HighTwo", "124M, higher peak, two curves", "noise", _PRETRAINING, in_view=True),
+    "lr_scheduling_5e4_three": Use("HighThree", "124M, higher peak, three curves", "noise", _PRETRAINING, in_view=True),
+    "lr_scheduling_both": Use("BothPeaks", "124M, both peaks", "noise_peaks", _PRETRAINING, in_view=True),
+    "delphi_inside": Use("Inside", "Delphi, between the fitted LRs", "cpt_unknown_noise", _UNKNOWN, in_view=True),
+    "delphi_above": Use("Above", "Delphi, above the fitted LRs", "cpt_unknown_noise", _UNKNOWN, in_view=True),
+    "cpu_general": Use("General", r"own curves, \Dpt{}", "cpt_noise", _KNOWN),
+    "cpu_strong": Use("Strong", r"own curves, \Dcpt{}", "cpt_noise", _KNOWN),
 }
 
 

@@ -26,7 +26,7 @@ LOOKS = {"WSD": style.CONTINUAL, "cosine": style.LAW}
 
 def law(fit: SplitFit) -> tuple[Figure, pd.DataFrame]:
     """V under two schedules, the kernel, and the root, with the fitted rate at the highest LR and length of a fit."""
-    figure, axes = style.grid(3, 2.5, [1.0], share_rows=False)
+    figure, axes = style.grid(3, 2.3, [1.0], share_rows=False)
     (variance, kernel, root), parts = axes[0], []
     for name, lr in schedules(fit.steps).items():
         at = np.linspace(1, fit.steps, POINTS).astype(int)
@@ -43,14 +43,14 @@ def law(fit: SplitFit) -> tuple[Figure, pd.DataFrame]:
     ):
         kernel.plot(spent, y, label=name, **look)
         parts.append(style.long("b", name, "", spent, y))
-    for ax, title in ((variance, "V and LR (dotted)"), (root, r"$\sqrt{V}$")):
+    for ax, title in ((variance, "$V$ and LR (dotted) / peak LR"), (root, r"$\sqrt{V\,/\,\mathrm{peak\ LR}}$")):
         style.steps_axis(ax, fit.steps)
-        ax.set_ylabel(f"{title}, share of the peak's")
+        ax.set_ylabel(title)
         ax.legend(loc="lower left")
     kernel.set_xscale("log")
     kernel.set_xlabel("$c\\,S$")
-    kernel.set_ylabel("share of a change that V has followed")
-    kernel.legend(loc="upper left")
+    kernel.set_ylabel("share of a change followed")
+    kernel.legend(loc="lower right")
     style.panel_letters(axes)
     return figure, pd.concat(parts, ignore_index=True)
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Iterator, Sequence
 
-from cpt_dynamics.figures.kit.latex import Cell, count, escape, number, percent
+from cpt_dynamics.figures.kit.latex import Cell, count, escape, number
+from cpt_dynamics.figures.kit.latex import percent as unsigned
 from cpt_dynamics.leaderboard.board import Row
 from cpt_dynamics.leaderboard.fits import Fits, SplitFit
 from cpt_dynamics.leaderboard.results import Results
@@ -48,6 +49,15 @@ def listed(parts: Sequence[str]) -> str:
     return f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
+def percent(fraction: float | None, decimals: int = 2) -> Cell:
+    """A fraction as a percentage, with a minus of TeX, and without one before a zero."""
+    if fraction is None:
+        return unsigned(None)
+    cell = unsigned(abs(fraction), decimals)
+    below = round(100 * fraction, decimals) < 0
+    return Cell(f"-{cell.text}", f"$-${cell.latex}") if below else cell
+
+
 def general(results: Results, tests: Sequence[Tested]) -> list[Macro]:
     """What was run."""
     absent = [label for name, label in SETS.items() if name not in results.sets]
@@ -64,6 +74,7 @@ def general(results: Results, tests: Sequence[Tested]) -> list[Macro]:
         Macro("MissingRule", missing, SOURCE),
         Macro("SetsThere", listed([SETS.get(name, escape(name)) for name in results.sets]), SOURCE),
         Macro("Tests", str(len(tests)), SOURCE),
+        Macro("InView", str(sum(test.use.in_view for test in tests)), "leaderboard/uses.py"),
         Macro("Splits", count(len({one.split for test in tests for one in test.scores})).latex, SOURCE),
         Macro("PredictedRuns", count(sum(len(test.of(NOISE)) for test in tests)).latex, SOURCE),
         Macro("Level", percent(LEVEL, 0).latex, "leaderboard/scores.py"),

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Iterable, Sequence
 
-from cpt_dynamics.figures.kit.latex import Cell, escape, fixed, percent
+from cpt_dynamics.figures.kit.latex import Cell, escape, fixed
 from cpt_dynamics.leaderboard.board import Row, board, by_set
 from cpt_dynamics.leaderboard.fits import Fits, SplitFit
 from cpt_dynamics.leaderboard.results import Results
 from cpt_dynamics.leaderboard.scores import Score
 from cpt_dynamics.leaderboard.uses import NOISE, Tested
-from cpt_dynamics.report.law_paper.macros import span
+from cpt_dynamics.report.law_paper.macros import percent, span
 from cpt_dynamics.report.table import Table, as_latex
 
 NOTHING = Cell("", "--")
