@@ -34,9 +34,9 @@ rule benchmark:
         multiext(str(BENCHMARK / "leaderboard"), ".csv", ".md", ".html"),
     log:
         BENCHMARK / "benchmark.log",
-    threads: 2
     conda:
         "../../environment.yml"
+    threads: 2
     params:
         sets=lambda wildcards: list(sets_of_benchmark()),
         folder=BENCHMARK,

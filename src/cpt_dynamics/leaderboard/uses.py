@@ -7,9 +7,9 @@ from cpt_dynamics.leaderboard.board import Row, board
 from cpt_dynamics.leaderboard.scores import AUTO, BETWEEN, NEAREST, Score
 
 NOISE = "Noise"
-# Role of an entry -> what it is called. Eq. 4 without its shift is Eq. 1.
+# Role of an entry -> what it is called, LaTeX. Eq. 4 without its shift is Eq. 1.
 RIVALS = {
-    "Eq": "Eq. 1 or 4",
+    "Eq": "Eq.~1 or~4",
     "MultiPower": "the Multi-Power Law",
     "Sone": "S1 alone",
     "Nearest": "the nearest run",
@@ -71,10 +71,9 @@ class Tested:
         """The row of a role; None where no such entry was run."""
         return self.rows.get(self.use.entries.get(role, ""))
 
-    @property
-    def rank(self) -> int:
-        """The place of the noise law among all entries, from 1, by mean error."""
-        return list(self.rows).index(self.use.law) + 1
+    def place(self, role: str) -> int:
+        """The place of a role that has a row among all entries, from 1, by mean error."""
+        return list(self.rows).index(self.use.entries[role]) + 1
 
     def of(self, role: str) -> list[Score]:
         """The scores of a role, by predicted run."""

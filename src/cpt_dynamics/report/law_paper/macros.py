@@ -38,7 +38,8 @@ def switches(results: Results, fits: Fits) -> dict[str, bool]:
     return {
         **{use.word: name in there for name, use in USES.items()},
         "Best": bool(fits.of("delphi_inside")),
-        "Bands": any(_banded(test) for test in tests),
+        "Bands": any(one.mean_inside is not None for test in tests for one in test.of(NOISE)),
+        "Regret": any(AUTO in test.rows for test in tests),
     }
 
 
@@ -61,7 +62,7 @@ def percent(fraction: float | None, decimals: int = 2) -> Cell:
 def general(results: Results, tests: Sequence[Tested]) -> list[Macro]:
     """What was run."""
     absent = [label for name, label in SETS.items() if name not in results.sets]
-    missing = "All sets of curves of the benchmark were there."
+    missing = ""
     if absent:
         missing = (
             rf"\textbf{{This copy is without {listed(absent)}}}, whose curves were not there when it was made,"
@@ -86,7 +87,7 @@ def of_test(test: Tested) -> Iterator[Macro]:
     word = test.use.word
     yield Macro(f"{word}Runs", count(len(test.of(NOISE))).latex, SOURCE)
     yield Macro(f"{word}Entries", str(len(test.rows)), SOURCE)
-    yield Macro(f"{word}Rank", str(test.rank), SOURCE)
+    yield Macro(f"{word}Rank", str(test.place(NOISE)), SOURCE)
     for role in test.use.entries:
         if row := test.row(role):
             for name, column in ERRORS.items():
@@ -104,9 +105,7 @@ def comparisons(tests: Sequence[Tested]) -> Iterator[Macro]:
     for role, called in RIVALS.items():
         yield Macro(f"Against{role}", _against(tests, role, called, lambda row: row.mean), SOURCE)
         yield Macro(f"EndAgainst{role}", _against(tests, role, called, lambda row: row.end), SOURCE)
-    ranks = [f"{test.rank} of {len(test.rows)} ({test.use.label})" for test in tests]
-    yield Macro("RankRule", listed(ranks), SOURCE)
-    first = [test for test in tests if test.rank == 1]
+    first = [test for test in tests if test.place(NOISE) == 1]
     yield Macro("FirstPlaces", str(len(first)), SOURCE)
 
 
@@ -123,11 +122,6 @@ def _against(tests: Sequence[Tested], role: str, called: str, error: Callable[[R
     return f"{smaller}; not smaller on {listed(behind)}" if behind else smaller
 
 
-def _banded(test: Tested) -> bool:
-    row = test.row(NOISE)
-    return row is not None and row.mean_covered is not None
-
-
 def failures(tests: Sequence[Tested]) -> Iterator[Macro]:
     """The largest errors, and what bands and the choice by rule are worth."""
     worst = max((one for test in tests for one in test.of(NOISE)), key=lambda one: one.worst)
@@ -135,17 +129,19 @@ def failures(tests: Sequence[Tested]) -> Iterator[Macro]:
     yield Macro("WorstRowRun", rf"\texttt{{{escape(worst.run)}}}", f"{SOURCE}: {worst.split}")
     low = [test.use.label for test in tests if (row := test.row(NOISE)) and row.bias < 0]
     yield Macro("TooLowAtEnd", f"{len(low)} of {len(tests)} tests", SOURCE)
-    covered = [
-        f"{percent(row.mean_covered, 0).latex} and {percent(row.end_covered, 0).latex} ({test.use.label},"
-        f" {len(test.of(NOISE))} runs)"
-        for test in tests
-        if (row := test.row(NOISE)) and _banded(test)
-    ]
-    yield Macro("CoverageRule", listed(covered), SOURCE)
-    regrets = [
-        f"{percent(row.regret).latex} ({test.use.label})" for test in tests if (row := test.rows.get(AUTO)) is not None
-    ]
-    yield Macro("RegretRule", listed(regrets), SOURCE)
+    banded = [one for test in tests for one in test.of(NOISE) if one.mean_inside is not None]
+    if banded:
+        for name, inside in (
+            ("MeansCovered", [one.mean_inside for one in banded]),
+            ("EndsCovered", [one.end_inside for one in banded]),
+        ):
+            yield Macro(name, percent(sum(map(bool, inside)) / len(inside), 0).latex, f"{SOURCE}: {name}")
+        yield Macro("BandedRuns", count(len(banded)).latex, SOURCE)
+    regrets = {test.use.label: row.regret for test in tests if (row := test.rows.get(AUTO)) and row.regret is not None}
+    if regrets:
+        most = max(regrets, key=lambda label: regrets[label])
+        yield Macro("Regret", percent(sum(regrets.values()) / len(regrets)).latex, f"{SOURCE}: auto, regret")
+        yield Macro("RegretMost", f"{percent(regrets[most]).latex} ({most})", f"{SOURCE}: auto, regret")
 
 
 def of_fits(tests: Sequence[Tested], fits: Fits) -> Iterator[Macro]:

@@ -7,14 +7,14 @@ from cpt_dynamics.leaderboard.board import Row, board, by_set
 from cpt_dynamics.leaderboard.fits import Fits, SplitFit
 from cpt_dynamics.leaderboard.results import Results
 from cpt_dynamics.leaderboard.scores import Score
-from cpt_dynamics.leaderboard.uses import NOISE, Tested
+from cpt_dynamics.leaderboard.uses import NOISE, RIVALS, Tested
 from cpt_dynamics.report.law_paper.macros import percent, span
 from cpt_dynamics.report.table import Table, as_latex
 
 NOTHING = Cell("", "--")
 ROLES = {
     NOISE: "noise law",
-    "Eq": "Eq. 1 or 4",
+    "Eq": RIVALS["Eq"],
     "MultiPower": r"Multi-\\Power",
     "Sone": r"S1\\alone",
     "Nearest": r"nearest\\run",
@@ -32,13 +32,23 @@ def comparison(tests: Sequence[Tested]) -> str:
     columns = [(Cell(""), "l"), *((Cell(head, head), "r") for head in ROLES.values())]
     rows = []
     for title, error in BLOCKS.items():
-        rows.append([Cell(title, rf"\addlinespace[3pt]\multicolumn{{{len(columns)}}}{{@{{}}l}}{{\emph{{{title}}}}}")])
+        rows.append(_block(title, len(columns)))
         rows += [[Cell(test.use.label, test.use.label), *_errors(test, error)] for test in tests]
+    rows.append(_block("place among all entries, by mean error", len(columns)))
+    rows += [[Cell(test.use.label, test.use.label), *_places(test)] for test in tests]
     caption = (
         "Errors on predicted runs, as shares of the loss: means over runs, then over splits, and the worst of all rows."
         " The smallest of a line is bold. A dash: there is no such law for these curves."
     )
     return as_latex(Table(caption, columns, rows), "comparison")
+
+
+def _block(title: str, columns: int) -> list[Cell]:
+    return [Cell(title, rf"\addlinespace[3pt]\multicolumn{{{columns}}}{{@{{}}l}}{{\emph{{{title}}}}}")]
+
+
+def _places(test: Tested) -> list[Cell]:
+    return [Cell(f"{test.place(role)} of {len(test.rows)}") if test.row(role) else NOTHING for role in ROLES]
 
 
 def _errors(test: Tested, error: Callable[[Row], float]) -> list[Cell]:
@@ -100,7 +110,7 @@ def worst(tests: Sequence[Tested]) -> str:
         (Cell("mean error"), "r"),
         (Cell("worst row"), "r"),
         (Cell("end, signed"), "r"),
-        (Cell("there", r"Eq. 1 or 4\\there"), "r"),
+        (Cell("there", RIVALS["Eq"] + r"\\there"), "r"),
     ]
     rows = []
     for test in tests:
@@ -117,7 +127,7 @@ def worst(tests: Sequence[Tested]) -> str:
         )
     caption = (
         "Where the noise law errs most: the predicted run of each test with the largest mean error. The last column is"
-        " the mean error of Eq. 1 or 4 on that run. An end below zero is predicted too low."
+        " the mean error of Eq.~1 or~4 on that run. An end below zero is predicted too low."
     )
     return as_latex(Table(caption, columns, rows), "worst")
 
@@ -132,6 +142,7 @@ def boards(results: Results) -> str:
     heads = {
         "entry": ("entry", "l"),
         "parameters": (r"param-\\eters", "r"),
+        "splits": ("splits", "r"),
         "mean": (r"mean\\error", "r"),
         "worst": (r"worst\\row", "r"),
         "end": (r"end\\error", "r"),
@@ -144,7 +155,8 @@ def boards(results: Results) -> str:
     columns = [(Cell(head, head), align) for head, align in heads.values()]
     parts = []
     for name, rows in by_set(board(results.scores)).items():
-        caption = rf"All entries on \texttt{{{escape(name)}}}: {rows[0].splits} splits, {rows[0].runs} predicted runs."
+        splits, runs = max(row.splits for row in rows), max(row.runs for row in rows)
+        caption = rf"All entries on \texttt{{{escape(name)}}}: {splits} splits, {runs} predicted runs."
         parts.append(as_latex(Table(caption, columns, [_board_row(row, heads) for row in rows]), f"board-{name}"))
     return "\n".join(parts)
 
@@ -153,6 +165,7 @@ def _board_row(row: Row, heads: Iterable[str]) -> list[Cell]:
     cells = {
         "entry": Cell(row.entry, rf"\texttt{{{escape(row.entry)}}}"),
         "parameters": NOTHING if row.parameters is None else Cell(str(row.parameters)),
+        "splits": Cell(str(row.splits)),
         **{name: percent(getattr(row, name)) for name in ("mean", "worst", "end", "bias")},
         **{name: fixed(getattr(row, name), 2) for name in ("skill_s1", "skill_nearest")},
         **{name: percent(getattr(row, name), 0) for name in ("mean_covered", "end_covered")},
