@@ -121,7 +121,7 @@ def test_a_changed_result_changes_the_text() -> None:
     errors = {f"GeneralNoise{one}" for one in macros.ERRORS}
     assert errors | {"GeneralRank", "GeneralSide", "AgainstEq", "EndAgainstEq", "WorstRow", "WorstRowRun"} <= changed
     assert after["WorstRow"] == r"75.00\,\%"
-    assert before["AgainstEq"] == "smaller than that of Eq. 1 or 4 on 10 of 10 tests"
+    assert before["AgainstEq"] == "smaller than that of Eq.~1 or~4 on 10 of 10 tests"
     assert "9 of 10 tests; not smaller on own curves" in after["AgainstEq"]
     assert not {name for name in changed if name.startswith(("Above", "MultiPowerSet", "Strong"))}
 
@@ -225,6 +225,15 @@ def test_results_that_do_not_do_are_one_line(folder: Path, capsys: Any, more: di
 
 def test_results_that_are_not_there_are_one_line(folder: Path, capsys: Any) -> None:
     assert "cpt-dynamics benchmark --out" in refused(["law-paper"], capsys)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "words"), [({"K": 1.0}, "no c"), ({"K": 1.0, "c": 0.0}, "a c, an LR, steps or a loss of zero")]
+)
+def test_fits_that_do_not_do_are_one_line(folder: Path, capsys: Any, parameters: dict[str, float], words: str) -> None:
+    stored(OWN, folder / "results.json")
+    fits.write(Path("out/fits.json"), [replace(fits_of(OWN).fits[0], parameters=parameters)], 1)
+    assert words in refused(["law-paper", "--benchmark", "results.json", "--out", "out", "--sources"], capsys)
 
 
 @pytest.mark.slow

@@ -82,7 +82,15 @@ def read(path: Path) -> Fits:
     """`UserError` names the file and the key."""
     if not path.exists():
         raise UserError(f"{path} does not exist: {REMEDY}")
-    return files.read_model(Fits, path, REMEDY)
+    found = files.read_model(Fits, path, REMEDY)
+    for one in found.fits:
+        if not {"K", "c"} <= one.parameters.keys() or not any(end.fitted for end in one.ends):
+            raise UserError(f"{path}: the fit of {one.split!r} has no K, no c or no fitted run: {REMEDY}")
+        if min(one.parameters["c"], one.lr, one.steps, *(end.measured for end in one.ends)) <= 0:
+            raise UserError(
+                f"{path}: the fit of {one.split!r} has a c, an LR, steps or a loss of zero or less: {REMEDY}"
+            )
+    return found
 
 
 def write(path: Path, fits: list[SplitFit], version: int) -> None:
