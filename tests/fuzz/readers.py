@@ -164,8 +164,8 @@ def _train() -> None:
     score = Score("cpu", "cpu_general", "schedule", "cpt_noise", "a", 9, 0.1, 0.2, -0.1, None, None, 8, None, 0.1, "")
     write_json("benchmark.json", plain(board.to_json([score], board.board([score]), 1, {"cpu": "0" * 64}, 9.0)))
     ends = [law_fits.End("a", True, 3.0, 3.1)]
-    known = {"L0": 2.0, "K": 0.3, "c": 9.0}
-    fit = law_fits.SplitFit("cpu_general", "cpu_general", "cpt_noise", known, 80.0, 0.01, 90, ends)
+    parameters = {"L0": 2.0, "K": 0.3, "c": 9.0}
+    fit = law_fits.SplitFit("cpu_general", "cpu_general", "cpt_noise", parameters, 80.0, 0.01, 90, ends)
     law_fits.write(Path("law-fits.json"), [fit], 1)
 
 

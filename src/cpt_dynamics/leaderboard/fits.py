@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,7 @@ from cpt_dynamics.leaderboard.scores import Rows
 from cpt_dynamics.leaderboard.splits import Split
 from cpt_dynamics.leaderboard.uses import USES, name_of
 
-SCHEMA = "cpt-dynamics/law-fits/1"
+SCHEMA: Final = "cpt-dynamics/law-fits/1"
 REMEDY = "`cpt-dynamics law-paper --fits` writes it"
 HALF_WAY = 3.0  # c*S at which (1 + c*S)^-q is one half, q = 1/2
 
