@@ -1,0 +1,87 @@
+"""contrasts: where the planned contrasts of a scale stand, from the curves that are there so far."""
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from cpt_dynamics import claims, experiments, figures
+from cpt_dynamics.claims import contrasts
+from cpt_dynamics.cli.options import add_config, load_config
+from cpt_dynamics.cli.text import indented, number
+from cpt_dynamics.config import Config
+from cpt_dynamics.curves.assemble import assemble, trained
+from cpt_dynamics.curves.released import Release
+from cpt_dynamics.errors import UserError
+from cpt_dynamics.experiments import Experiments
+from cpt_dynamics.figures.contrasts.result import Contrast, Decision, Result
+from cpt_dynamics.figures.data import FigureData
+from cpt_dynamics.figures.kit.saving import save
+from cpt_dynamics.files import write_json
+from cpt_dynamics.layout import Layout
+
+SETS = {"general": "D_pt", "strong": "D_cpt"}
+SIGNS = {"below": "<", "above": ">", "within": "within +-"}
+WIDTH = max(map(len, claims.WORDS)) + 2
+NAMED = 4  # missing runs that are named
+
+
+def add_contrasts(parser: argparse.ArgumentParser) -> None:
+    add_config(parser)
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="write contrasts.json and the figure there")
+
+
+def run_contrasts(options: argparse.Namespace) -> None:
+    config, stated = load_config(options), claims.load()
+    all_runs = experiments.load(config)
+    names = all_runs.runs_of(contrasts.FIGURE)
+    tables = so_far(names, all_runs, config)
+    data = FigureData(contrasts.FIGURE, config, all_runs, tables=tables)
+    found = figures.analyse(data)
+    assert isinstance(found, Result)
+    there = tables[0]["run"].nunique()
+    print(f"{there} of {len(names)} runs are there")
+    print("\n".join(lines(contrasts.decisions(stated, config.scale, found), found)))
+    if options.out:
+        write_json(options.out / "contrasts.json", contrasts.to_json(stated, config.scale, found))
+        drawn, numbers = figures.draw(data, contrasts.decided(found, stated, config.scale))
+        save(drawn, numbers, options.out, contrasts.FIGURE)
+        print(f"in {options.out}")
+
+
+def so_far(names: list[str], all_runs: Experiments, config: Config) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Curves and schedules of those of the runs that are trained, or released."""
+    plan, layout = experiments.plan(all_runs.runs.values(), config), Layout(config)
+    if config.curves == "released":
+        release = Release.open(layout.release)
+        runs = [all_runs.runs[name] for name in names if name in release.runs]
+        return release.curves(runs, plan, config)
+    runs = trained([all_runs.runs[name] for name in names], plan, layout)
+    if not runs:
+        raise UserError(f"{layout.branch('').parent} has no whole run yet: train some, or take measured branches")
+    return assemble(runs, plan, layout)
+
+
+def lines(made: Mapping[str, Decision], found: Result | None) -> list[str]:
+    """A few lines a contrast: word and claim, the effect on each loss, and what is missing; the counts at the end."""
+    printed = [line for name, one in made.items() for line in _lines(one, contrasts.measured(name, found))]
+    words = [one.word for one in made.values()]
+    counted = ", ".join(f"{words.count(word)} {word}" for word in claims.WORDS if word in words)
+    return [*printed, f"{len(made)} planned contrasts: {counted}"]
+
+
+def _lines(made: Decision, found: Contrast) -> list[str]:
+    printed = indented(f"{made.word:<{WIDTH}}", made.text)
+    head = " " * (WIDTH + 2)
+    for loss, effect in found.losses.items():
+        judged = made.losses[loss]
+        interval = "" if judged.low is None else f" ({number(judged.low, 3)} to {number(judged.high, 3)})"
+        rival = "" if judged.rival is None else f"; best rival {number(judged.rival_effect, 3)} ({judged.rival})"
+        wanted = f"wanted {SIGNS[made.expects]} {made.margin:g} {made.margin_in}"
+        said = f"{SETS.get(loss, loss.replace('_', ' '))}: {number(effect.estimate, 3)}{interval}, {wanted}{rival}"
+        printed += indented(head, said)
+    if found.missing:
+        more = f" and {len(found.missing) - NAMED} more" if len(found.missing) > NAMED else ""
+        printed += indented(head, f"missing: {', '.join(found.missing[:NAMED])}{more}")
+    return printed + (indented(head, f"because {found.reason}") if found.reason else [])
