@@ -31,9 +31,9 @@ def add_findings(parser: argparse.ArgumentParser) -> None:
 
 def run_findings(options: argparse.Namespace) -> None:
     config = load_config(options)
-    found = of_scale(claims.load(), config)
+    stated = claims.load()
+    found, measured = of_scale(stated, config), contrasts_of(config)
     print("\n".join(lines(found, options.all)))
-    stated, measured = claims.load(), contrasts_of(config)
     if made := contrasts.decisions(stated, config.scale, measured):
         print("\n".join([PLANNED, *planned.lines(made, measured)]))
     if options.write:

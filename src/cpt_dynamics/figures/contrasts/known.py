@@ -7,6 +7,7 @@ from functools import cached_property
 import pandas as pd
 
 from cpt_dynamics.config import Role
+from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments.runs import Run
 from cpt_dynamics.figures.contrasts.result import Numbers
 from cpt_dynamics.figures.data import FigureData
@@ -82,9 +83,23 @@ class Known:
         areas = selection.with_areas(self.data.curves, self.data.schedules, self.data.config)
         return selection.with_replay(areas, self.data.experiments, self.data.config)
 
+    @cached_property
+    def _curves(self) -> dict[tuple[str, str], pd.DataFrame]:
+        """The rows of a run on a set, by step."""
+        grouped = self.features.sort_values("step").groupby(["run", "validation"], sort=False)
+        return {(str(run), str(validation)): rows for (run, validation), rows in grouped}
+
+    def curve(self, run: str, role: Role) -> pd.DataFrame:
+        """The rows of a run on the set of a role, by step; a run without any raises `UserError`."""
+        key = (run, self.validation(role))
+        if key not in self._curves:
+            raise UserError(f"run {run!r} has no losses on the validation set {key[1]!r}: evaluate it")
+        return self._curves[key]
+
     def continual(self, run: str, role: Role) -> pd.DataFrame:
-        """The CPT rows of a run on the set of a role, by step."""
-        return selection.continual(self.features, [run], self.validation(role)).sort_values("step")
+        """Those of them after the transfer."""
+        rows = self.curve(run, role)
+        return rows[rows["phase"] == "continual"]
 
     def final(self, run: str, role: Role) -> float:
         """The loss at the end of CPT (nats/token)."""
@@ -92,9 +107,17 @@ class Known:
 
     def rows(self, runs: Sequence[str], role: Role, several_sizes: bool = False) -> pd.DataFrame:
         """The rows that a fit to some runs uses (see `selection.to_fit`)."""
-        validation, first = self.validation(role), self.data.config.law.first_step
-        found = selection.to_fit(self.features, self.data.schedules, list(runs), validation, first, several_sizes)
-        return found.table
+        key = (role, *runs)
+        if key not in self._rows:
+            rows = pd.concat([self.curve(run, role) for run in runs])
+            validation, first = self.validation(role), self.data.config.law.first_step
+            found = selection.to_fit(rows, self.data.schedules, list(runs), validation, first, several_sizes)
+            self._rows[key] = found.table
+        return self._rows[key]
+
+    @cached_property
+    def _rows(self) -> dict[tuple[str, ...], pd.DataFrame]:
+        return {}
 
     def law(self, name: str, role: Role) -> Law | None:
         """A law with the sign of B of the role; None for one that is not there or that these rows cannot give."""

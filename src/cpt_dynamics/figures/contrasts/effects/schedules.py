@@ -180,8 +180,8 @@ def peaks(known: Known) -> Contrast:
 
 def _from(known: Known, predict: Predict, run: str, role: Role) -> float:
     """Mean relative error on all rows of a run from step `FIRST` on."""
-    rows = known.features
-    rows = rows[(rows["run"] == run) & (rows["validation"] == known.validation(role)) & (rows["step"] >= FIRST)]
+    rows = known.curve(run, role)
+    rows = rows[rows["step"] >= FIRST]
     return float((predict(rows) / rows["loss"] - 1).abs().mean())
 
 

@@ -154,8 +154,7 @@ def turning_too_little(known: Known) -> Contrast:
     """The D_pt loss at the end of CPT minus that at an early transfer, in seed noise."""
     (run,), role = known.need("precritical"), Role.GENERAL
     noise = defined(seed_noise(known, role).noise)
-    rows = known.features
-    rows = rows[(rows["run"] == run) & (rows["validation"] == known.validation(role))].sort_values("step")
+    rows = known.curve(run, role)
     start = float(rows.loc[rows["phase"] == "pretraining", "loss"].iloc[-1])
     return Contrast(
         losses={role: single((known.final(run, role) - start) / noise, run)},
