@@ -9,7 +9,7 @@ from cpt_dynamics.figures.contrasts.result import Contrast, Decision, Effect, Ju
 from cpt_dynamics.figures.kit.result import FigureResult
 
 FIGURE = Result.FIGURE
-WORST_FIRST: tuple[Word, ...] = ("contradicted", "inconclusive", "supported")
+WORST_FIRST = ("contradicted", "inconclusive", "supported")
 NOT_MADE = "nothing measures it"
 
 
@@ -46,7 +46,7 @@ def decide(planned: Planned, found: Contrast) -> Decision:
         margin=planned.margin,
         margin_in=planned.margin_in,
         level=planned.level,
-        word="not testable" if undecided else min(words, key=[*WORST_FIRST].index),
+        word="not testable" if undecided else min(words, key=WORST_FIRST.index),
         losses=losses,
     )
 

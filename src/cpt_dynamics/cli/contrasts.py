@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -10,7 +11,6 @@ from cpt_dynamics import claims, experiments, figures
 from cpt_dynamics.claims import contrasts
 from cpt_dynamics.cli.options import add_config, load_config
 from cpt_dynamics.cli.text import indented, number
-from cpt_dynamics.config import Config
 from cpt_dynamics.curves.assemble import assemble, trained
 from cpt_dynamics.curves.released import Release
 from cpt_dynamics.errors import UserError
@@ -29,6 +29,7 @@ NAMED = 4  # missing runs that are named
 
 def add_contrasts(parser: argparse.ArgumentParser) -> None:
     add_config(parser)
+    parser.add_argument("--measured", type=Path, metavar="FOLDER", help="read branches that were packed in a folder")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="write contrasts.json and the figure there")
 
 
@@ -36,7 +37,8 @@ def run_contrasts(options: argparse.Namespace) -> None:
     config, stated = load_config(options), claims.load()
     all_runs = experiments.load(config)
     names = all_runs.runs_of(contrasts.FIGURE)
-    tables = so_far(names, all_runs, config)
+    layout = Folder(config, options.measured) if options.measured else Layout(config)
+    tables = so_far(names, all_runs, layout)
     data = FigureData(contrasts.FIGURE, config, all_runs, tables=tables)
     found = figures.analyse(data)
     assert isinstance(found, Result)
@@ -50,9 +52,23 @@ def run_contrasts(options: argparse.Namespace) -> None:
         print(f"in {options.out}")
 
 
-def so_far(names: list[str], all_runs: Experiments, config: Config) -> tuple[pd.DataFrame, pd.DataFrame]:
+@dataclass(frozen=True)
+class Folder(Layout):
+    """Branches that `measured --pack` has put into a folder, which are read where they are."""
+
+    folder: Path
+
+    def branch(self, branch: str) -> Path:
+        return self.folder / f"{branch}.parquet"
+
+    def instances(self, branch: str) -> list[Path]:
+        return []
+
+
+def so_far(names: list[str], all_runs: Experiments, layout: Layout) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Curves and schedules of those of the runs that are trained, or released."""
-    plan, layout = experiments.plan(all_runs.runs.values(), config), Layout(config)
+    config = layout.config
+    plan = experiments.plan(all_runs.runs.values(), config)
     if config.curves == "released":
         release = Release.open(layout.release)
         runs = [all_runs.runs[name] for name in names if name in release.runs]

@@ -55,7 +55,7 @@ def _rows(planned: Planned, made: Decision, found: Contrast) -> list[list[Cell]]
     first = [Cell(made.word, marked_of(made.word)), Cell(planned.text, prose(planned.text))]
     if not found.losses:
         return [[*first, NOTHING, _lacking(found), margin(planned), NOTHING]]
-    rows = []
+    rows: list[list[Cell]] = []
     for loss, effect in found.losses.items():
         judged = made.losses[loss]
         ends = [shown(end, planned) for end in (judged.low, judged.high) if end is not None]

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from cpt_dynamics.figures.contrasts.result import Contrast, Decision, Result
 from cpt_dynamics.figures.data import FigureData
@@ -28,6 +28,7 @@ LABELS = {
     "goal": "goal",
     "out_of_domain": "OOD",
 }
+UNITS = {"seed noise": "noise"}  # what is too long for a title
 REACH = 1.0  # by which rivals may widen a panel, over the range of effects and margin; others are arrows at its edge
 ROOM = 0.12  # left free at both ends, over the range that is drawn
 
@@ -51,7 +52,7 @@ def draw(data: FigureData, result: Result) -> tuple[Figure, pd.DataFrame]:
 
 def _panel(ax: Axes, name: str, found: Contrast, decision: Decision | None) -> list[pd.DataFrame]:
     colour = COLOURS[decision.word] if decision else style.BLACK
-    unit = f", {decision.margin_in}" if decision else ""
+    unit = f", {UNITS.get(decision.margin_in, decision.margin_in)}" if decision else ""
     ax.set_title(f"{name.replace('_', ' ')}{unit}", fontsize=style.SMALL, color=colour, pad=3)
     if not found.losses:
         _nothing(ax, found)
@@ -70,7 +71,7 @@ def _panel(ax: Axes, name: str, found: Contrast, decision: Decision | None) -> l
             inside += [judged.low, judged.high]
         ax.plot(effect.estimate, y, marker="o", ms=4.4, mew=0, zorder=4, **look)
         tables.append(style.long(name, f"{loss}: effect", "", ["effect"], [effect.estimate]))
-        inside.append(effect.estimate)
+        inside += [effect.estimate, *units]
     inside += _margin(ax, decision)
     low, high = _limits(inside, [value for one in found.rivals.values() for value in one.values()])
     for rival, numbers in found.rivals.items():
@@ -83,6 +84,7 @@ def _panel(ax: Axes, name: str, found: Contrast, decision: Decision | None) -> l
     ax.tick_params(axis="y", length=0)
     ax.grid(axis="y", visible=False)
     ax.xaxis.set_major_locator(MaxNLocator(nbins=3, min_n_ticks=2))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     if found.missing and decision:
         ax.text(0.98, 0.03, "so far", ha="right", transform=ax.transAxes, fontsize=style.SMALL, color=style.GREY)
     return tables

@@ -68,7 +68,8 @@ def recommended_replay(known: Known) -> Contrast:
         run: {role: float(laws[role].predict(known.continual(run, role).tail(1))[0]) for role in SETS} for run in TRIED
     }
     between = {run: {role: _interpolated(known, run, role) for role in SETS} for run in TRIED}
-    regrets, chosen, others = {}, {}, {"interpolated": {}, "33": {}}
+    regrets, chosen = {}, {}
+    interpolated, always = {}, {}
     for weight in WEIGHTS:
         name = f"w1 = {weight:g}"
         best = min(_goal(known, run, weight) for run in TRIED)
@@ -78,21 +79,19 @@ def recommended_replay(known: Known) -> Contrast:
 
         chosen[name] = _best(predicted, weight)
         regrets[name] = regret(chosen[name])
-        others["interpolated"][name] = regret(_best(between, weight))
-        others["33"][name] = regret(INNER)
+        interpolated[name] = regret(_best(between, weight))
+        always[name] = regret(INNER)
     counted = [name for name, run in chosen.items() if run not in ENDS]
     if not counted:
         raise Undefined("each recommendation is an end of the ratios that are tried, so that none counts")
     units = {name: regrets[name] for name in counted}
+    rivals = {
+        "log-linear interpolation between the fitted ratios at the same step": interpolated,
+        "always 33 %": always,
+    }
     return Contrast(
         losses={GOAL: Effect(estimate=mean(units), units=units)},
-        rivals={
-            label: {GOAL: mean({name: others[key][name] for name in counted})}
-            for label, key in {
-                "log-linear interpolation between the fitted ratios at the same step": "interpolated",
-                "always 33 %": "33",
-            }.items()
-        },
+        rivals={label: {GOAL: mean({name: one[name] for name in counted})} for label, one in rivals.items()},
         beside={
             f"{name}: {run} is recommended{'' if name in counted else ' (not counted)'}": {GOAL: regrets[name]}
             for name, run in chosen.items()

@@ -3,7 +3,7 @@
 import numpy as np
 
 from cpt_dynamics.config import Role
-from cpt_dynamics.figures.contrasts.estimates import single
+from cpt_dynamics.figures.contrasts.estimates import Shown, single
 from cpt_dynamics.figures.contrasts.known import Known, Undefined
 from cpt_dynamics.figures.contrasts.result import Contrast
 from cpt_dynamics.figures.fig18.analyse import analyse, unknown
@@ -12,7 +12,6 @@ from cpt_dynamics.figures.kit import selection
 from cpt_dynamics.fitting.comparison import seen
 
 LOSSES = (Role.STRONG, Role.PROXY)
-S1_ONLY, LAST = "S1 only", "last value"
 
 
 def _fits(known: Known) -> dict[Role, UnknownFit]:
@@ -26,7 +25,7 @@ def _fits(known: Known) -> dict[Role, UnknownFit]:
 
 def unknown_pretraining(known: Known) -> Contrast:
     """The error on the long run over that of the better of two trivial predictions."""
-    losses, rivals = {}, {S1_ONLY: {}, LAST: {}}
+    losses, rivals = {}, Shown()
     for role, found in _fits(known).items():
         law, without, last = (
             one.mean_relative_error for one in (found.heldout, found.s1_only.heldout, found.last_value.heldout)
@@ -35,19 +34,19 @@ def unknown_pretraining(known: Known) -> Contrast:
             raise Undefined(f"no row of the long run on {found.validation} is new")
         better = min(without, last)
         losses[role] = single(law / better, known.data.experiments.figures["fig18"].heldout[0])
-        rivals[S1_ONLY][role], rivals[LAST][role] = without / better, last / better
-    return Contrast(losses=losses, rivals=rivals)
+        rivals.add(role, {"S1 only": without / better, "last value": last / better})
+    return Contrast(losses=losses, rivals=rivals.all)
 
 
 def unknown_r2(known: Known) -> Contrast:
     """R2 on the rows of the long run that no fitted run has."""
-    losses, rivals = {}, {LAST: {}}
+    losses, rivals = {}, Shown()
     for role, found in _fits(known).items():
         if found.heldout.r2 is None:
             raise Undefined(f"the losses of the long run on {found.validation} do not differ")
         losses[role] = single(found.heldout.r2, known.data.experiments.figures["fig18"].heldout[0])
-        rivals[LAST][role] = _r2(_new_losses(known, found.validation), found.last_value.loss)
-    return Contrast(losses=losses, rivals=rivals)
+        rivals.add(role, {"last value": _r2(_new_losses(known, found.validation), found.last_value.loss)})
+    return Contrast(losses=losses, rivals=rivals.all)
 
 
 def _new_losses(known: Known, validation: str) -> np.ndarray:
