@@ -446,7 +446,8 @@ def test_the_power_of_the_ratio_has_the_slopes_of_its_values() -> None:
 def test_out_of_domain_losses_are_combinations_of_both(known: Known) -> None:
     linear = ood.ood_linear(known)
     assert estimates(linear) == {"out_of_domain": 1.0}
-    assert all(error == pytest.approx(0, abs=1e-9) for error in linear.losses["out_of_domain"].units.values())
+    assert set(linear.losses["out_of_domain"].units.values()) == {1.0}
+    assert all(one["out_of_domain"] == pytest.approx(0, abs=1e-9) for one in linear.beside.values())
     assert ood.ood_both(known).losses["out_of_domain"].estimate == pytest.approx(0, abs=1e-9)
 
     def of_one(curves: pd.DataFrame) -> pd.DataFrame:

@@ -36,10 +36,10 @@ def table(material: Material) -> Table:
         " (runs or seeds); a contrast without one has too few, and the number alone decides.",
         [
             (Cell("verdict"), NARROW + "{2.2cm}"),
-            (Cell("claim"), NARROW + "{4.6cm}"),
+            (Cell("claim"), NARROW + "{4.0cm}"),
             (Cell("loss"), NARROW + "{1.1cm}"),
             (Cell("effect (interval)"), NARROW + "{2.9cm}"),
-            (Cell("margin"), NARROW + "{1.7cm}"),
+            (Cell("margin"), NARROW + "{1.8cm}"),
             (Cell("best rival"), NARROW + "{2.9cm}"),
         ],
         rows,

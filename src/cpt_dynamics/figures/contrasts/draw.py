@@ -62,9 +62,9 @@ def _panel(ax: Axes, name: str, found: Contrast, decision: Decision | None) -> l
         y = len(found.losses) - 1 - i
         judged = decision.losses[loss] if decision else None
         look: style.Look = {"color": COLOURS[judged.word] if judged else style.BLACK}
-        units = list(effect.units.values())
+        units = list(effect.units.values()) if effect.alike else []
         ax.plot(units, [y - 0.24] * len(units), ls="", marker=".", ms=2.6, mew=0, alpha=0.55, color=style.BLACK)
-        tables.append(style.long(name, f"{loss}: units", "", list(effect.units), units))
+        tables.append(style.long(name, f"{loss}: units", "", list(effect.units), list(effect.units.values())))
         if judged and judged.low is not None and judged.high is not None:
             ax.plot([judged.low, judged.high], [y, y], lw=1.6, solid_capstyle="butt", **look)
             tables.append(style.long(name, f"{loss}: interval", "", ["low", "high"], [judged.low, judged.high]))

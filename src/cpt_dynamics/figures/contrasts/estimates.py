@@ -25,7 +25,8 @@ def slope_of(places: Mapping[str, float], units: Mapping[str, float]) -> Effect:
     error = None
     if freedom > 0:
         error = float(np.sqrt(np.sum((y - a - b * x) ** 2) / freedom / np.sum((x - x.mean()) ** 2)))
-    return Effect(estimate=float(b), standard_error=error, freedom=freedom if freedom > 0 else None, units=dict(units))
+    known = freedom if freedom > 0 else None
+    return Effect(estimate=float(b), standard_error=error, freedom=known, units=dict(units), alike=False)
 
 
 def ratio_of(above: Mapping[str, float], below: Mapping[str, float]) -> Effect:

@@ -21,6 +21,7 @@ class Effect(Part):
     standard_error: float | None = None
     freedom: int | None = Field(None, description="degrees of freedom of Student's t")
     units: Numbers = Field(description="what it is made of: by run, seed, size, ratio, set or weight")
+    alike: bool = Field(True, description="whether the units are in the unit of the effect; those of a slope are not")
 
 
 class Contrast(Part):

@@ -16,11 +16,12 @@ def text(data: FigureData, result: Result) -> Text:
     notes += [f"{escape(name.replace('_', ' ').capitalize())}: {escape(why)}." for name, why in undefined.items()]
     return Text(
         "Contrasts whose bounds were fixed before their runs were trained, each on an axis of its own in the unit"
-        " behind its name (noise: seed noise; nats of the two forms of the shift: square nats). A dot is the effect on one loss, small dots below it are its units (runs, seeds, sizes,"
-        " ratios or sets), the bar is the interval by Student's $t$ over them where the contrast has a level, and a"
-        " dashed line is the margin. Ticks above are what the effect is with a rival in the place of what is claimed;"
-        " an arrow stands for one beyond the axis. To see: on which side of its margin a whole interval lies, and"
-        r" whether a rival does as well. Words, numbers and names of rivals are in Table~\ref{tab:table_contrasts}.",
+        " behind its name (noise: seed noise; nats of the two forms of the shift: square nats). A dot is the effect on"
+        " one loss, small dots below it are its units (runs, seeds, sizes, ratios or sets), the bar is the interval by"
+        " Student's $t$ over them where the contrast has a level, and a dashed line is the margin. Ticks above are what"
+        " the effect is with a rival in the place of what is claimed; an arrow stands for one beyond the axis. To see:"
+        " on which side of its margin a whole interval lies, and whether a rival does as well. Words, numbers and names"
+        r" of rivals are in Table~\ref{tab:table_contrasts}.",
         "no such contrasts.",
         notes,
     )

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from cpt_dynamics.figures.contrasts.estimates import mean
 from cpt_dynamics.figures.contrasts.known import Known, Undefined
 from cpt_dynamics.figures.contrasts.result import Contrast, Effect, Numbers
 from cpt_dynamics.figures.kit.out_of_domain import losses
@@ -20,8 +21,9 @@ def ood_linear(known: Known) -> Contrast:
     errors = _errors(known)
     both = errors.pop(BOTH)
     return Contrast(
-        losses={LOSS: Effect(estimate=_share(both), units=both)},
-        rivals={name: {LOSS: _share(one)} for name, one in errors.items()},
+        losses={LOSS: Effect(estimate=mean(_close(both)), units=_close(both))},
+        rivals={name: {LOSS: mean(_close(one))} for name, one in errors.items()},
+        beside={f"error on {name} (nats)": {LOSS: error} for name, error in both.items()},
     )
 
 
@@ -62,5 +64,6 @@ def _error(rows: pd.DataFrame, predicted: Array) -> float:
     return float((rows["ood"] - predicted).abs().groupby(rows["run"]).mean().mean())
 
 
-def _share(errors: Numbers) -> float:
-    return float(np.mean([error <= CLOSE for error in errors.values()]))
+def _close(errors: Numbers) -> Numbers:
+    """By set 1 where the error is small, and 0 where not."""
+    return {name: float(error <= CLOSE) for name, error in errors.items()}
