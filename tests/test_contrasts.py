@@ -2,6 +2,8 @@
 
 import math
 import re
+import shutil
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,10 +13,12 @@ from worlds import REPOSITORY
 from cpt_dynamics import claims
 from cpt_dynamics.claims import WORDS, contrasts
 from cpt_dynamics.claims.file import Claims, Planned
-from cpt_dynamics.cli.contrasts import lines
+from cpt_dynamics.cli import main
+from cpt_dynamics.cli.planned import lines
 from cpt_dynamics.figures.contrasts.effects import EFFECTS
 from cpt_dynamics.figures.contrasts.estimates import largest_of, mean_of, ratio_of, slope_of
 from cpt_dynamics.figures.contrasts.result import Contrast, Effect, Result
+from cpt_dynamics.files import read_json
 from cpt_dynamics.report.contrasts import margin, shown
 
 STATED: dict[str, Any] = {
@@ -236,3 +240,30 @@ def test_numbers_are_in_the_unit_of_the_contrast() -> None:
     assert shown(0.00381, relative).text == "0.381 %"
     assert shown(-0.0123456, planned()).text == "-0.0123"
     assert math.isclose(float(margin(planned(margin=0.33333, margin_in="ratio")).text.split()[1]), 0.33333)
+
+
+# --- the command ------------------------------------------------------------------------------------------------
+
+
+def test_the_command_says_what_there_is_and_what_is_missing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One measured branch in a folder: nothing is testable, and each contrast names runs."""
+    monkeypatch.chdir(REPOSITORY)
+    folder, out = tmp_path / "measured", tmp_path / "state"
+    folder.mkdir()
+    for file in Path("data/measured/prose").glob("pt_constant-*"):
+        shutil.copy(file, folder)
+    scale = ["contrasts", "--configfile", "config/scales/prose.yaml", "--measured", str(folder)]
+    assert main([*scale, "--out", str(out)]) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith("1 of ")
+    assert f"{len(EFFECTS)} planned contrasts: {len(EFFECTS)} not testable" in printed
+    written = read_json(out / "contrasts.json")
+    assert set(written) == {f"prose_{name}" for name in EFFECTS}
+    assert all(one["missing"] for one in written.values())
+    assert {path.suffix for path in out.iterdir()} == {".json", ".pdf", ".png", ".csv"}
+    for file in folder.iterdir():
+        file.unlink()
+    assert main(scale) == 2
+    assert "has no whole run yet" in capsys.readouterr().err

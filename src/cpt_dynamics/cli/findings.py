@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from cpt_dynamics import claims, experiments, figures
 from cpt_dynamics.claims import WORDS, Claims, Outcome, Verdict, contrasts
-from cpt_dynamics.cli import contrasts as planned
+from cpt_dynamics.cli import planned
 from cpt_dynamics.cli.options import add_config, load_config
 from cpt_dynamics.cli.text import indented, number
 from cpt_dynamics.config import Config

@@ -35,12 +35,12 @@ def table(material: Material) -> Table:
         r" \texttt{config/claims.yaml} before the runs were trained. An interval is by Student's $t$ over units"
         " (runs or seeds); a contrast without one has too few, and the number alone decides.",
         [
-            (Cell("verdict"), NARROW + "{2.2cm}"),
-            (Cell("claim"), NARROW + "{4.0cm}"),
+            (Cell("verdict"), NARROW + "{2.4cm}"),
+            (Cell("claim"), NARROW + "{3.9cm}"),
             (Cell("loss"), NARROW + "{1.1cm}"),
             (Cell("effect (interval)"), NARROW + "{2.9cm}"),
             (Cell("margin"), NARROW + "{1.8cm}"),
-            (Cell("best rival"), NARROW + "{2.9cm}"),
+            (Cell("best rival"), NARROW + "{2.8cm}"),
         ],
         rows,
         "Supported: the whole interval lies on the wanted side of the margin; contradicted: on the other;"
@@ -103,7 +103,7 @@ def margin(planned: Planned) -> Cell:
     cell, sign = shown(planned.margin, planned, given=True), SIGNS[planned.expects]
     unit = "" if planned.margin_in == "relative" else f" {planned.margin_in}"
     tex = {"+-": r"$\pm$", "<": "$<$", ">": "$>$"}[sign]
-    return Cell(f"{sign} {cell.text}{unit}", f"{tex} {cell.latex}{prose(unit) if unit.strip() else ''}")
+    return Cell(f"{sign} {cell.text}{unit}", f"{tex} {cell.latex} {prose(unit)}".rstrip())
 
 
 def shown(value: float, planned: Planned, given: bool = False) -> Cell:
