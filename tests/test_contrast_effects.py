@@ -401,6 +401,9 @@ def test_the_inner_ratio_is_compared_with_the_better_end(known: Known) -> None:
 
 def test_the_recommended_ratio_is_judged_among_trained_ones(known: Known, few_laws: None) -> None:
     found = replay.recommended_replay(known)
+    fitted = [one for one in known.fits if one.law.startswith("cpt_replay") and one.runs == replay.FITTED]
+    assert {one.role for one in fitted} == {"general", "strong"}
+    assert all(one.converged and one.n_points > 50 for one in fitted)
     assert estimates(found) == {"goal": 0.0}  # curves of Eq. 8: it recommends the best
     assert sum("(not counted)" in name for name in found.beside) == 3 - len(found.losses["goal"].units)
 
@@ -497,6 +500,22 @@ def test_runs_of_the_entry_are_those_that_contrasts_ask_for(known: Known) -> Non
     spare = {run for run in listed - asked if "seed" not in run}
     assert spare == {"middle_constant"}  # shown beside
     assert not {of_seed(run, seed) for run in potential.PRINTED for seed in SEEDS} - listed
+
+
+def test_a_scale_without_a_run_or_figure_is_no_mistake(known: Known) -> None:
+    experiments = known.data.experiments
+    runs = {name: run for name, run in experiments.runs.items() if name == "pt_constant"}
+    entry = experiments.figures["contrasts"].model_copy(update={"runs": ["pt_constant"], "heldout": []})
+    curves, schedules, *_ = made()
+    small = replace(
+        known.data,
+        experiments=replace(experiments, runs=runs, figures={"contrasts": entry}),
+        tables=(curves[curves["run"] == "pt_constant"], schedules[schedules["run"] == "pt_constant"]),
+    )
+    found = analyse(small)
+    assert not any(one.losses for one in found.contrasts.values())
+    assert all(one.missing or one.reason for one in found.contrasts.values())
+    assert found.contrasts["one_c"].reason == "the scale has no figure fig03, whose runs it reads"
 
 
 def test_a_run_that_is_missing_is_no_mistake_and_one_of_another_kind_is(known: Known) -> None:

@@ -14,12 +14,14 @@ from cpt_dynamics.figures.kit.joint import SETS
 def analyse(data: FigureData) -> Result:
     """The effects; a contrast some of whose runs are not there names them."""
     known = Known(data)
+    contrasts = {name: measured(effect, known) for name, effect in EFFECTS.items()}
     return Result(
         figure="contrasts",
         title=data.entry.title,
         validations=selection.roles(data.config),
         noise={role: seed_noise(known, role) for role in SETS},
-        contrasts={name: measured(effect, known) for name, effect in EFFECTS.items()},
+        contrasts=contrasts,
+        fits=known.fits,
     )
 
 

@@ -8,8 +8,8 @@ import pandas as pd
 
 from cpt_dynamics.config import Role
 from cpt_dynamics.errors import UserError
-from cpt_dynamics.experiments.runs import Run
-from cpt_dynamics.figures.contrasts.result import Numbers
+from cpt_dynamics.experiments.runs import FigureEntry, Run
+from cpt_dynamics.figures.contrasts.result import FittedLaw, Numbers
 from cpt_dynamics.figures.data import FigureData
 from cpt_dynamics.figures.kit import selection
 from cpt_dynamics.figures.kit.joint import SIGNS, relative
@@ -69,9 +69,16 @@ class Known:
     def run(self, name: str) -> Run:
         return self.data.experiments.runs[name]
 
+    def entry(self, figure: str) -> FigureEntry:
+        """The runs of another figure; raises `Undefined` where the scale does not have it."""
+        if figure not in self.data.experiments.figures:
+            raise Undefined(f"the scale has no figure {figure}, whose runs it reads")
+        return selection.entry(self.data.experiments, figure)
+
     def of_figure(self, figure: str) -> FigureData:
         """The same curves as the data of another figure, all of whose runs must be there."""
-        self.need(*self.data.experiments.runs_of(figure))
+        entry = self.entry(figure)
+        self.need(*entry.runs, *entry.heldout)
         return replace(self.data, figure=figure, tables=(self.data.curves, self.data.schedules))
 
     def validation(self, role: Role) -> str:
@@ -127,8 +134,27 @@ class Known:
         return law if set(law.inputs) <= set(self.features) else None
 
     @cached_property
-    def _fits(self) -> dict[tuple[object, ...], Fit]:
+    def _fits(self) -> dict[tuple[str, Role, tuple[str, ...]], Fit]:
         return {}
+
+    @property
+    def fits(self) -> list[FittedLaw]:
+        """All fits so far."""
+        return [
+            FittedLaw(
+                law=law,
+                role=role,
+                runs=list(runs),
+                n_points=found.n_points,
+                parameters=found.parameters,
+                objective=found.objective,
+                converged=found.converged,
+                at_bounds=found.at_bounds,
+                n_starts=found.n_starts,
+                n_agree=found.n_agree,
+            )
+            for (law, role, runs), found in self._fits.items()
+        ]
 
     @cached_property
     def shared(self) -> dict[str, FigureResult]:
@@ -139,7 +165,7 @@ class Known:
         self, law: Law, role: Role, runs: Sequence[str], starts: int | None = None, several_sizes: bool = False
     ) -> Fit:
         """A law fitted to runs once, as the comparison of all laws fits it; starts: of a shorter search."""
-        key = (law.name, role, tuple(runs), starts)
+        key = (law.name, role, tuple(runs))
         if key not in self._fits:
             rows = self.rows(runs, role, several_sizes)
             self._fits[key] = search(law, rows)[0] if starts is None else fit(law, rows, rows["loss"], n_starts=starts)

@@ -36,6 +36,21 @@ class Contrast(Part):
     reason: str = Field("", description="why it is not defined although no run is missing")
 
 
+class FittedLaw(Part):
+    """A law that effects are measured with, as its search ended (see `fitting.Fit`)."""
+
+    law: str
+    role: str
+    runs: list[str]
+    n_points: int
+    parameters: Numbers
+    objective: float
+    converged: bool
+    at_bounds: list[str]
+    n_starts: int
+    n_agree: int
+
+
 class SeedNoise(Part):
     """Standard deviations of a final CPT loss over seeds, pooled over runs that have all of them (nats/token)."""
 
@@ -78,6 +93,7 @@ class Result(FigureResult):
     validations: dict[Role, str] = Field(description="validation set of each role")
     noise: dict[Role, SeedNoise]
     contrasts: dict[str, Contrast]
+    fits: list[FittedLaw] = Field([], description="of all laws and rivals; fits to left-out transfers are not listed")
     decisions: dict[str, Decision] = Field(
         {}, description="filled in where it is drawn; the file has none, so that a new bound measures nothing anew"
     )

@@ -13,6 +13,13 @@ def text(data: FigureData, result: Result) -> Text:
     notes = [_noise(found, role) for role, found in result.noise.items() if found.groups]
     if missing:
         notes.append(f"These runs are not there yet: {', '.join(map(escape, missing))}.")
+    if result.fits:
+        rough = [one for one in result.fits if not one.converged]
+        bound = [one for one in result.fits if one.at_bounds]
+        notes.append(
+            f"Of {len(result.fits)} fits of laws and rivals {len(rough)} did not converge, and {len(bound)} ended with"
+            r" a parameter at a bound; \texttt{fits/contrasts.json} has each."
+        )
     notes += [f"{escape(name.replace('_', ' ').capitalize())}: {escape(why)}." for name, why in undefined.items()]
     return Text(
         "Contrasts whose bounds were fixed before their runs were trained, each on an axis of its own in the unit"

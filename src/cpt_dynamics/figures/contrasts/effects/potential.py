@@ -4,7 +4,6 @@ from cpt_dynamics.config import Role
 from cpt_dynamics.figures.contrasts.estimates import mean, mean_of, slope
 from cpt_dynamics.figures.contrasts.known import Known, of_seed
 from cpt_dynamics.figures.contrasts.result import Contrast, Numbers
-from cpt_dynamics.figures.kit import selection
 from cpt_dynamics.fitting import Fit
 
 WHOLE_PEAK = ("peak_100_potential_0", "peak_100_potential_50", "peak_100_potential_100")
@@ -32,7 +31,7 @@ def potential_peak_10(known: Known) -> Contrast:
 
 def potential_predicted(known: Known) -> Contrast:
     """The slope at a tenth of the peak as the law fitted for Fig. 3 predicts it, minus the measured one."""
-    fitted = known.need(*selection.entry(known.data.experiments, "fig03").runs)
+    fitted = known.need(*known.entry("fig03").runs)
     seeds = known.seeds_of(*TENTH_OF_PEAK)
     if not seeds:
         return Contrast(missing=known.without_seed(*TENTH_OF_PEAK))

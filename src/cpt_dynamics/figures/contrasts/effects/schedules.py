@@ -36,11 +36,11 @@ class Unseen:
 
     @cached_property
     def fitted(self) -> list[str]:
-        return selection.entry(self.known.data.experiments, "fig03").runs
+        return self.known.entry("fig03").runs
 
     @cached_property
     def heldout(self) -> list[str]:
-        return selection.entry(self.known.data.experiments, "fig10").heldout
+        return self.known.entry("fig10").heldout
 
     def need(self) -> "Unseen":
         self.known.need(*self.fitted, *self.heldout)

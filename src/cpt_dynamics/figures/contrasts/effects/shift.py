@@ -76,6 +76,7 @@ def mean_shifts(table: pd.DataFrame) -> Numbers:
 
 def transfer_point(known: Known) -> Contrast:
     """Slope of the relative mean shift from a transfer at the start to one at the end."""
+    known.need(*TRANSFERS, HIDDEN)
     lengths = known.data.config.lengths
     places = {run: known.run(run).transfer_step / (lengths.pretraining + lengths.continual) for run in TRANSFERS}
     losses, rivals = {}, Shown()
@@ -89,7 +90,10 @@ def transfer_point(known: Known) -> Contrast:
 
 
 def moves_between(known: Known) -> Contrast:
-    """The share of the way from the hidden curve to that from scratch that is left over at the end of CPT."""
+    """The share of the way from the hidden curve to that from scratch that is left over at the end of CPT.
+
+    Of two schedules the larger counts; `contradicted_below` is about either.
+    """
     columns = {column.cpt: column for column in fig01(known.of_figure("fig01")).columns}
     known.need(*SCHEDULES)
     losses = {}
