@@ -269,6 +269,10 @@ RECORDS: dict[str, Callable[[Any], Any]] = {
     "a row twice": resealed(lambda saved: {**saved, "rows": [*saved["rows"][1:], saved["rows"][1]]}),
     "another loss": lambda saved: {**saved, "rows": [{**saved["rows"][0], "loss": 2.5}, *saved["rows"][1:]]},
     "a loss that is text": resealed(lambda saved: {**saved, "rows": [{**saved["rows"][0], "loss": "2.5"}]}),
+    "tokens beyond all numbers": resealed(lambda saved: {**saved, "rows": [{**saved["rows"][0], "tokens": 10**30}]}),
+    "a loss that is a vast whole number": resealed(
+        lambda saved: {**saved, "rows": [{**row, "bits_per_byte": 10**400} for row in saved["rows"]]}
+    ),
     "of another text": resealed(lambda saved: {**saved, "key": "0" * 64}),
     "beyond the branch": resealed(lambda saved: {**saved, "upto": 1000}),
 }
@@ -302,6 +306,14 @@ RESULTS: dict[str, tuple[Callable[[Path], Any], str]] = {
     "a bit of the curve": (lambda path: flip(path, 0.3), "is not what its manifest states"),
     "another branch's curve": (lambda path: shutil.copy(losses(fork()), path), "is not what its manifest states"),
     "another branch's curve and manifest": (of_another, "is of fork-"),
+    "a manifest of a name with control characters": (
+        on_manifest(lambda m: {**m, "branch": "a\x1b[31m\x7f"}),
+        r"is of a\x1b[31m\x7f",
+    ),
+    "a manifest with a key of control characters": (
+        on_manifest(lambda m: {**m, "text": {"a\x00": 1}}),
+        r".json: text.a\x00",
+    ),
     "a manifest that is null": (on_manifest(lambda _: None), ".json: "),
     "an empty manifest": (on_manifest(lambda _: {}), ".json: branch: Field required"),
     "a manifest that is a list": (on_manifest(lambda _: []), ".json: "),

@@ -32,8 +32,8 @@ class UserError(Exception):
 
 
 def cause(error: UserError) -> str:
-    """What is wrong, without the remedy after the last colon."""
-    return str(error).rpartition(": ")[0] or str(error)
+    """What is wrong, without the remedy after the last colon, safe to print."""
+    return printable(str(error).rpartition(": ")[0] or str(error))
 
 
 def lacking(error: ModuleNotFoundError) -> str | None:

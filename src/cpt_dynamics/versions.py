@@ -3,6 +3,7 @@
 import importlib.metadata
 import os
 import platform
+from functools import cache
 from typing import Any
 
 from cpt_dynamics import __version__
@@ -23,12 +24,15 @@ PACKAGES = [
 def versions() -> dict[str, Any]:
     """Versions of the kit, of Python and of the packages that results depend on."""
     found: dict[str, Any] = {"cpt_dynamics": __version__, "python": platform.python_version()}
-    for name in PACKAGES:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            found[name] = None
-    return found
+    return found | {name: _version(name) for name in PACKAGES}
+
+
+@cache
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
 
 
 def machine() -> dict[str, Any]:

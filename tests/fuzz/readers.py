@@ -1,6 +1,7 @@
 """What reads files, and the small world in which it does. A new reader is one line of `READERS`."""
 
 import contextlib
+import functools
 import gzip
 import importlib
 import io
@@ -8,12 +9,13 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import torch
 import yaml
 import zstandard
 from huggingface_hub import get_session
@@ -24,12 +26,14 @@ from worlds.released import recommend, release, sealed
 from worlds.small import synthetic, synthetic_config
 from worlds.tiny import TINY, write_texts
 
-from cpt_dynamics import figures, logs
+from cpt_dynamics import experiments, figures, logs
 from cpt_dynamics.claims import file as claims
 from cpt_dynamics.cli import main
+from cpt_dynamics.config import Config, load
 from cpt_dynamics.corpora import archives, cache, hub, local
 from cpt_dynamics.curves import public, table
 from cpt_dynamics.curves.released import seal
+from cpt_dynamics.experiments import Plan
 from cpt_dynamics.figures.data import FigureData
 from cpt_dynamics.figures.fig01.result import Result
 from cpt_dynamics.figures.kit import published
@@ -39,7 +43,8 @@ from cpt_dynamics.files import sealed as resealed
 from cpt_dynamics.logs.expressions import parse
 from cpt_dynamics.logs.measured import of_set
 from cpt_dynamics.report.agreement import results as agreement
-from cpt_dynamics.training import work
+from cpt_dynamics.training import branch as branches
+from cpt_dynamics.training import loop, work
 
 Words = tuple[str, ...]
 Call = Callable[[], object]
@@ -201,10 +206,40 @@ def _text(name: str) -> str:
     return Path(name).read_bytes().decode("utf-8", "replace")
 
 
+@contextlib.contextmanager
+def _untrained() -> Iterator[None]:
+    """Steps and validation that do nothing: what is tried is what a training reads, and they would take most time."""
+    with (
+        mock.patch.object(loop.Step, "__call__", return_value=None),
+        mock.patch.object(loop.Step, "evaluate", lambda self, sets: torch.ones(len(sets))),
+    ):
+        yield
+
+
+def _train_plan() -> object:
+    with _untrained():
+        return main(["train", "--plan"])
+
+
 def _train_late() -> object:
-    """Train a branch whose last checkpoint and rows are there, so that it has no step left to do."""
+    """Train a branch whose last checkpoint and rows are there."""
     (done,) = Path("results/tiny/branches").glob("late-*.json")
-    return main(["train", "--branch", done.stem])
+    with _untrained():
+        return main(["train", "--branch", done.stem])
+
+
+@functools.cache
+def _opened() -> tuple[Config, Plan, branches.Opened]:
+    config = load(["config/config.yaml"])
+    return config, experiments.plan(experiments.load(config).runs.values(), config), {}
+
+
+def _goes_on() -> object:
+    """The same, with text and validation sets that were opened before."""
+    config, plan, opened = _opened()
+    (done,) = Path("results/tiny/branches").glob("late-*.json")
+    with _untrained():
+        return branches.train([plan.branches[done.stem]], plan, config, opened=opened)
 
 
 def _wanted() -> object:
@@ -303,7 +338,6 @@ def _index() -> None:
 FORK, LATE = "results/tiny/branches/fork-*", "results/tiny/branches/late-*"
 ROWS = "results/tiny/checkpoints/late-*.rows.json"
 TOKENS = "results/tiny/tokens/prose.train"
-TRAIN = ("train", "--plan")
 CURVES = ("curves", "fork")
 RELEASED_CURVES = ("curves", "fig02", "--configfile", "released.yaml")
 RECOMMEND = (
@@ -347,18 +381,18 @@ READERS = [
         lambda: table.read_runs("results/tiny/curves", ["fork"]),
     ),
     Reader("manifest", f"{FORK}.json", CURVES),
-    Reader("manifest-of-plan", f"{FORK}.json", TRAIN),
+    Reader("manifest-of-plan", f"{FORK}.json", _train_plan),
     Reader("branch", f"{FORK}.parquet", CURVES, stated=_stated(f"{FORK}.parquet", f"{FORK}.json")),
-    Reader("branch-of-plan", f"{FORK}.parquet", TRAIN, stated=_stated(f"{FORK}.parquet", f"{FORK}.json")),
-    Reader("rows", ROWS, _train_late, stated=_own(ROWS)),
-    Reader("checkpoint", "last/checkpoint.json", _train_late, stated=_own("last/checkpoint.json")),
+    Reader("branch-of-plan", f"{FORK}.parquet", _train_plan, stated=_stated(f"{FORK}.parquet", f"{FORK}.json")),
+    Reader("rows", ROWS, _goes_on, stated=_own(ROWS)),
+    Reader("checkpoint", "last/checkpoint.json", _goes_on, stated=_own("last/checkpoint.json")),
     Reader(
         "checkpoint-of-export", "last-of-fork/checkpoint.json", _export, stated=_own("last-of-fork/checkpoint.json")
     ),
     Reader(
         "weights",
         "last/state.safetensors",
-        _train_late,
+        _goes_on,
         stated=_stated("last/state.safetensors", "last/checkpoint.json"),
     ),
     Reader("token-index", f"{TOKENS}.json", _train_late, stated=_own(f"{TOKENS}.json")),

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 import torch
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 from torch import Tensor
 from tqdm import tqdm
 from transformers import PreTrainedModel
@@ -228,11 +228,11 @@ class Row(BaseModel):
     model_config = ConfigDict(strict=True)
 
     step: int
-    lr: float
-    tokens: int
+    lr: FiniteFloat
+    tokens: int = Field(ge=0, lt=2**63)
     validation: str
-    loss: float
-    bits_per_byte: float
+    loss: FiniteFloat
+    bits_per_byte: FiniteFloat
 
 
 class Recorded(BaseModel):
@@ -297,7 +297,7 @@ class Rows:
         expected = {(step, name) for name, steps in planned.items() for step in steps if step <= saved.upto}
         if len(saved.rows) != len(expected) or {(row.step, row.validation) for row in saved.rows} != expected:
             raise UserError(f"{self.path} has not the losses up to step {saved.upto}: {remedy}")
-        self.rows, self.started_from = raw["rows"], raw.get("started_from")
+        self.rows, self.started_from = [row.model_dump() for row in saved.rows], raw.get("started_from")
         return saved.upto
 
     def keep(self, step: int) -> None:

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from cpt_dynamics.config import Config
 from cpt_dynamics.corpora import index
-from cpt_dynamics.errors import UserError, cause
+from cpt_dynamics.errors import UserError, cause, printable
 from cpt_dynamics.experiments import Branch
 from cpt_dynamics.experiments.models import weights_digest
 from cpt_dynamics.files import read_model, sha256
@@ -69,7 +69,7 @@ def not_done(branch: Branch, config: Config) -> str | None:
     except UserError as error:
         return cause(error)
     if found.branch != branch.id:
-        return f"{files[-1]} is of {found.branch}"
+        return f"{files[-1]} is of {printable(found.branch, 60)}"
     changed = other_input(found.model_dump(), branch, config)
     return f"it was not trained from {changed} as it is now" if changed else None
 
