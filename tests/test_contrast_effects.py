@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -20,12 +20,14 @@ from cpt_dynamics.figures.contrasts.known import SEEDS, Known, Missing, Undefine
 from cpt_dynamics.figures.contrasts.noise import seed_noise
 from cpt_dynamics.figures.contrasts.predictors import Lawless
 from cpt_dynamics.figures.contrasts.result import Contrast, Result
-from cpt_dynamics.laws import LAWS, get
+from cpt_dynamics.laws import LAWS, Law, get
+from cpt_dynamics.laws.annealing import Annealing, annealing, irreducible
 from cpt_dynamics.laws.replay import with_power
+from cpt_dynamics.laws.shift import shift as forms
 
 BOTH = (Role.GENERAL, Role.STRONG)
 FEW = ("cpt", "s1_only", "cpt_one_c", "cpt_log")
-EXTRA = ("cpt_replay", "cpt_size", "shift_")
+EXTRA = ("cpt_replay", "cpt_size")
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +104,24 @@ def test_the_law_that_made_the_curves_predicts_the_slope(known: Known, few_laws:
     assert "two memories" not in found.rivals
     measured_slope = EFFECTS["potential_peak_10"](known).losses[Role.STRONG]
     assert effect.estimate == pytest.approx(found.beside["predicted slope"]["strong"] - measured_slope.estimate)
+
+
+@dataclass(frozen=True)
+class Remembered(Annealing):
+    memory: float = 0.95
+
+
+def test_laws_that_are_not_of_the_kit_yet_are_used_by_name(known: Known, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memories are as long for the run as those that a law states are for its runs; a form of the shift is its term."""
+    c = annealing("C", "s2pt", "s2cpt")
+    remembering = Law("cpt_two_memories", "made up", (Remembered(c.coefficient, c.inputs, (), c.sign), forms("log")))
+    hill = Law("cpt_hill", "made up", (irreducible(), forms("log")))
+    monkeypatch.setattr(knowing, "everything", lambda: {**LAWS, "cpt_two_memories": remembering, "cpt_hill": hill})
+    law = known.law("cpt_two_memories", Role.GENERAL)
+    assert law is not None
+    assert [getattr(term, "memory", None) for term in law.terms] == [pytest.approx(0.975), None]  # of 9,000 steps
+    found = shift.power_form(known)
+    assert found.rivals["Hill"] == pytest.approx(found.rivals["logarithmic"])
 
 
 # --- seed noise ---------------------------------------------------------------------------------------------
@@ -553,7 +573,7 @@ def test_a_partial_scale_is_analysed_decided_and_drawn(partial: Result) -> None:
 @pytest.mark.slow
 def test_every_rival_of_the_claims_has_a_number(known: Known) -> None:
     """By the name that the entry gives it, without what stands in brackets; a law that is not in the kit has none."""
-    absent = {"two memories": "cpt_two_memories", "Hill shift": "cpt_hill", "Hill": "shift_hill"}
+    absent = {"two memories": "cpt_two_memories", "Hill shift": "cpt_hill", "Hill": "cpt_hill"}
     for name, planned in contrasts.of_scale(claims.load(), "prose").items():
         found = measured(EFFECTS[name], known)
         assert found.losses, name

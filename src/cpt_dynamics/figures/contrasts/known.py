@@ -16,9 +16,10 @@ from cpt_dynamics.figures.kit.joint import SIGNS, relative
 from cpt_dynamics.figures.kit.result import FigureResult
 from cpt_dynamics.fitting import Fit, fit
 from cpt_dynamics.fitting.comparison import search, seen
-from cpt_dynamics.laws import Array, Law, everything, get
+from cpt_dynamics.laws import Array, Law, everything
 
 SEEDS = (1, 2, 3)
+MEMORIES = 4500  # steps of the runs that laws with memories of their own are stated for
 Predict = Callable[[pd.DataFrame], Array]  # losses, [n], for CPT rows of one run
 
 
@@ -37,6 +38,26 @@ class Undefined(Exception):
 def of_seed(run: str, seed: int) -> str:
     """The name of a run with the first, second ... seed."""
     return run if seed == 1 else f"{run}.seed{seed}"
+
+
+def signed(law: Law, role: Role) -> Law:
+    """A law with the sign that the paper gives B on the set of a role."""
+    infinity = float("inf")
+    return law.bounded(B=(0.0, infinity) if SIGNS[role] == "positive" else (-infinity, 0.0))
+
+
+def as_long_as(law: Law, steps: int) -> Law:
+    """A law with memories of its own, which are stated for runs of `MEMORIES` steps, for runs of other lengths.
+
+    The lambda of Eq. 4 is a share of the run, too, so that a rival whose memories were not would be at a disadvantage.
+    """
+    memories = {term: getattr(term, "memory", None) for term in law.terms}
+    longer = {
+        term: replace(term, **{"memory": 1 - (1 - memory) * MEMORIES / steps})
+        for term, memory in memories.items()
+        if memory is not None
+    }
+    return replace(law, terms=tuple(longer.get(term, term) for term in law.terms)) if longer else law
 
 
 @dataclass(frozen=True)
@@ -128,10 +149,11 @@ class Known:
 
     def law(self, name: str, role: Role) -> Law | None:
         """A law with the sign of B of the role; None for one that is not there or that these rows cannot give."""
-        if name not in everything():
+        stated = everything().get(name)
+        if stated is None or not set(stated.inputs) <= set(self.features):
             return None
-        law = get(name, SIGNS[role])
-        return law if set(law.inputs) <= set(self.features) else None
+        lengths = self.data.config.lengths
+        return signed(as_long_as(stated, lengths.pretraining + lengths.continual), role)
 
     @cached_property
     def _fits(self) -> dict[tuple[str, Role, tuple[str, ...]], Fit]:

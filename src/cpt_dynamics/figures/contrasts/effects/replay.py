@@ -7,10 +7,10 @@ import pandas as pd
 
 from cpt_dynamics.config import Role
 from cpt_dynamics.figures.contrasts.estimates import Shown, largest_of, mean, mean_of, minus
-from cpt_dynamics.figures.contrasts.known import Known, Predict, Undefined, of_seed
+from cpt_dynamics.figures.contrasts.known import Known, Predict, Undefined, of_seed, signed
 from cpt_dynamics.figures.contrasts.result import Contrast, Effect, Numbers
 from cpt_dynamics.figures.fig19.analyse import EXCHANGED, PRINTED, STARTS
-from cpt_dynamics.figures.kit.joint import SETS, SIGNS
+from cpt_dynamics.figures.kit.joint import SETS
 from cpt_dynamics.fitting import Fit
 from cpt_dynamics.laws import Array, Law
 from cpt_dynamics.laws.replay import with_power
@@ -150,8 +150,7 @@ def _forms(known: Known, role: Role) -> dict[str, Law]:
     """Eq. 8 as it is claimed (`exchanged`) and by names of rivals."""
     printed = known.law(PRINTED[role], role)
     assert printed is not None
-    b = (0.0, float("inf")) if SIGNS[role] == "positive" else (float("-inf"), 0.0)
-    power = with_power(f"replay_power_{role}", complement=role == Role.STRONG).bounded(B=b)
+    power = signed(with_power(f"replay_power_{role}", complement=role == Role.STRONG), role)
     return {"exchanged": _exchanged(known, role), "Eq. 8 as printed": printed, "growth r_cpt^a": power}
 
 

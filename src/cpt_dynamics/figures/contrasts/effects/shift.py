@@ -13,16 +13,17 @@ from cpt_dynamics.figures.contrasts.result import Contrast, Numbers
 from cpt_dynamics.figures.fig01.analyse import analyse as fig01
 from cpt_dynamics.figures.kit import shifts
 from cpt_dynamics.figures.kit.joint import SETS
-from cpt_dynamics.laws import everything
+from cpt_dynamics.fitting import fit
+from cpt_dynamics.laws import Law
 
 HIDDEN = "hidden_constant"
 STRONG, WEAK, MIDDLE = "cpt_constant", "weak_constant", "middle_constant"
 TRANSFERS = ("transfer_1", "transfer_2", "transfer_3", STRONG)
-FORMS = {
-    "power": "shift_power",
-    "exponential": "shift_exponential",
-    "logarithmic": "shift_log",
-    "Hill": "shift_hill",
+FORMS = {  # form of the shift -> the law of losses that has it
+    "power": "cpt",
+    "exponential": "cpt_exponential",
+    "logarithmic": "cpt_log",
+    "Hill": "cpt_hill",
 }
 SCHEDULES = (STRONG, "cpt_wsd")
 LAST = 0.75  # of CPT; what comes after is its last quarter
@@ -45,20 +46,30 @@ def _forms(known: Known, other: str) -> Contrast:
     losses, rivals = {}, Shown()
     for role in SETS:
         table = measured(known, dict.fromkeys(TRANSFERS, HIDDEN), role)
-        errors = {name: _left_out(table, role, form) for name, form in FORMS.items() if form in everything()}
+        forms = {name: of_shift(known, law, role) for name, law in FORMS.items()}
+        errors = {name: _left_out(table, form) for name, form in forms.items() if form is not None}
         reference, power = errors[other], errors.pop("power")
         losses[role] = mean_of(minus(power, reference))
         rivals.add(role, {name: mean(minus(one, reference)) for name, one in errors.items()})
     return Contrast(losses=losses, rivals=rivals.all)
 
 
-def _left_out(table: pd.DataFrame, role: Role, form: str) -> Numbers:
+def of_shift(known: Known, name: str, role: Role) -> Law | None:
+    """The shift of a law of losses as a law by itself; None for a law that is not there."""
+    law = known.law(name, role)
+    if law is None:
+        return None
+    terms = tuple(term for term in law.terms if term.inputs == ("s1cpt",))
+    return Law(f"shift of {name}", law.source, terms, residual="linear")
+
+
+def _left_out(table: pd.DataFrame, form: Law) -> Numbers:
     """Mean squared error (nats^2) on each run of a form fitted to the other runs."""
     found = {}
     for run in dict.fromkeys(table["run"]):
         out = table[table["run"] == run]
-        law = shifts.fit_form(table[table["run"] != run], role, form)
-        found[run] = float(np.mean((law.predict(out) - out["shift"]) ** 2))
+        rest = table[table["run"] != run]
+        found[run] = float(np.mean((fit(form, rest, rest["shift"]).predict(out) - out["shift"]) ** 2))
     return found
 
 
