@@ -93,6 +93,33 @@ def test_curves_that_are_not_there_are_one_line(tmp_path: Path, capsys: Any, mon
     assert "no split is of none" in refused(["benchmark", "--splits", path, "--set", "none"], capsys)
 
 
+def test_what_is_not_there_is_left_out(tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read(name: str) -> sets.Curves:
+        if name == "made":
+            return made()
+        raise UserError(f"no curves {name}: fetch them")
+
+    monkeypatch.setattr(sets, "read", read)
+    path = tmp_path / "splits.yaml"
+    some = {
+        "one": split(FIT, TEST),
+        "lost": split(FIT, ["gone"]),
+        "other": split(["a"], ["b"]).model_copy(update={"set": "far"}),
+    }
+    path.write_text(yaml.safe_dump(Splits(version=1, splits=some).model_dump(mode="json")), encoding="utf-8")
+    assert main(["benchmark", "--splits", str(path), "--processes", "1", "--json"]) == 0
+    said = capsys.readouterr()
+    result = json.loads(said.out)
+    assert {one["split"] for one in result["scores"]} == {"one"}
+    assert result["left_out"] == {
+        "far": "no curves far: fetch them",
+        "lost": "1 of its runs are not there, such as gone",
+        "other": "its set far is",
+    }
+    assert "lost is left out: 1 of its runs" in said.err
+    assert "no curves far" in refused(["benchmark", "--splits", str(path), "--set", "far"], capsys)
+
+
 def test_a_run_that_the_curves_lack_is_named() -> None:
     one = split(FIT, ["lost"])
     with pytest.raises(UserError, match="no run 'lost'"):

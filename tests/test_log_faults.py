@@ -188,6 +188,7 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 FITS: dict[str, tuple[tuple[str, ...], Any, str]] = {
     "no law": (("law",), "none", "there is no law 'none'"),
+    "a validation set of control characters": (("validation",), "a\x1b[31m", "validation: no name that can be printed"),
     "law a number": (("law",), 5, "this is not a fit: law: Input should be a valid string"),
     "parameters null": (("parameters",), None, "this is not a fit: parameters: Input should be a valid dictionary"),
     "parameters empty": (("parameters",), {}, "is missing (fit again)"),

@@ -36,6 +36,7 @@ COMMANDS = {
     "trial-plan": ("trial_plan", "say which peak LR, replay ratio and potential the fits recommend, as runs to try"),
     "trial-runs": ("trial_runs", "train what is recommended for one of the three"),
     "plot": ("plot", "draw a figure"),
+    "contrasts": ("contrasts", "say where the planned contrasts stand, from the curves that are there so far"),
     "findings": ("findings", "say which of the paper's claims hold"),
     "agreement": ("agreement", "say how far the scale agrees with others that are released"),
     "report": ("report", "write the generated part of the LaTeX report"),

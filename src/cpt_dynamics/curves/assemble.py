@@ -31,6 +31,12 @@ def assemble(runs: Iterable[Run], plan: Plan, layout: Layout) -> tuple[pd.DataFr
     return pd.concat(curves, ignore_index=True), pd.concat([_schedule(run) for run in runs], ignore_index=True)
 
 
+def trained(runs: Iterable[Run], plan: Plan, layout: Layout) -> list[Run]:
+    """Those of the runs whose branches all have losses and a manifest."""
+    files = {name: [layout.branch(name), layout.branch(name).with_suffix(".json")] for name in plan.branches}
+    return [run for run in runs if all(file.exists() for name, _ in plan.chains[run.name] for file in files[name])]
+
+
 def with_branch(curves: pd.DataFrame, run: str, plan: Plan) -> pd.DataFrame:
     """The rows of a run with the column `branch`."""
     return curves.assign(**{BRANCH: plan.origin(run, curves["step"])})
