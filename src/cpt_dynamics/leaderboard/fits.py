@@ -102,6 +102,8 @@ def fits(splits: Mapping[str, Split], names: list[str]) -> Iterator[SplitFit]:
     chosen = {split: one for split, one in splits.items() if one.set in names and name_of(split) in USES}
     curves = {name: sets.read(name) for name in dict.fromkeys(one.set for one in chosen.values())}
     for split, one in chosen.items():
+        if not {*one.fit, *one.test} <= set(curves[one.set].curves["run"]):
+            continue  # the benchmark leaves it out, too
         yield fitted(split, Rows(one, *sets.of_split(curves[one.set], one)))
 
 

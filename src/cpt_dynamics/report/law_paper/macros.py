@@ -62,17 +62,21 @@ def percent(fraction: float | None, decimals: int = 2) -> Cell:
 def general(results: Results, tests: Sequence[Tested]) -> list[Macro]:
     """What was run."""
     absent = [label for name, label in SETS.items() if name not in results.sets]
-    missing = ""
-    if absent:
-        missing = (
-            rf"\textbf{{This copy is without {listed(absent)}}}, whose curves were not there when it was made,"
-            r" so what is said below of all tests is said of fewer."
-        )
+    there = {test.name for test in tests}
+    absent += [
+        use.label
+        for name, use in USES.items()
+        if name not in there and any(name.startswith(one) for one in results.sets)
+    ]
+    missing = (
+        rf"\textbf{{This copy is without {listed(absent)}}}, whose curves were not there when it was made,"
+        r" so what is said below of all tests is said of fewer."
+    )
     return [
         Macro("KitVersion", escape(results.kit), f"{SOURCE}: kit"),
         Macro("SplitsVersion", str(results.splits), f"{SOURCE}: splits"),
         Macro("BenchmarkTime", duration(results.seconds), f"{SOURCE}: seconds"),
-        Macro("MissingRule", missing, SOURCE),
+        Macro("MissingRule", missing if absent else "", SOURCE),
         Macro("SetsThere", listed([SETS.get(name, escape(name)) for name in results.sets]), SOURCE),
         Macro("Tests", str(len(tests)), SOURCE),
         Macro("InView", str(sum(test.use.in_view for test in tests)), "leaderboard/uses.py"),
