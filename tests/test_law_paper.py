@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from test_choice import EXCESS
-from test_leaderboard import FIT, TEST, made, split
 from worlds import REPOSITORY
+from worlds.benchmark import FIT, TEST, made, split
 from worlds.commands import refused
+from worlds.schedules import EXCESS
 from worlds.workflow import copy_parts, jobs, snakemake
 
 from cpt_dynamics import laws

@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from test_choice import ALL, EXCESS, features_of, tables
 from worlds import REPOSITORY
+from worlds.benchmark import FIT, TEST, made, split
 from worlds.commands import refused
+from worlds.schedules import tables
 
 from cpt_dynamics import curves
 from cpt_dynamics.cli import main
@@ -20,23 +21,9 @@ from cpt_dynamics.errors import UserError
 from cpt_dynamics.fitting.uncertainty import without_seed
 from cpt_dynamics.leaderboard import board, scores, sets, splits
 from cpt_dynamics.leaderboard.scores import AUTO, MEAN, NEAREST, Rows, Score
-from cpt_dynamics.leaderboard.splits import Split, Splits
+from cpt_dynamics.leaderboard.splits import Splits
 
 FROZEN = splits.load(REPOSITORY / splits.SPLITS)
-
-
-def made() -> sets.Curves:
-    """Losses of the noise law on four runs."""
-    rows = features_of("noise_excess", EXCESS, ALL)(0.9)
-    _, plans = tables(ALL)
-    return sets.Curves(rows[list(curves.CURVE_COLUMNS)], plans, "0" * 64)
-
-
-def split(fit: list[str], test: list[str], **more: Any) -> Split:
-    return Split(set="made", kind="schedule", fit=fit, test=test, **more)
-
-
-FIT, TEST = ["constant0.01", "cosine0.01", "wsd0.01"], ["drop0.01"]
 
 
 @pytest.fixture(scope="module")

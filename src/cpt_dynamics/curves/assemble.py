@@ -26,6 +26,8 @@ def assemble(runs: Iterable[Run], plan: Plan, layout: Layout) -> tuple[pd.DataFr
     A step that a run shares with others has the losses measured there; phases are named as this run names them.
     """
     runs = list(runs)
+    if not runs:
+        raise UserError("there is no run to put curves together of: name one")
     read: Read = {}
     curves = [with_branch(_curve(run, plan, layout, read), run.name, plan) for run in runs]
     return pd.concat(curves, ignore_index=True), pd.concat([_schedule(run) for run in runs], ignore_index=True)
