@@ -19,7 +19,6 @@ from cpt_dynamics.leaderboard.splits import Split
 LEVEL = 0.9
 MIN_CURVES = 5  # fitted curves from which on bands are tested
 AUTO, MEAN, NEAREST, BETWEEN = "auto", "mean of candidates", "nearest run", "between runs"
-NO_LAW = (NEAREST, BETWEEN)
 
 Predict = Callable[[pd.DataFrame], Array]
 
@@ -43,8 +42,8 @@ class Score:
     """One entry on one predicted run.
 
     mean, worst: relative errors over the rows that no fitted run has; end: of the last one, above 0 where the
-    prediction is too high. *_inside: whether mean and end are within the bands of the curves left out, and the share of
-    rows within that of the mean's worst; None where there is no band.
+    prediction is too high. *_inside: whether mean and end are within the bands of the curves left out; None where
+    there is no band.
     """
 
     set: str
