@@ -1,27 +1,8 @@
 # The benchmark of laws, and the paper of its own on the square-root noise law. Made only when asked for.
-from functools import cache
-
 from cpt_dynamics.report.law_paper import sources as law_paper_files
 
 BENCHMARK = Path(CONFIG.results) / "benchmark"
 LAW_PAPER = Path(CONFIG.results) / "law-paper"
-
-
-@cache
-def sets_of_benchmark():
-    """Set -> the files that say what its curves are. One line says which sets are not here."""
-    from cpt_dynamics.leaderboard import sets, splits
-
-    names = dict.fromkeys(split.set for split in checked(splits.load).splits.values())
-    found = {name: checked(sets.files_of, name) for name in names}
-    if absent := [name for name, paths in found.items() if paths is None]:
-        remedy = "`cpt-dynamics public-curves` fetches them"
-        print(f"the benchmark is without {', '.join(absent)}, whose curves are not here: {remedy}", file=sys.stderr)
-    return {name: paths for name, paths in found.items() if paths is not None}
-
-
-def curves_of_benchmark(wildcards):
-    return [path for paths in sets_of_benchmark().values() for path in paths]
 
 
 rule benchmark:

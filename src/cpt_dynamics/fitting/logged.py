@@ -4,16 +4,16 @@ import contextlib
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Annotated, Any, Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cpt_dynamics import curves, files
 from cpt_dynamics.areas import AreaSettings, Warmup
 from cpt_dynamics.config import explain
-from cpt_dynamics.errors import UserError, is_name, short
+from cpt_dynamics.errors import UserError, short
 from cpt_dynamics.fitting.fit import Fit
 from cpt_dynamics.fitting.uncertainty import measurements
 from cpt_dynamics.laws import Law
@@ -154,19 +154,13 @@ class _Intervals(BaseModel):
     end: _Band
 
 
-def _printed(name: str) -> str:
-    if not is_name(name):
-        raise ValueError("no name that can be printed")
-    return name
-
-
 class _FitFile(BaseModel):
     """What is read of a file of `fit --out` beside the fit (see `Fit.from_json`)."""
 
     model_config = ConfigDict(strict=True)
 
     schema_: Literal["cpt-dynamics/fit/1"] = Field(SCHEMA, alias="schema")
-    validation: Annotated[str, AfterValidator(_printed)] | None = None
+    validation: files.Printed | None = None
     first_step: int = Field(1, ge=0, le=MOST_STEPS)
     intervals: _Intervals | None = None
     left_out: _LeftOut | None = None
