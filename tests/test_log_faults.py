@@ -274,6 +274,17 @@ def test_files_that_hold_no_fit_are_one_line(
         assert line in refused(*arguments(tmp_path / "x.json", stored[1]))
 
 
+def test_a_vast_whole_number_of_a_stored_fit_is_a_number(
+    stored: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = json.loads(stored[0].read_text())
+    content["parameters"]["C2"] = 2**70
+    path = tmp_path / "fit.json"
+    path.write_text(json.dumps(content))
+    assert main(list(map(str, READERS["predict"](path, None)))) == 0
+    assert "Traceback" not in capsys.readouterr().err
+
+
 def test_sound_fits_are_read(stored: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
     for command in ("predict", "recommend"):
         assert main([str(one) for one in READERS[command](*stored)]) == 0
