@@ -25,6 +25,7 @@ PAGES = sorted([*ROOT.glob("*.md"), ROOT / "config/README.md", *DOCS.rglob("*.md
 BUILD = [sys.executable, "-m", "sphinx", "-E", "-W", "--keep-going", "-q", "-b", "html"]  # as `make docs` does
 WORD = re.compile(r"[a-z][a-z0-9_-]*")
 OWN_RULES = {"plot", "all", "data", "runs", "fits", "figures", "paper", "fetch_public_curves"}  # of workflow/rules
+OWN_RULES |= {"benchmark", "law_paper"}
 OWN_RULES |= {"gains"}  # the example of docs/adding-your-own.md
 
 

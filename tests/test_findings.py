@@ -18,10 +18,13 @@ import yaml
 from pydantic import BaseModel, ConfigDict
 
 from cpt_dynamics import config, figures, fitting
-from cpt_dynamics.claims import CLAIMS, WORDS, Claims, Criterion, Verdict, evaluate, load
+from cpt_dynamics.claims import CLAIMS, WORDS, Claims, Criterion, Verdict, contrasts, evaluate, load
 from cpt_dynamics.cli import findings as command
 from cpt_dynamics.config import Role
 from cpt_dynamics.errors import UserError
+from cpt_dynamics.figures.contrasts.estimates import mean_of
+from cpt_dynamics.figures.contrasts.result import Contrast
+from cpt_dynamics.figures.contrasts.result import Result as Contrasts
 from cpt_dynamics.figures.fig02.result import Forms
 from cpt_dynamics.figures.fig02.result import Result as Fig02
 from cpt_dynamics.figures.fig02.result import Set as ShiftSet
@@ -36,9 +39,11 @@ from cpt_dynamics.figures.seeds.result import LawOfSeeds, OfRole
 from cpt_dynamics.figures.seeds.result import Result as Seeds
 from cpt_dynamics.files import read_json, write_json
 from cpt_dynamics.layout import Layout
+from cpt_dynamics.report import contrasts as planned
 from cpt_dynamics.report import document, summary
 from cpt_dynamics.report import verdicts as page
 from cpt_dynamics.report.material import Material
+from cpt_dynamics.report.table import as_latex
 
 P = TypeVar("P", bound=BaseModel)
 ROOT = Path(__file__).parent.parent
@@ -418,6 +423,7 @@ def test_the_command_writes_json_and_a_table(scale: Layout) -> None:
     }
     shift = found["claims"]["shift"]
     assert (shift["finding"], shift["claim"], shift["verdict"]) == (2, "The shift overlaps.", "inconclusive")
+    assert (found["schema"], found["planned"]) == ("cpt-dynamics/findings/3", {})  # nothing is planned for this scale
     assert shift["criteria"]["spread"] == {
         "says": "spread on D_pt",
         "path": "lambda.best_share",
@@ -508,6 +514,42 @@ SHELL = r"""\documentclass[11pt,a4paper]{article}
 """
 
 
+def measured() -> Material:
+    """The part of `Material` that the table of contrasts reads: a measured one, one so far, one without a value."""
+    kinds = (
+        Contrast(
+            losses=dict.fromkeys(("general", "strong"), mean_of({"a": -0.0312, "b": -0.0412, "c": -0.0509})),
+            rivals={"log-linear interpolation between the fitted ratios at the same step": {"strong": -1.23e-7}},
+        ),
+        Contrast(
+            losses={"proxy": mean_of({"a": 0.5})}, missing=["peak_100_potential_100.seed3", "hidden_batch_double"]
+        ),
+        Contrast(missing=[f"peak_100_potential_100.seed{i}" for i in range(9)]),
+        Contrast(reason="each recommendation is an end of the ratios that are tried, so that none counts"),
+    )
+    names = contrasts.of_scale(load(ROOT / CLAIMS), "prose")
+    result = Contrasts(
+        figure="contrasts",
+        title="Planned",
+        validations={},
+        noise={},
+        contrasts={name: kinds[i % len(kinds)] for i, name in enumerate(names)},
+    )
+    return cast(Material, SimpleNamespace(config=SimpleNamespace(scale="prose"), result=lambda _: result))
+
+
+def test_the_table_of_contrasts_has_a_row_a_loss(claims: Claims) -> None:
+    made = planned.table(measured())
+    rows = [[cell.text for cell in row] for row in made.rows]
+    assert rows[0][0] == "supported"
+    assert rows[0][2:5] == ["D_pt", "-0.0411 (-0.0577 to -0.0245)", "< -0.01 nats"]
+    assert rows[1][:3] == ["", "", "D_cpt"]
+    assert rows[1][5].startswith("log-linear interpolation")
+    assert any(row[3] == "missing: peak_100_potential_100.seed3, hidden_batch_double" for row in rows)
+    assert sum(row[0] != "" for row in rows) == len(contrasts.of_scale(load(ROOT / CLAIMS), "prose"))
+    assert "supported" in made.rows[0][0].latex
+
+
 @pytest.mark.skipif(document.tex() is None, reason=document.NO_TEX)
 def test_the_page_of_verdicts_is_set_without_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     claims = of_the_kit()
@@ -522,7 +564,9 @@ def test_the_page_of_verdicts_is_set_without_a_warning(tmp_path: Path, monkeypat
     (tmp_path / "generated/criteria.tex").write_text(page.criteria(material))
     for name in ("preamble.sty", "verdicts.tex"):
         shutil.copy(ROOT / "paper" / name, tmp_path / name)
+    (tmp_path / "generated/table_contrasts.tex").write_text(as_latex(planned.table(measured()), "table_contrasts"))
     macros = "\n".join(rf"\newcommand{{\{name}}}{{{value}}}" for name, value in page.macros(found).items())
+    macros += "\n\\newif\\ifHasFigContrasts\\HasFigContraststrue"
     labels = "\n".join(rf"\section{{{escape(figure)}}}\label{{fig:{figure}}}" for figure in shown)
     (tmp_path / "report.tex").write_text(SHELL % (macros, labels))
     document.compile(tmp_path, "2026-01-02T03:04:05+00:00")

@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from test_choice import ALL, EXCESS, features_of, tables
 from worlds import REPOSITORY
+from worlds.benchmark import FIT, TEST, made, split
 from worlds.commands import refused
+from worlds.schedules import tables
 
 from cpt_dynamics import curves
 from cpt_dynamics.cli import main
@@ -20,23 +21,9 @@ from cpt_dynamics.errors import UserError
 from cpt_dynamics.fitting.uncertainty import without_seed
 from cpt_dynamics.leaderboard import board, scores, sets, splits
 from cpt_dynamics.leaderboard.scores import AUTO, MEAN, NEAREST, Rows, Score
-from cpt_dynamics.leaderboard.splits import Split, Splits
+from cpt_dynamics.leaderboard.splits import Splits
 
 FROZEN = splits.load(REPOSITORY / splits.SPLITS)
-
-
-def made() -> sets.Curves:
-    """Losses of the noise law on four runs."""
-    rows = features_of("noise_excess", EXCESS, ALL)(0.9)
-    _, plans = tables(ALL)
-    return sets.Curves(rows[list(curves.CURVE_COLUMNS)], plans, "0" * 64)
-
-
-def split(fit: list[str], test: list[str], **more: Any) -> Split:
-    return Split(set="made", kind="schedule", fit=fit, test=test, **more)
-
-
-FIT, TEST = ["constant0.01", "cosine0.01", "wsd0.01"], ["drop0.01"]
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +78,33 @@ def test_curves_that_are_not_there_are_one_line(tmp_path: Path, capsys: Any, mon
     line = refused(["benchmark", "--splits", path, "--set", "multi_power"], capsys)
     assert "cpt-dynamics public-curves --set multi-power" in line
     assert "no split is of none" in refused(["benchmark", "--splits", path, "--set", "none"], capsys)
+
+
+def test_what_is_not_there_is_left_out(tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read(name: str) -> sets.Curves:
+        if name == "made":
+            return made()
+        raise UserError(f"no curves {name}: fetch them")
+
+    monkeypatch.setattr(sets, "read", read)
+    path = tmp_path / "splits.yaml"
+    some = {
+        "one": split(FIT, TEST),
+        "lost": split(FIT, ["gone"]),
+        "other": split(["a"], ["b"]).model_copy(update={"set": "far"}),
+    }
+    path.write_text(yaml.safe_dump(Splits(version=1, splits=some).model_dump(mode="json")), encoding="utf-8")
+    assert main(["benchmark", "--splits", str(path), "--processes", "1", "--json"]) == 0
+    said = capsys.readouterr()
+    result = json.loads(said.out)
+    assert {one["split"] for one in result["scores"]} == {"one"}
+    assert result["left_out"] == {
+        "far": "no curves far: fetch them",
+        "lost": "1 of its runs are not there, such as gone",
+        "other": "its set far is",
+    }
+    assert "lost is left out: 1 of its runs" in said.err
+    assert "no curves far" in refused(["benchmark", "--splits", str(path), "--set", "far"], capsys)
 
 
 def test_a_run_that_the_curves_lack_is_named() -> None:

@@ -188,6 +188,7 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 FITS: dict[str, tuple[tuple[str, ...], Any, str]] = {
     "no law": (("law",), "none", "there is no law 'none'"),
+    "a validation set of control characters": (("validation",), "a\x1b[31m", "validation: no name that can be printed"),
     "law a number": (("law",), 5, "this is not a fit: law: Input should be a valid string"),
     "parameters null": (("parameters",), None, "this is not a fit: parameters: Input should be a valid dictionary"),
     "parameters empty": (("parameters",), {}, "is missing (fit again)"),
@@ -271,6 +272,17 @@ def test_files_that_hold_no_fit_are_one_line(
     (tmp_path / "x.json").write_bytes(content)
     for arguments in READERS.values():
         assert line in refused(*arguments(tmp_path / "x.json", stored[1]))
+
+
+def test_a_vast_whole_number_of_a_stored_fit_is_a_number(
+    stored: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = json.loads(stored[0].read_text())
+    content["parameters"]["C2"] = 2**70
+    path = tmp_path / "fit.json"
+    path.write_text(json.dumps(content))
+    assert main(list(map(str, READERS["predict"](path, None)))) == 0
+    assert "Traceback" not in capsys.readouterr().err
 
 
 def test_sound_fits_are_read(stored: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:

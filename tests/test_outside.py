@@ -663,6 +663,12 @@ STATE: dict[str, tuple[str, str, list[str], str]] = {
     "records": ("records.json", '{"a": {"device_seconds": "long"}}', ["status"], "records.json: a.device_seconds"),
     "stages": ("stages.json", "[]", ["plan"], "stages.json: Input should be a valid dictionary"),
     "a stage": ("stages.json", '{"stages": [{"number": 1}]}', ["plan"], "stages.json: stages.0.groups"),
+    "a group's name": (
+        "stages.json",
+        '{"stages": [{"number": 1, "groups": ["\\u001b[31mred"], "branches": []}]}',
+        ["status"],
+        "stages.json: stages.0.groups.0: no name that can be printed",
+    ),
 }
 
 
@@ -696,6 +702,18 @@ def test_state_of_a_campaign(
     path.write_text(raw)
     try:
         assert line in refused(["campaign", *command], capsys)
+    finally:
+        path.unlink()
+
+
+def test_a_plan_of_trials_without_runs(tokenised: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    monkeypatch.chdir(tokenised)
+    path = Path("results/tiny/recommended/plan.json")
+    path.parent.mkdir()
+    path.write_text('{"knobs": {"peak_lr": {"runs": {}}}}', encoding="utf-8")
+    try:
+        line = refused(["trial-runs", "--knob", "peak_lr"], capsys)
+        assert "there is no run to put curves together of" in line
     finally:
         path.unlink()
 

@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 from pydantic import AfterValidator, TypeAdapter, ValidationError
 
-from cpt_dynamics.errors import UserError, one_line
+from cpt_dynamics.errors import UserError, is_name, one_line
 
 try:
     import fcntl
@@ -355,6 +355,15 @@ def inside(name: str) -> str:
 
 
 Inside = Annotated[str, AfterValidator(inside)]
+
+
+def _printed(name: str) -> str:
+    if not is_name(name):
+        raise ValueError("no name that can be printed")
+    return name
+
+
+Printed = Annotated[str, AfterValidator(_printed)]  # a name that commands print
 
 
 def _pyarrow(path: str | Path) -> tuple[Any, Any]:

@@ -41,8 +41,12 @@ from cpt_dynamics.figures.data import FigureData
 from cpt_dynamics.figures.fig01.result import Result
 from cpt_dynamics.figures.kit import published
 from cpt_dynamics.figures.kit.result import read_result, to_json
-from cpt_dynamics.files import SEAL, sha256, write_json
+from cpt_dynamics.files import SEAL, plain, sha256, write_json
 from cpt_dynamics.files import sealed as resealed
+from cpt_dynamics.leaderboard import board
+from cpt_dynamics.leaderboard import fits as law_fits
+from cpt_dynamics.leaderboard import results as benchmark
+from cpt_dynamics.leaderboard.scores import Score
 from cpt_dynamics.logs.expressions import parse
 from cpt_dynamics.logs.measured import of_set
 from cpt_dynamics.report.agreement import results as agreement
@@ -157,6 +161,12 @@ def _train() -> None:
     known_results = json.loads((REPOSITORY / "data/released/cpu/results.json").read_text(encoding="utf-8"))
     release(Path("other"), known_results)
     write_json("fig01.json", to_json(result))
+    score = Score("cpu", "cpu_general", "schedule", "cpt_noise", "a", 9, 0.1, 0.2, -0.1, None, None, 8, None, 0.1, "")
+    write_json("benchmark.json", plain(board.to_json([score], board.board([score]), 1, {"cpu": "0" * 64}, 9.0, {})))
+    ends = [law_fits.End("a", True, 3.0, 3.1)]
+    parameters = {"L0": 2.0, "K": 0.3, "c": 9.0}
+    fit = law_fits.SplitFit("cpu_general", "cpu_general", "cpt_noise", parameters, 80.0, 0.01, 90, ends)
+    law_fits.write(Path("law-fits.json"), [fit], 1)
 
 
 def _logs() -> None:
@@ -396,6 +406,8 @@ READERS = [
     Reader("fit", "code.json", ("predict", "code.json", "--schedule", PT)),
     Reader("fit-of-plan", "code.json", RECOMMEND),
     Reader("result", "fig01.json", lambda: read_result("fig01.json", Result)),
+    Reader("benchmark", "benchmark.json", lambda: benchmark.read(Path("benchmark.json"))),
+    Reader("law-fits", "law-fits.json", lambda: law_fits.read(Path("law-fits.json"))),
     Reader(
         "results", "other/results.json", lambda: agreement.read(Path("other")), stated=lambda: sealed(Path("other"))
     ),

@@ -4,6 +4,7 @@ import re
 import shutil
 import socket
 import sys
+from functools import cache
 from pathlib import Path
 
 import yaml
@@ -168,3 +169,20 @@ wildcard_constraints:
     branch="|".join(map(re.escape, PLAN.branches)),
     figure="|".join(EXPERIMENTS.figures),
     run="|".join(map(re.escape, RUNS)),
+
+
+@cache
+def sets_of_benchmark():
+    """Set -> the files that say what its curves are. One line says which sets are not here."""
+    from cpt_dynamics.leaderboard import sets, splits
+
+    names = dict.fromkeys(split.set for split in checked(splits.load).splits.values())
+    found = {name: checked(sets.files_of, name) for name in names}
+    if absent := [name for name, paths in found.items() if paths is None]:
+        remedy = "`cpt-dynamics public-curves` fetches them"
+        print(f"the benchmark is without {', '.join(absent)}, whose curves are not here: {remedy}", file=sys.stderr)
+    return {name: paths for name, paths in found.items() if paths is not None}
+
+
+def curves_of_benchmark(wildcards):
+    return [path for paths in sets_of_benchmark().values() for path in paths]

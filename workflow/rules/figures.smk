@@ -5,6 +5,7 @@ rule plot:
     input:
         curves=curves_of,
         fit=LAYOUT.root / "fits/{figure}.json",
+        claims=lambda wildcards: "config/claims.yaml" if wildcards.figure == "contrasts" else [],
         code=lambda wildcards: code("cli.plot", *of_figures("draw", wildcards.figure)),
     output:
         pdf=LAYOUT.root / "figures/{figure}.pdf",

@@ -37,7 +37,7 @@ rule fetch_public_set:
     message:
         "fetching the public curves {wildcards.set}"
     shell:
-        "cpt-dynamics public-curves --set {wildcards.set} --to {params.folder:q} > {log:q} 2>&1"
+        "cpt-dynamics public-curves --set {wildcards.set:q} --to {params.folder:q} > {log:q} 2>&1"
 
 
 if EXPERIMENTS.absent:

@@ -78,7 +78,8 @@ class Planned(Section):
     """A contrast of a scale whose runs are not trained yet: what will be measured, and what will decide.
 
     Of the interval of the effect: supported where it lies wholly on the expected side of the margin, contradicted where
-    wholly on the other, inconclusive where it spans the margin.
+    wholly on the other, inconclusive where it spans the margin. Of several losses the worst word counts. The contrast
+    `<scale>_x` is measured by the function `x` of `figures.contrasts.effects`.
     """
 
     scale: Name = Field(description="the scale whose runs decide")
@@ -96,6 +97,9 @@ class Planned(Section):
     )
     level: float | None = Field(
         gt=0, lt=1, description="the interval covers 1 minus this; null: too few units, the number alone decides"
+    )
+    contradicted_below: FiniteFloat | None = Field(
+        None, description="an effect of any unit below this contradicts, too, whatever the others are"
     )
     rivals: list[str] = Field(min_length=1, description="explanations or predictors that are shown beside it")
     says: str = Field(min_length=1, description="why the margin is what it is")

@@ -12,7 +12,7 @@ from cpt_dynamics.claims.file import CLAIMS, Claim, Claims, Criterion
 from cpt_dynamics.claims.paths import EVERY, follow
 from cpt_dynamics.errors import UserError
 
-SCHEMA = "cpt-dynamics/findings/2"  # of findings.json
+SCHEMA = "cpt-dynamics/findings/3"  # of findings.json
 NOT_WRITTEN = ("name", "is_", "format", "printed", "owner")  # fields of an outcome that it does not repeat
 
 Word = Literal["supported", "contradicted", "inconclusive", "not testable"]
@@ -149,12 +149,13 @@ def of_figure(verdicts: Sequence[Verdict], figure: str) -> list[Outcome]:
     return [one for verdict in verdicts for one in verdict.outcomes if one.figure == figure]
 
 
-def to_json(verdicts: Sequence[Verdict], scale: str) -> dict[str, Any]:
+def to_json(verdicts: Sequence[Verdict], scale: str, planned: Mapping[str, Any]) -> dict[str, Any]:
     """findings.json.
 
     schema; scale; counts: word -> number of the paper's claims (open questions and checks of figures are in no count).
     claims.<name> : finding (null: not of the paper), claim, test, verdict, figures, criteria.<name> : says, path,
         value (null: not defined), above, below, is, holds.
+    planned.<name> : see `claims.contrasts.to_json`; in no count, and empty for a scale without planned contrasts.
     """
     return {
         "schema": SCHEMA,
@@ -172,6 +173,7 @@ def to_json(verdicts: Sequence[Verdict], scale: str) -> dict[str, Any]:
             for one in verdicts
             if one.claim.shown_in is None
         },
+        "planned": dict(planned),
     }
 
 

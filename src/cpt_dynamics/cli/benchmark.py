@@ -3,7 +3,7 @@
 import argparse
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
@@ -26,11 +26,15 @@ def run_benchmark(options: argparse.Namespace) -> None:
     further = [name.strip() for name in (options.laws or "").split(",") if name.strip()]
     for name in further:
         laws.get(name)
-    found = {name: sets.read(name) for name in dict.fromkeys(one.set for one in chosen.values())}
-    measured = _measured(chosen, found, further, options)
+    found, absent = _read(dict.fromkeys(one.set for one in chosen.values()), options.set)
+    lacking = {name: _lacking(one, found) for name, one in chosen.items()}
+    absent |= {name: line for name, line in lacking.items() if line}
+    for name, line in absent.items():
+        print(f"{name} is left out: {line}", file=sys.stderr)
+    measured = _measured({name: one for name, one in chosen.items() if not lacking[name]}, found, further, options)
     rows = board.board(measured)
     digests = {name: one.sha256 for name, one in found.items()}
-    result = plain(board.to_json(measured, rows, splits.version, digests, round(time.monotonic() - began, 1)))
+    result = plain(board.to_json(measured, rows, splits.version, digests, round(time.monotonic() - began, 1), absent))
     if options.out:
         written = {
             "leaderboard.csv": board.csv(rows),
@@ -48,6 +52,30 @@ def run_benchmark(options: argparse.Namespace) -> None:
         print(f"{name}: {of_set[0].splits} splits, {of_set[0].runs} predicted runs")
         print("\n".join([*table(tuple(board.COLUMNS.values()), [board.cells(row) for row in of_set]), ""]))
     print("\n".join([*indented("", board.LEGEND), *bullets([f"written to {options.out}"] if options.out else [])]))
+
+
+def _read(names: Iterable[str], asked: list[str]) -> tuple[dict[str, sets.Curves], dict[str, str]]:
+    """The curves of each set, and why a set that was not asked for by name is left out."""
+    found, absent = {}, {}
+    for name in names:
+        try:
+            found[name] = sets.read(name)
+        except UserError as error:
+            if name in asked:
+                raise
+            absent[name] = str(error)
+    if not found:
+        raise UserError("; ".join(absent.values()))
+    return found, absent
+
+
+def _lacking(split: Split, found: Mapping[str, sets.Curves]) -> str:
+    """Why a split is left out; "" where it is not."""
+    if split.set not in found:
+        return f"its set {split.set} is"
+    known = set(found[split.set].curves["run"])
+    lost = [run for run in (*split.fit, *split.test) if run not in known]
+    return f"{len(lost)} of its runs are not there, such as {lost[0]}" if lost else ""
 
 
 def _measured(

@@ -6,16 +6,19 @@ import io
 from collections.abc import Sequence
 
 from cpt_dynamics import claims, experiments, figures
-from cpt_dynamics.claims import WORDS, Claims, Outcome, Verdict
+from cpt_dynamics.claims import WORDS, Claims, Outcome, Verdict, contrasts
+from cpt_dynamics.cli import planned
 from cpt_dynamics.cli.options import add_config, load_config
 from cpt_dynamics.cli.text import indented, number
 from cpt_dynamics.config import Config
 from cpt_dynamics.errors import UserError
+from cpt_dynamics.figures.contrasts.result import Result
 from cpt_dynamics.figures.kit.result import FigureResult, read_result
 from cpt_dynamics.files import atomic, write_json
 from cpt_dynamics.layout import Layout
 
 WIDTH = max(map(len, WORDS)) + 2
+PLANNED = "contrasts whose bounds were fixed before their runs were trained:"
 OPEN = "questions that the paper leaves open:"
 COLUMNS = ("finding", "verdict", "claim", "criterion", "measured", "above", "below", "holds", "value")
 
@@ -28,11 +31,14 @@ def add_findings(parser: argparse.ArgumentParser) -> None:
 
 def run_findings(options: argparse.Namespace) -> None:
     config = load_config(options)
-    found = of_scale(claims.load(), config)
+    stated = claims.load()
+    found, measured = of_scale(stated, config), contrasts_of(config)
     print("\n".join(lines(found, options.all)))
+    if made := contrasts.decisions(stated, config.scale, measured):
+        print("\n".join([PLANNED, *planned.lines(made, measured)]))
     if options.write:
         path = Layout(config).root / "findings.json"
-        write_json(path, claims.to_json(found, config.scale))
+        write_json(path, claims.to_json(found, config.scale, contrasts.to_json(stated, config.scale, measured)))
         with atomic(path.with_suffix(".csv")) as temporary:
             temporary.write_text(as_csv(found), encoding="utf-8")
         print(f"in {path} and {path.with_suffix('.csv')}")
@@ -49,6 +55,16 @@ def of_scale(stated: Claims, config: Config) -> list[Verdict]:
         if figure in shown:
             results[figure] = read_result(path, figures.result_type(figure))
     return [one for one in claims.evaluate(stated, results) if one.claim.shown_in is None]
+
+
+def contrasts_of(config: Config) -> Result | None:
+    """The contrasts of a scale as measured; None where it does not have that figure."""
+    if contrasts.FIGURE not in experiments.load(config).shown:
+        return None
+    path = Layout(config).fit(contrasts.FIGURE)
+    if not path.is_file():
+        raise UserError(f"{path} does not exist: make it first (`snakemake {path}`)")
+    return read_result(path, Result)
 
 
 def lines(found: Sequence[Verdict], criteria: bool = False) -> list[str]:

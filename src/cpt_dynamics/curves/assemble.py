@@ -26,9 +26,17 @@ def assemble(runs: Iterable[Run], plan: Plan, layout: Layout) -> tuple[pd.DataFr
     A step that a run shares with others has the losses measured there; phases are named as this run names them.
     """
     runs = list(runs)
+    if not runs:
+        raise UserError("there is no run to put curves together of: name one")
     read: Read = {}
     curves = [with_branch(_curve(run, plan, layout, read), run.name, plan) for run in runs]
     return pd.concat(curves, ignore_index=True), pd.concat([_schedule(run) for run in runs], ignore_index=True)
+
+
+def trained(runs: Iterable[Run], plan: Plan, layout: Layout) -> list[Run]:
+    """Those of the runs whose branches all have losses and a manifest."""
+    files = {name: [layout.branch(name), layout.branch(name).with_suffix(".json")] for name in plan.branches}
+    return [run for run in runs if all(file.exists() for name, _ in plan.chains[run.name] for file in files[name])]
 
 
 def with_branch(curves: pd.DataFrame, run: str, plan: Plan) -> pd.DataFrame:

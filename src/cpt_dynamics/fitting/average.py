@@ -139,6 +139,7 @@ def stack(fits: Sequence[Fit], features: pd.DataFrame, loss: Any, groups: Iterab
     Each law is fitted anew without each group of rows and predicts it (see `leave_one_curve_out`, whose parameters
     the others are). The weights are at least 0, sum to 1 and minimise the squared relative errors of these
     predictions (of laws of a difference: the squared errors), averaged over each curve and then over curves.
+    As there, give the table with the rows that runs share.
     """
     _check(fits)
     observed = np.asarray(loss, dtype=np.float64)

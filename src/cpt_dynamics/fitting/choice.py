@@ -208,7 +208,6 @@ def _left_out(law: Law, found: Fit, rows: pd.DataFrame) -> list[HeldOut]:
 
 
 def _fit(law: Law, rows: pd.DataFrame) -> Fit:
-
     return search(law, once(rows)[0])[0]
 
 

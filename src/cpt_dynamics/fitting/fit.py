@@ -103,9 +103,10 @@ class Fit:
         `UserError` names the key that is missing, of another type, no finite number or not what the law allows.
         """
         try:
-            _stored().model_validate(value)
+            stored = _stored().model_validate(value)
         except ValidationError as error:
             raise UserError(f"{explain(error.errors()[0], 'this is not a fit')} (fit again)") from None
+        value = {**value, **{name: getattr(stored, name) for name in ("held", "bounds", "parameters", "ranges")}}
         law = law or get(value["law"])
         # what the law itself holds is in the file, too
         held = {name: number for name, number in value["held"].items() if law.held.get(name) != number}

@@ -164,7 +164,7 @@ class _FitFile(BaseModel):
     model_config = ConfigDict(strict=True)
 
     schema_: Literal["cpt-dynamics/fit/1"] = Field(SCHEMA, alias="schema")
-    validation: str | None = None
+    validation: files.Printed | None = None
     first_step: int = Field(1, ge=0, le=MOST_STEPS)
     intervals: _Intervals | None = None
     left_out: _LeftOut | None = None
@@ -180,11 +180,13 @@ def read_fit(path: str) -> tuple[Fit, dict[str, Any]]:
         raise UserError(f"{path}: {error}") from None
     except ValidationError as error:
         raise UserError(f"{explain(error.errors()[0], path)} (fit again)") from None
-    for refit in stored.left_out.curves if stored.left_out else []:
+    for number, refit in enumerate(stored.left_out.curves if stored.left_out else []):
         if not refit.undetermined and not all(is_number(refit.parameters.get(name)) for name in found.parameters):
             raise UserError(
                 f"{path}: left_out: a parameter of the refit without {short(refit.group)} is missing: fit again"
             )
+        # vast whole numbers as floats, which arrays can hold
+        content["left_out"]["curves"][number]["parameters"] = refit.parameters
     FeatureSettings.of(found, path)
     return found, content
 

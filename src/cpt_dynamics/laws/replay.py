@@ -73,6 +73,21 @@ class Dilution(Term):
         return f"(1 - exp(-{grown}))" if self.saturating else f"(exp({grown}) - 1)"
 
 
+@dataclass(frozen=True)
+class PowerDilution(Term):
+    """`r_cpt^a`, another way in which the shift may grow with r_cpt, from 0 at 0."""
+
+    def value(self, shape: Parameters, x: Mapping[str, Array]) -> Array:
+        return np.asarray((1 - self.total(x)) ** shape["a"])
+
+    def slopes(self, shape: Parameters, x: Mapping[str, Array]) -> dict[str, Array]:
+        share = 1 - self.total(x)
+        return {"a": np.log(np.where(share > 0, share, 1.0)) * self.value(shape, x)}  # r^a*log(r) goes to 0 with r
+
+    def text(self, show: Show) -> str:
+        return f"(1 - {self.sum_text()})^{self.shape_text(show)[0]}"
+
+
 def mixed_annealing(complement: bool) -> Product:
     """`-C2*S2cpt*exp(a1*r)`, r the replay ratio or (`complement`) r_cpt."""
     term = annealing("C2", "s2cpt")
@@ -96,6 +111,15 @@ def _law(name: str, source: str, complement: bool, saturating: bool, baseline: s
         mixed_shift(saturating),
     )
     return Law(name, f"arXiv 2505.07796, {source}", terms, baseline=baseline)
+
+
+def with_power(name: str, complement: bool) -> Law:
+    """Eq. 8 with the growth r_cpt^a of the shift, as many parameters; a rival of Eq. 8 alone, so in no list of laws."""
+    term = shift()
+    growth = Parameter("a", 1e-2, 30.0, False, "exponent of the share of D_cpt text in the shift")
+    grown = product(term, PowerDilution(term.coefficient, ("replay",), (growth,)))
+    terms = (irreducible(), forward("s1pt", "s1cpt"), annealing("C1", "s2pt"), mixed_annealing(complement), grown)
+    return Law(name, "arXiv 2505.07796, Eq. 8 with the growth r_cpt^a of the shift", terms)
 
 
 def _baseline(name: str, corpus: str, saturating: bool) -> Law:

@@ -121,16 +121,25 @@ def _regret(rows: pd.DataFrame, of_set: pd.DataFrame) -> float:
 
 
 def to_json(
-    scores: Sequence[Score], rows: Sequence[Row], version: int, digests: Mapping[str, str], seconds: float
+    scores: Sequence[Score],
+    rows: Sequence[Row],
+    version: int,
+    digests: Mapping[str, str],
+    seconds: float,
+    left_out: Mapping[str, str],
 ) -> dict[str, Any]:
-    """results of a benchmark: schema; kit; splits: their version; sha256: of the curves of each set; seconds; board: a
-    mapping a row; scores: a mapping an entry and predicted run (see `Row` and `Score`)."""
+    """results.json.
+
+    schema; kit; splits: their version; sha256: of the curves of each set; seconds; left_out: set or split -> why it is
+    not there; board: a mapping a row (see `Row`); scores: a mapping an entry and predicted run (see `Score`).
+    """
     return {
         "schema": SCHEMA,
         "kit": __version__,
         "splits": version,
         "sha256": dict(digests),
         "seconds": seconds,
+        "left_out": dict(left_out),
         "board": [asdict(one) for one in rows],
         "scores": [asdict(one) for one in scores],
     }

@@ -19,7 +19,6 @@ from cpt_dynamics.leaderboard.splits import Split
 LEVEL = 0.9
 MIN_CURVES = 5  # fitted curves from which on bands are tested
 AUTO, MEAN, NEAREST, BETWEEN = "auto", "mean of candidates", "nearest run", "between runs"
-NO_LAW = (NEAREST, BETWEEN)
 
 Predict = Callable[[pd.DataFrame], Array]
 

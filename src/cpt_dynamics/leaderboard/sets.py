@@ -36,6 +36,16 @@ def read(name: str) -> Curves:
     return Curves(curves, schedules, _digest(found.curves))
 
 
+def files_of(name: str) -> list[Path] | None:
+    """The files that say what the curves of a set are, for a rule's input; None where the set is not there."""
+    if (RELEASED / name / "curves.parquet").is_file():
+        return [RELEASED / name / "release.json"]
+    public_name = name.replace("_", "-")
+    if public_name not in public.SETS or not (folder := public.folder_of(public_name)).is_dir():
+        return None
+    return [path] if (path := folder / "source.json").is_file() else []
+
+
 def continual_alone(table: pd.DataFrame) -> pd.DataFrame:
     """The steps of CPT, counted from its start: what one knows of an open checkpoint whose pre-training is unknown."""
     rows = table[table["phase"] == "continual"]

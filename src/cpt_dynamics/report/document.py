@@ -142,21 +142,21 @@ def tex() -> str | None:
     return next((program for program in ("latexmk", "tectonic") if shutil.which(program)), None)
 
 
-def compile(folder: Path, finished: str) -> Path:
-    """Compile `report.tex` in `folder` to `report.pdf`.
+def compile(folder: Path, finished: str, name: str = "report") -> Path:
+    """Compile `<name>.tex` in `folder` to `<name>.pdf`.
 
     `finished` (ISO 8601) is the date in the PDF, so that the same results give the same bytes. Without TeX,
     or with a mistake in the sources, raises `UserError` with the remedy or the first error of the log.
     """
     program = tex()
     if program is None:
-        raise UserError(f"no TeX is found (latexmk or tectonic), so report.pdf cannot be made: {INSTALL}")
+        raise UserError(f"no TeX is found (latexmk or tectonic), so {name}.pdf cannot be made: {INSTALL}")
     build = folder / "build"
     build.mkdir(parents=True, exist_ok=True)
     options = ["-norc", "-pdf", "-interaction=nonstopmode", "-halt-on-error", "-file-line-error"]
     command = {
-        "latexmk": ["latexmk", *options, "-outdir=build", "report.tex"],
-        "tectonic": ["tectonic", "--keep-logs", "--outdir", "build", "report.tex"],
+        "latexmk": ["latexmk", *options, "-outdir=build", f"{name}.tex"],
+        "tectonic": ["tectonic", "--keep-logs", "--outdir", "build", f"{name}.tex"],
     }[program]
     epoch = str(int(datetime.fromisoformat(finished).timestamp()))
     environment = os.environ | {"SOURCE_DATE_EPOCH": epoch, "FORCE_SOURCE_DATE": "1", "TZ": "UTC"}
@@ -164,14 +164,14 @@ def compile(folder: Path, finished: str) -> Path:
     done = subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, errors="replace", check=False
     )
-    log = build / "report.log"
-    if done.returncode or not (build / "report.pdf").exists():
+    log = build / f"{name}.log"
+    if done.returncode or not (build / f"{name}.pdf").exists():
         printed = log.read_text(errors="replace") if log.exists() else ""
         error = first_error(printed + done.stdout + done.stderr)
-        raise UserError(f"{folder / 'report.tex'}: {error} (see {log})")
-    pdf = folder / "report.pdf"
+        raise UserError(f"{folder / f'{name}.tex'}: {error} (see {log})")
+    pdf = folder / f"{name}.pdf"
     with atomic(pdf) as temporary:
-        shutil.copyfile(build / "report.pdf", temporary)
+        shutil.copyfile(build / f"{name}.pdf", temporary)
     return pdf
 
 

@@ -304,11 +304,16 @@ OF_FIGURES: dict[str, Callable[[Material], list[Macro]]] = {
 }
 
 
-def as_latex(found: list[Macro], shown: list[str]) -> str:
-    """`\\newcommand` for every macro, switches as `\\ifHasFigThree` for every figure, and `\\ifHasAgreement`."""
+def checked(found: list[Macro]) -> list[Macro]:
+    """The same macros; `UserError` for a name that LaTeX does not take."""
     for one in found:
         if not one.name.isalpha():
             raise UserError(f"{one.name!r} cannot name a LaTeX macro: use letters only")
+    return found
+
+
+def as_latex(found: list[Macro], shown: list[str]) -> str:
+    """`\\newcommand` for every macro, switches as `\\ifHasFigThree` for every figure, and `\\ifHasAgreement`."""
     switches = {words(figure): figure in shown for figure in dict.fromkeys([*figures.names(), *shown])}
     switches["Agreement"] = any(one.name == "AgreementOthers" for one in found)
-    return render("macros", macros=found, switches=switches)
+    return render("macros", macros=checked(found), switches=switches)

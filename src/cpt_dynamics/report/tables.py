@@ -19,7 +19,7 @@ from cpt_dynamics.figures.kit.text import NOTHING, PLAIN, SETS
 from cpt_dynamics.figures.public_curves.result import Result as PublicCurves
 from cpt_dynamics.files import atomic
 from cpt_dynamics.layout import Layout
-from cpt_dynamics.report import coefficients, public
+from cpt_dynamics.report import coefficients, contrasts, public
 from cpt_dynamics.report.material import Material, NearDuplicates
 from cpt_dynamics.report.table import BREAK, Table, as_csv, as_latex
 from cpt_dynamics.report.table2 import table2
@@ -295,6 +295,7 @@ TABLES: dict[str, Recipe] = {
     "table_fits": Recipe(fits, ("fig03",), published=True),
     "table_heldout": Recipe(heldout, ("fig10",)),
     "table_public": Recipe(public_curves, ("public_curves",)),
+    "table_contrasts": Recipe(contrasts.table, ("contrasts",)),
     "table_checks": Recipe(checks, None),
 }
 

@@ -10,6 +10,7 @@ from cpt_dynamics.config import Section, explain, read_yaml
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments.branches import Plan
 from cpt_dynamics.experiments.runs import Experiments, Run
+from cpt_dynamics.files import Printed
 
 REST = "rest"
 
@@ -20,7 +21,7 @@ class Group(Section):
     They are those of `figures`, and `runs` as experiments.yaml names them, in all their sizes and seeds.
     """
 
-    name: str
+    name: Printed
     figures: list[str] = Field([])
     runs: list[str] = Field([])
     models: list[str] | None = None
@@ -42,7 +43,7 @@ class Stage:
     """Branches to train in one slot, parents first. What they start from is trained with them if it is not there."""
 
     number: int
-    groups: tuple[str, ...]
+    groups: tuple[Printed, ...]
     branches: tuple[str, ...]
 
 

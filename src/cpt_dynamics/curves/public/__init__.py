@@ -39,6 +39,7 @@ __all__ = [
     "Set",
     "combined",
     "fetch",
+    "folder_of",
     "lr",
     "of_size",
     "published",
@@ -72,6 +73,12 @@ SETS = {
 }
 
 
+def folder_of(name: str) -> Path:
+    """Where the curves of a set are looked for: data/public, or what CPT_DYNAMICS_PUBLIC_CURVES names."""
+    given = os.environ.get(VARIABLE)
+    return (Path(given) if given else FETCHED) / SETS[name].folder
+
+
 def read(name: str, folder: str | Path | None = None) -> Curves:
     """The curves, schedules and runs of a set by its name.
 
@@ -80,9 +87,9 @@ def read(name: str, folder: str | Path | None = None) -> Curves:
     """
     if name not in SETS:
         raise UserError(f"there is no set {name!r} of public curves: choose one of {', '.join(SETS)}")
-    chosen, given = SETS[name], os.environ.get(VARIABLE)
+    chosen = SETS[name]
     if folder is None:
-        folder = (Path(given) if given else FETCHED) / chosen.folder
+        folder = folder_of(name)
     if not Path(folder).is_dir():
         raise UserError(f"{folder} is no folder: `cpt-dynamics public-curves --set {name}` fetches these curves")
     return chosen.read(folder)
