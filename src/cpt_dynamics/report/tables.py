@@ -287,13 +287,17 @@ def public_curves(material: Material) -> Table:
 def delphi(material: Material) -> Table:
     """Entries of the benchmark at LRs that were not fitted, on the public curves of continual pre-training."""
     result = material.result(Delphi)
-    heads = [(part, entry, label) for part in ("mean", "end") for entry, label in ENTRIES.items()]
+    heads = [(part, *one) for part in ("mean", "end") for one in ENTRIES.items()]
+    aligned = [*"rrrrrr", r"@{\hskip 1.4em}r", *"rrrrr"]  # the two halves apart
     return Table(
         "Continual pre-training by others at learning rates that were not fitted, by base: mean errors (\\%) between"
         " the fitted ones (first six columns), and signed errors of the last loss (\\%) above them (last six), means"
         " over runs and mixes.",
         [(Cell("base"), "l")]
-        + [(Cell(f"{entry}, {part}", label.replace(" ", BREAK)), "r") for part, entry, label in heads],
+        + [
+            (Cell(f"{entry}, {part}", label.replace(" ", BREAK)), align)
+            for (part, entry, label), align in zip(heads, aligned, strict=True)
+        ],
         public.unseen_lrs(result) if result else [],
         "Below zero the loss is predicted too low. The last row has the largest error of a single row. The mean of"
         " both is that of the predictions of the noise law and Eq.~4; the line goes through the two nearest LRs.",

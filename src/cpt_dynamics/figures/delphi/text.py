@@ -27,13 +27,13 @@ def text(data: FigureData, result: Result) -> Text:
     smallest, largest = (style.parameters(n) for n in (min(result.params.values()), max(result.params.values())))
     return Text(
         f"Continual pre-training on mathematics at learning rates (LRs) that were not fitted, {len(result.params)}"
-        f" models of {smallest} to {largest} parameters (the names of the bases are their training compute). A law is"
-        " fitted to each base and mix by itself. First row of each: what the LR changes in the loss of the first mix"
-        " (nats; the two inner LRs from the two outer ones, the highest from the three lower ones). Below: errors of"
-        " all mixes, between the fitted LRs and above them. Last panel: errors of the last loss above the fitted LRs."
-        " To see: Eq.~4 promises too low a loss at the end, most of all at a higher LR; the noise law is nearer there"
-        " and no better along the way.",
-        "no such curves; these are others' (arXiv 2505.07796 has its own models alone).",
+        f" models of {smallest} to {largest} parameters (bases are named by their training compute; LRs are parts of"
+        " the peak of pre-training). A law is fitted to each base and mix by itself. First row of each: what the LR"
+        " changes in the loss of the first mix (nats; the two inner LRs from the two outer ones, the highest from the"
+        " three lower ones). Below: errors of all mixes, between the fitted LRs and above them. Last panel: errors of"
+        " the last loss above the fitted LRs. To see: Eq.~4 promises too low a loss at the end, most of all at a"
+        " higher LR; the noise law is nearer there and worse along the way.",
+        "no such curves; these are others'.",
         [_source(result), _unseen(result), _fails(result), _mixes(result), _bases(result)],
     )
 
