@@ -23,6 +23,8 @@ from cpt_dynamics.leaderboard.scores import BETWEEN
 from cpt_dynamics.leaderboard.sets import continual_alone
 from cpt_dynamics.report import public
 
+pytestmark = pytest.mark.slow  # fits of twenty seconds
+
 POINT = {"L0": 2.1, "K": 7.0, "c": 4.5, "B": -2.5, "E": 36.0, "beta": 0.08, "nu": 0.6, "mu": 0.1}
 STEPS = [*range(400, 7200, 800), 7399]  # as the page counts them
 RUNS = [f"3e18/{mix}/lr{lr}" for mix in ("p33m67", "p50m50") for lr in (0.33, 0.5, 0.67, 0.83)]
