@@ -35,6 +35,12 @@ class Layout:
     def tokenizer(self) -> Path:
         return self.root / "tokenizer.json"
 
+    @property
+    def public(self) -> dict[str, Path]:
+        """`curves` of a figure that is made from public ones -> their folder; source.json comes with them."""
+        folder = Path(self.config.public_curves)
+        return {"public": folder, "delphi": folder.parent / "delphi"}
+
     def tokens(self, corpus: str, part: str) -> Path:
         """Token file of a corpus' `train` or `validation` text; its index lies beside it as .json."""
         return self.root / "tokens" / f"{corpus}.{part}.bin"

@@ -146,7 +146,9 @@ def curves_of(wildcards):
     if kind == "none":
         return ["data/published/panels.yaml"]
     if kind == "public":
-        return [Path(CONFIG.public_curves) / "source.json", "data/published/multi_power.yaml"]
+        return [LAYOUT.public[kind] / "source.json", "data/published/multi_power.yaml"]
+    if kind == "delphi":
+        return [LAYOUT.public[kind] / "source.json", "data/published/delphi.yaml", "data/benchmark/splits.yaml"]
     return run_tables(EXPERIMENTS.runs_of(wildcards.figure))
 
 

@@ -1,4 +1,4 @@
-# Public curves. The first set (MIT licence), on which laws without a transfer are compared, is in the report.
+# Public curves. On the first set (MIT licence) laws without a transfer are compared in the report, on delphi laws of CPT.
 
 
 rule fetch_public_curves:
@@ -40,7 +40,7 @@ rule fetch_public_set:
         "cpt-dynamics public-curves --set {wildcards.set:q} --to {params.folder:q} > {log:q} 2>&1"
 
 
-if EXPERIMENTS.absent:
-    names = ", ".join(sorted(EXPERIMENTS.absent))
-    remedy = "`snakemake --cores 1 fetch_public_curves` fetches them"
-    print(f"without {names}, since {CONFIG.public_curves} does not hold the public curves: {remedy}", file=sys.stderr)
+for name, folder in EXPERIMENTS.absent.items():
+    target = "fetch_public_curves" if folder == LAYOUT.public["public"] else folder / "source.json"
+    remedy = f"`snakemake --cores 1 {target}` fetches them"
+    print(f"without {name}, since {folder} does not hold the public curves: {remedy}", file=sys.stderr)

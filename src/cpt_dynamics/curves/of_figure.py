@@ -13,6 +13,8 @@ def of_figure(figure: str, experiments: Experiments, config: Config) -> tuple[pd
     kind = experiments.figures[figure].curves
     if kind == "public":
         return public.combined(public.read_multi_power(config.public_curves))
+    if kind == "delphi":
+        return public.read(kind, Layout(config).public[kind])[:2]
     if kind == "none":
         return pd.DataFrame(columns=list(table.CURVE_COLUMNS)), pd.DataFrame(columns=list(table.SCHEDULE_COLUMNS))
     return table.read_runs(Layout(config).root / "curves", experiments.runs_of(figure))

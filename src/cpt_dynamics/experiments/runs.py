@@ -15,6 +15,7 @@ from pydantic import Field, ValidationError, model_validator
 from cpt_dynamics import schedules
 from cpt_dynamics.config import MOST_STEPS, Batch, Config, Name, PretrainedModel, Section, explain, read_yaml
 from cpt_dynamics.errors import UserError
+from cpt_dynamics.layout import Layout
 from cpt_dynamics.schedules import Array, Piece, Schedule
 
 PhaseName = Literal["pretraining", "continual"]
@@ -62,10 +63,10 @@ class FigureEntry(Section):
     """What a figure or fit is made from."""
 
     title: str
-    curves: Literal["runs", "none", "public"] = Field(
+    curves: Literal["runs", "none", "public", "delphi"] = Field(
         "runs",
         description="what it is made from: `runs` of this scale; `none`, printed coefficients or the fits it needs;"
-        " `public`, the public curves, where they are on the machine",
+        " `public` and `delphi`, the public curves multi-power and delphi, where they are on the machine",
     )
     runs: list[str] = Field([], description="runs that are fitted or shown")
     heldout: list[str] = Field([], description="runs that are predicted, never fitted")
@@ -247,13 +248,13 @@ class Experiments:
     """All runs of a scale, in the order of the file, and what each figure is made from.
 
     stated : entries of the runs as experiments.yaml has them
-    absent : figures whose curves are not on this machine
+    absent : figures whose public curves are not on this machine -> the folder where they are looked for
     """
 
     runs: dict[str, Run]
     figures: dict[str, FigureEntry]
     stated: dict[str, RunEntry] = field(repr=False)
-    absent: frozenset[str] = frozenset()
+    absent: Mapping[str, Path] = field(default_factory=dict)
 
     @property
     def shown(self) -> list[str]:
@@ -346,9 +347,12 @@ def load(config: Config) -> Experiments:
                 raise UserError(
                     f"{config.stated_in}: figures.{figure} names the run {run_name!r}, which is not in runs"
                 )
-    public = [figure for figure, entry in entries.figures.items() if entry.curves == "public"]
-    there = (Path(config.public_curves) / "source.json").exists()
-    return Experiments(runs, entries.figures, entries.runs, frozenset() if there else frozenset(public))
+    absent = {
+        figure: folder
+        for figure, entry in entries.figures.items()
+        if (folder := Layout(config).public.get(entry.curves)) and not (folder / "source.json").exists()
+    }
+    return Experiments(runs, entries.figures, entries.runs, absent)
 
 
 def stated(config: Config) -> Entries:

@@ -92,17 +92,21 @@ class Rows:
 
 def scores(name: str, rows: Rows, laws: Sequence[str] = ()) -> list[Score]:
     """Every entry on every run of a split that has rows of its own; `laws`: of one's own, beside the kit's."""
-    found = list(entries(rows, laws))
+    return of_entries(name, rows, list(entries(rows, [*also(choice.Runs.of(rows.fitted(0.0))), *laws])))
+
+
+def of_entries(name: str, rows: Rows, found: Sequence[Entry]) -> list[Score]:
+    """The same for some entries."""
     return [
         score for run in rows.split.test for entry in found if (score := _score(name, rows, entry, run)) is not None
     ]
 
 
 def entries(rows: Rows, laws: Sequence[str] = ()) -> Iterator[Entry]:
-    """The kit's laws for such runs, further ones, the rule's choice, an average, and what needs no law."""
+    """The candidates of the rule for such runs, further laws, its choice, an average, and what needs no law."""
     runs = choice.Runs.of(rows.fitted(0.0))
     own = choice.candidates(runs)
-    tried = {one: _attempt(one, rows, runs) for one in dict.fromkeys([*own, *also(runs), *laws])}
+    tried = {one: _attempt(one, rows, runs) for one in dict.fromkeys([*own, *laws])}
     for one in tried.values():
         yield _entry(one, rows)
     chosen = choice.ranked([tried[one] for one in own], runs).chosen

@@ -24,7 +24,8 @@ INSTALL = (
     "install tectonic, or latexmk with texlive-latex-recommended, texlive-latex-extra,"
     " texlive-fonts-recommended and lmodern"
 )
-SECTIONS = {"results": "runs", "printed": "none", "public": "public"}  # generated part -> `section` of its figures
+# Generated part -> `section` of its figures.
+SECTIONS = {"results": "runs", "printed": "none", "public": "public", "delphi": "delphi"}
 RULES = Path("workflow/rules/figures.smk")  # where each figure has a rule of its own
 NO_TEX = f"no TeX is found (latexmk or tectonic), so the report is written without its PDF: {INSTALL}"
 

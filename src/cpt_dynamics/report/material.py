@@ -157,7 +157,7 @@ class Material:
         return called | {f: ("P" if f.startswith("printed") else "") + str(int(f[-2:])) for f in paper}
 
     def section(self, figure: str) -> str:
-        """What a figure is made from: `runs` of this scale (its fits too), `none` (printed numbers) or `public`."""
+        """What a figure is made from: `runs` of this scale (its fits too), `none` (print), `public` or `delphi`."""
         entry = self.experiments.figures[figure]
         return "runs" if entry.needs else entry.curves
 

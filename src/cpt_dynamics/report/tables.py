@@ -9,6 +9,8 @@ from cpt_dynamics.corpora import facts
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.experiments import Experiments
 from cpt_dynamics.experiments.estimates import size_of
+from cpt_dynamics.figures.delphi.result import LABELS as ENTRIES
+from cpt_dynamics.figures.delphi.result import Result as Delphi
 from cpt_dynamics.figures.fig03.result import Result as Fig03
 from cpt_dynamics.figures.fig10.result import Compared
 from cpt_dynamics.figures.fig10.result import Result as Fig10
@@ -282,6 +284,26 @@ def public_curves(material: Material) -> Table:
     )
 
 
+def delphi(material: Material) -> Table:
+    """Entries of the benchmark at LRs that were not fitted, on the public curves of continual pre-training."""
+    result = material.result(Delphi)
+    heads = [(part, *one) for part in ("mean", "end") for one in ENTRIES.items()]
+    aligned = [*"rrrrrr", r"@{\hskip 1.4em}r", *"rrrrr"]  # the two halves apart
+    return Table(
+        "Continual pre-training by others at learning rates that were not fitted, by base: mean errors (\\%) between"
+        " the fitted ones (first six columns), and signed errors of the last loss (\\%) above them (last six), means"
+        " over runs and mixes.",
+        [(Cell("base"), "l")]
+        + [
+            (Cell(f"{entry}, {part}", label.replace(" ", BREAK)), align)
+            for (part, entry, label), align in zip(heads, aligned, strict=True)
+        ],
+        public.unseen_lrs(result) if result else [],
+        "Below zero the loss is predicted too low. The last row has the largest error of a single row. The mean of"
+        " both is that of the predictions of the noise law and Eq.~4; the line goes through the two nearest LRs.",
+    )
+
+
 TABLES: dict[str, Recipe] = {
     "table1": Recipe(table1),
     "table_corpora": Recipe(corpora, corpora=True),
@@ -295,6 +317,7 @@ TABLES: dict[str, Recipe] = {
     "table_fits": Recipe(fits, ("fig03",), published=True),
     "table_heldout": Recipe(heldout, ("fig10",)),
     "table_public": Recipe(public_curves, ("public_curves",)),
+    "table_delphi": Recipe(delphi, ("delphi",)),
     "table_contrasts": Recipe(contrasts.table, ("contrasts",)),
     "table_checks": Recipe(checks, None),
 }

@@ -62,10 +62,42 @@ class Base(BaseModel):
     pretraining: Pretraining
 
 
+class Intervals(BaseModel):
+    """Of how many predicted values an interval of a level holds how many."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    level: float
+    holds: int
+    of: int
+
+
+class Authors(BaseModel):
+    """What the authors publish about their own predictions (see data/published/delphi.yaml)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    from_smaller: dict[str, float]
+    prefix: float
+    prefix_error: float
+    intervals: Intervals
+
+
+class NearDuplicates(BaseModel):
+    """The share of validation documents that have a near-duplicate in the training text, at a similarity."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    share: float
+    similarity: float
+
+
 class Published(Home):
-    """The page, how models were trained, and the sha256 of the rows of runs."""
+    """The page, what its authors found, how models were trained, and the sha256 of the rows of runs."""
 
     file: Inside
+    authors: Authors
+    near_duplicates: NearDuplicates
     lr_factors: list[float]
     mixes: dict[str, float]
     bases: dict[str, Base]
