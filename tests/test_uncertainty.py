@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -427,3 +428,53 @@ def test_ranges_survive_json() -> None:
     assert again.ranges["s1pt"] == [runs()["s1pt"].min(), runs()["s1pt"].max()]
     far = run("wsd", "linear", idle=3000)
     assert fitting.prediction_warnings(again, far) == fitting.prediction_warnings(found, far)
+
+
+def test_a_curve_whose_others_determine_less_counts_for_no_band() -> None:
+    """The only run that anneals: without it nothing tells C, nor how the loss follows a fast fall."""
+    peaks = {"full": PEAK, "half": PEAK / 2}
+    parts = [run("constant", "constant", peak=peak).assign(run=name) for name, peak in peaks.items()]
+    table = pd.concat([*parts, run("wsd", "constant").assign(run="annealed")], ignore_index=True)
+    table = table[table["s1cpt"] == 0].reset_index(drop=True)
+    found = fitting.leave_one_curve_out("annealing", table, noisy(table, 5), **QUICK)
+    lost = {curve.group: curve.lost for curve in found.curves}
+    assert lost == {"full": [], "half": [], "annealed": ["C", "a fast fall of the LR"]}
+    known = fitting.intervals(found)
+    counted = [curve for curve in found.curves if not curve.lost]
+    assert known.mean.half_width == max(curve.mean_error for curve in counted)
+    assert known.end.half_width == max(abs(curve.end_error) for curve in counted)
+    assert known.mean.level == pytest.approx(2 / 3)
+    left_out_end = next(abs(curve.end_error) for curve in found.curves if curve.lost)
+    assert left_out_end > 3 * known.end.half_width  # it tells of the missing run alone
+    note = "the bands do not count what the other curves cannot tell: annealed (C, a fast fall of the LR)"
+    assert note in known.notes
+
+
+def test_without_a_curve_that_counts_there_is_no_band() -> None:
+    table = pd.concat([run("constant", "constant"), run("wsd", "constant")], ignore_index=True)
+    table = table[table["s1cpt"] == 0].reset_index(drop=True)
+    found = fitting.leave_one_curve_out("annealing", table, noisy(table, 5), **QUICK)
+    lone = fitting.intervals(replace(found, curves=[curve for curve in found.curves if curve.lost]))
+    assert all(np.isnan(band.half_width) for band in (lone.mean, lone.end, lone.rows))
+    assert not lone.rows.attainable
+
+
+@pytest.mark.parametrize("level", [0.8, 0.9])
+def test_bands_of_rows_hold_for_rows_of_new_curves(level: float) -> None:
+    """Nine curves with noise of their own, and new ones of the same schedules: real coverage is near the nominal."""
+    known = fitting.intervals(left_out(), level).rows
+    assert (known.level, known.attainable) == (level, True)
+    found = left_out().found
+    inside = []
+    for seed in range(20, 30):
+        loss = noisy(runs(), seed)
+        inside.append(np.abs(found.predict(runs()) / loss - 1) <= known.half_width)
+    assert np.mean(inside) == pytest.approx(level, abs=0.04)
+
+
+def test_every_curve_has_the_same_weight_in_the_band_of_rows() -> None:
+    curve = left_out().curves[0]
+    small, large = (replace(curve, spread=[size] * 20, n_heldout=n) for size, n in ((0.01, 1000), (0.05, 10)))
+    four = replace(left_out(), curves=[small, small, small, large])
+    assert fitting.intervals(four, 0.75).rows.half_width == 0.01
+    assert fitting.intervals(four, 0.8).rows.half_width == 0.05

@@ -12,7 +12,7 @@ from cpt_dynamics.errors import UserError
 from cpt_dynamics.fitting import choice
 from cpt_dynamics.fitting.comparison import seen
 from cpt_dynamics.fitting.logged import from_step, of_runs
-from cpt_dynamics.fitting.uncertainty import band
+from cpt_dynamics.fitting.uncertainty import bands_of
 from cpt_dynamics.laws import Array, get
 from cpt_dynamics.laws.base import HISTORY
 from cpt_dynamics.leaderboard.splits import Split
@@ -35,6 +35,8 @@ class Entry:
     objective: float | None = None
     mean_band: float | None = None  # half-widths at `LEVEL`, relative
     end_band: float | None = None
+    row_band: float | None = None
+    level: float | None = None  # that the bands attain, at most `LEVEL`
     chose: str = ""
 
 
@@ -43,8 +45,8 @@ class Score:
     """One entry on one predicted run.
 
     mean, worst: relative errors over the rows that no fitted run has; end: of the last one, above 0 where the
-    prediction is too high. *_inside: whether mean and end are within the bands of the curves left out; None where
-    there is no band.
+    prediction is too high. *_inside: whether mean and end are within the bands of the curves left out, and the share of
+    rows within that of single rows; None where there is no band. level: that the bands of mean and end attain.
     """
 
     set: str
@@ -58,6 +60,8 @@ class Score:
     end: float
     mean_inside: bool | None
     end_inside: bool | None
+    rows_inside: float | None
+    level: float | None
     parameters: int | None
     lambda_: float | None
     objective: float | None
@@ -131,12 +135,11 @@ def _attempt(law: str, rows: Rows, runs: choice.Runs) -> choice.Candidate:
 
 def _entry(one: choice.Candidate, rows: Rows) -> Entry:
     lambda_ = 0.0 if one.lambda_ is None else one.lambda_
-    bands: tuple[float | None, float | None] = (None, None)
-    if len(one.curves) >= MIN_CURVES:
-        bands = (
-            band(np.array([curve.mean_error for curve in one.curves]), LEVEL).half_width,
-            band(np.array([abs(curve.end_error) for curve in one.curves]), LEVEL).half_width,
-        )
+    bands: tuple[float | None, float | None, float | None, float | None] = (None, None, None, None)
+    if len(rows.split.fit) >= MIN_CURVES and any(not curve.lost for curve in one.curves):
+        found = bands_of(one.curves, LEVEL)
+        mean, end, row = (found[kind].half_width for kind in ("mean", "end", "rows"))
+        bands = (mean, end, row, found["mean"].level)
     return Entry(
         one.law.name,
         cache(lambda run: one.law.predict(one.found.parameters, rows.tested(run, lambda_))),
@@ -194,6 +197,8 @@ def _score(name: str, rows: Rows, entry: Entry, run: str) -> Score | None:
         end,
         None if entry.mean_band is None else mean <= entry.mean_band,
         None if entry.end_band is None else abs(end) <= entry.end_band,
+        None if entry.row_band is None else float(np.mean(np.abs(relative) <= entry.row_band)),
+        entry.level,
         entry.parameters,
         entry.lambda_,
         entry.objective,
