@@ -38,9 +38,10 @@ def score(split: str, run: str, entry: str, error: float) -> Score:
     size = len(laws.get(entry).parameters) if own else None
     inside = error < 0.01 if one.set == "lr_scheduling" and own else None
     signed = error * (1 if len(run) % 2 else -1)
-    return Score(
-        one.set, split, one.kind, entry, run, 50, error, 3 * error, signed, inside, inside, size, None, 1.0, ""
-    )
+    errors = {"mean": error, "worst": 3 * error, "end": signed, "mae": 3 * error}
+    bands: dict[str, Any] = {"mean_inside": inside, "end_inside": inside, "rows_inside": None, "level": None}
+    about: dict[str, Any] = {"parameters": size, "lambda_": None, "objective": 1.0, "chose": ""}
+    return Score(one.set, split, one.kind, entry, run, 50, **errors, **bands, **about)
 
 
 def whole(*names: str) -> Results:
@@ -49,12 +50,12 @@ def whole(*names: str) -> Results:
     for name, one in FROZEN.each().items():
         if names and one.set not in names:
             continue
-        entries = dict.fromkeys([*uses.USES[uses.name_of(name)].entries.values(), *MORE])
+        entries = dict.fromkeys([*uses.USES[splits.name_of(name)].entries.values(), *MORE])
         for place, entry in enumerate(e for e in entries if e in laws.LAWS or " " in e or e == "auto"):
             scores += [score(name, run, entry, 0.002 + 0.001 * place + 1e-4 * i) for i, run in enumerate(one.test[:3])]
-    raw = board.to_json(scores, board.board(scores), FROZEN.version, dict.fromkeys(names, "0" * 64), 300.0, {})
-    raw.pop("left_out")
-    return Results(**{**raw, "board": [], "scores": scores})
+    raw = board.to_json(scores, board.board(scores), FROZEN.version, dict.fromkeys(names, "0" * 64), 300.0, 500.0, {})
+    del raw["left_out"], raw["board"]
+    return Results(**{**raw, "scores": scores})
 
 
 def fits_of(found: Results) -> Fits:
@@ -62,11 +63,11 @@ def fits_of(found: Results) -> Fits:
     made = []
     for name, one in FROZEN.each().items():
         if one.set in found.sets:
-            law = uses.USES[uses.name_of(name)].law
+            law = uses.USES[splits.name_of(name)].law
             parameters = {p.name: 0.5 for p in laws.get(law).parameters} | {"K": 3.0, "c": 300.0}
             runs = [*one.fit, *one.test]
             ends = [End(run, run in one.fit, 3 + 0.01 * i, 3.001 + 0.01 * i) for i, run in enumerate(runs)]
-            made.append(SplitFit(uses.name_of(name), name, law, parameters, 80.0, 1e-2, 5000, ends))
+            made.append(SplitFit(splits.name_of(name), name, law, parameters, 80.0, 1e-2, 5000, ends))
     return Fits("cpt-dynamics/law-fits/1", FROZEN.version, made)
 
 
@@ -148,7 +149,7 @@ def test_signed_shares(value: float | None, text: str) -> None:
 
 
 def test_every_split_of_the_kit_is_a_test_and_every_form_a_law() -> None:
-    assert {uses.name_of(name) for name in FROZEN.each()} == set(uses.USES)
+    assert {splits.name_of(name) for name in FROZEN.each()} == set(uses.USES)
     for use in uses.USES.values():
         assert all(entry in laws.LAWS or " " in entry or entry == "auto" for entry in use.entries.values())
 

@@ -170,13 +170,12 @@ def choose_lambda(law: Law, features: FeaturesOf) -> float:
 
     A smallest objective at the end of the grid says that the runs do not tell lambda either.
     """
-    return _fit_with_lambda(law, features)[0]
+    return _fit_with_lambda(law, features, Runs.of(features(0.0)))[0]
 
 
-def _fit_with_lambda(law: Law, features: FeaturesOf) -> tuple[float, Fit | None]:
+def _fit_with_lambda(law: Law, features: FeaturesOf, runs: Runs) -> tuple[float, Fit | None]:
     """The lambda, and the fit at it where several were fitted."""
-    first = features(0.0)
-    runs, usual = Runs.of(first), default_lambda(first)
+    usual = lambda_of(MEMORY, runs.longest)
     if not runs.fast or runs.longest <= MEMORIES[-1]:
         return usual, None
     tried = {value: _fit(law, features(value)) for value in (lambda_of(m, runs.longest) for m in MEMORIES)}
@@ -185,16 +184,22 @@ def _fit_with_lambda(law: Law, features: FeaturesOf) -> tuple[float, Fit | None]
     return chosen, tried[chosen]
 
 
-def attempt(law: Law, features: FeaturesOf, runs: Runs, lambda_: float | None = None) -> Candidate:
-    """A law fitted to all runs, and to all but one in turn."""
-    reads = any(name.startswith("s2") for name in law.inputs)
+def fitted(
+    law: Law, features: FeaturesOf, runs: Runs, lambda_: float | None = None
+) -> tuple[float | None, pd.DataFrame, Fit]:
+    """The lambda of a law, None where it reads no annealing area; the rows; and its fit to all of them."""
     found: Fit | None = None
-    if not reads:
+    if not any(name.startswith("s2") for name in law.inputs):
         lambda_ = None
     elif lambda_ is None:
-        lambda_, found = _fit_with_lambda(law, features)
+        lambda_, found = _fit_with_lambda(law, features, runs)
     rows = features(lambda_of(MEMORY, runs.longest) if lambda_ is None else lambda_)
-    found = found or _fit(law, rows)
+    return lambda_, rows, found or _fit(law, rows)
+
+
+def attempt(law: Law, features: FeaturesOf, runs: Runs, lambda_: float | None = None) -> Candidate:
+    """A law fitted to all runs, and to all but one in turn."""
+    lambda_, rows, found = fitted(law, features, runs, lambda_)
     curves = _left_out(law, found, rows)
     groups = rows["run"].map(without_seed)
     errors = [curve.mean_error for curve in curves if Runs.of(rows[groups != curve.group]).fast]

@@ -45,8 +45,9 @@ class Score:
     """One entry on one predicted run.
 
     mean, worst: relative errors over the rows that no fitted run has; end: of the last one, above 0 where the
-    prediction is too high. *_inside: whether mean and end are within the bands of the curves left out, and the share of
-    rows within that of single rows; None where there is no band. level: that the bands of mean and end attain.
+    prediction is too high; mae: mean absolute error, nats. *_inside: whether mean and end are within the bands of the
+    curves left out, and the share of rows within that of single rows; None where there is no band. level: that the
+    bands of mean and end attain.
     """
 
     set: str
@@ -58,6 +59,7 @@ class Score:
     mean: float
     worst: float
     end: float
+    mae: float
     mean_inside: bool | None
     end_inside: bool | None
     rows_inside: float | None
@@ -183,7 +185,8 @@ def _score(name: str, rows: Rows, entry: Entry, run: str) -> Score | None:
     table = rows.tested(run, 0.0)
     if table.empty:
         return None
-    relative = entry.predict(run) / table["loss"].to_numpy() - 1
+    loss = table["loss"].to_numpy()
+    relative = entry.predict(run) / loss - 1
     mean, end = float(np.abs(relative).mean()), float(relative[-1])
     return Score(
         rows.split.set,
@@ -195,6 +198,7 @@ def _score(name: str, rows: Rows, entry: Entry, run: str) -> Score | None:
         mean,
         float(np.abs(relative).max()),
         end,
+        float(np.abs(relative * loss).mean()),
         None if entry.mean_band is None else mean <= entry.mean_band,
         None if entry.end_band is None else abs(end) <= entry.end_band,
         None if entry.row_band is None else float(np.mean(np.abs(relative) <= entry.row_band)),

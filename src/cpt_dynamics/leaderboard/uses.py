@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from cpt_dynamics.leaderboard.board import Row, board
 from cpt_dynamics.leaderboard.scores import AUTO, BETWEEN, NEAREST, Score
+from cpt_dynamics.leaderboard.splits import name_of
 
 NOISE = "Noise"
 # Role of an entry -> what it is called, LaTeX. Eq. 4 without its shift is Eq. 1.
@@ -84,11 +85,6 @@ class Tested:
     def of(self, role: str) -> list[Score]:
         """The scores of a role, by predicted run."""
         return [one for one in self.scores if one.entry == self.use.entries[role]]
-
-
-def name_of(split: str) -> str:
-    """`delphi_inside` of `delphi_inside/3e18/p33m67`."""
-    return split.partition("/")[0]
 
 
 def tested(scores: Sequence[Score]) -> list[Tested]:

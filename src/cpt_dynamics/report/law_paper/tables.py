@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 
 from cpt_dynamics.figures.kit.latex import Cell, escape, fixed
-from cpt_dynamics.leaderboard.board import Row, board, by_set
+from cpt_dynamics.leaderboard.board import Row, board, by_part, extent
 from cpt_dynamics.leaderboard.fits import Fits, SplitFit
 from cpt_dynamics.leaderboard.results import Results
 from cpt_dynamics.leaderboard.scores import Score
@@ -138,11 +138,10 @@ def _same(others: Sequence[Score], one: Score) -> float | None:
 
 
 def boards(results: Results) -> str:
-    """The whole board, a table a set."""
+    """The whole board, a table a part."""
     heads = {
         "entry": ("entry", "l"),
         "parameters": (r"param-\\eters", "r"),
-        "splits": ("splits", "r"),
         "mean": (r"mean\\error", "r"),
         "worst": (r"worst\\row", "r"),
         "end": (r"end\\error", "r"),
@@ -151,13 +150,15 @@ def boards(results: Results) -> str:
         "skill_nearest": (r"skill over\\nearest run", "r"),
         "mean_covered": (r"means\\in band", "r"),
         "end_covered": (r"ends\\in band", "r"),
+        "rows_covered": (r"rows\\in band", "r"),
+        "level": (r"level\\attained", "r"),
     }
-    columns = [(Cell(head, head), align) for head, align in heads.values()]
     parts = []
-    for name, rows in by_set(board(results.scores)).items():
-        splits, runs = max(row.splits for row in rows), max(row.runs for row in rows)
-        caption = rf"All entries on \texttt{{{escape(name)}}}: {splits} splits, {runs} predicted runs."
-        parts.append(as_latex(Table(caption, columns, [_board_row(row, heads) for row in rows]), f"board-{name}"))
+    for number, (name, rows) in enumerate(by_part(board(results.scores)).items()):
+        shown = {one: head for one, head in heads.items() if any(getattr(row, one) is not None for row in rows)}
+        columns = [(Cell(head, head), align) for head, align in shown.values()]
+        caption = rf"All entries on \texttt{{{escape(name)}}}: {extent(rows)}."
+        parts.append(as_latex(Table(caption, columns, [_board_row(row, shown) for row in rows]), f"board-{number}"))
     return "\n".join(parts)
 
 
@@ -165,9 +166,8 @@ def _board_row(row: Row, heads: Iterable[str]) -> list[Cell]:
     cells = {
         "entry": Cell(row.entry, rf"\texttt{{{escape(row.entry)}}}"),
         "parameters": NOTHING if row.parameters is None else Cell(str(row.parameters)),
-        "splits": Cell(str(row.splits)),
         **{name: percent(getattr(row, name)) for name in ("mean", "worst", "end", "bias")},
         **{name: fixed(getattr(row, name), 2) for name in ("skill_s1", "skill_nearest")},
-        **{name: percent(getattr(row, name), 0) for name in ("mean_covered", "end_covered")},
+        **{name: percent(getattr(row, name), 0) for name in ("mean_covered", "end_covered", "rows_covered", "level")},
     }
     return [cells[name] for name in heads]
