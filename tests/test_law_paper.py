@@ -39,7 +39,8 @@ def score(split: str, run: str, entry: str, error: float) -> Score:
     inside = error < 0.01 if one.set == "lr_scheduling" and own else None
     signed = error * (1 if len(run) % 2 else -1)
     errors = {"mean": error, "worst": 3 * error, "end": signed, "mae": 3 * error}
-    bands: dict[str, Any] = {"mean_inside": inside, "end_inside": inside, "rows_inside": None, "level": None}
+    share = None if inside is None else float(inside)
+    bands: dict[str, Any] = {"mean_inside": inside, "end_inside": inside, "rows_inside": share}
     about: dict[str, Any] = {"parameters": size, "lambda_": None, "objective": 1.0, "chose": ""}
     return Score(one.set, split, one.kind, entry, run, 50, **errors, **bands, **about)
 

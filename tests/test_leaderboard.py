@@ -162,14 +162,14 @@ def test_only_rows_that_no_fitted_run_has_are_scored(measured: list[Score]) -> N
 
 def score(entry: str, mean: float, split: str = "a", run: str = "r", **more: Any) -> Score:
     known: dict[str, Any] = {"worst": mean, "end": mean, "mae": 3 * mean, "chose": "", "set": "made"}
-    known |= dict.fromkeys(("mean_inside", "end_inside", "rows_inside", "level", "parameters", "lambda_", "objective"))
+    known |= dict.fromkeys(("mean_inside", "end_inside", "rows_inside", "parameters", "lambda_", "objective"))
     return Score(split=split, kind="schedule", entry=entry, run=run, rows=5, mean=mean, **{**known, **more})
 
 
 def test_the_board() -> None:
     rows = [
-        score("one", 0.01, parameters=4, mean_inside=True, end_inside=False, end=-0.02),
-        score("one", 0.03, "b", parameters=4, mean_inside=True, end_inside=True, end=0.04),
+        score("one", 0.01, parameters=4, mean_inside=True, end_inside=False, rows_inside=0.5, end=-0.02),
+        score("one", 0.03, "b", parameters=4, mean_inside=True, end_inside=True, rows_inside=1.0, end=0.04),
         score("two", 0.02, parameters=5),
         score("two", 0.01, "b", parameters=5),
         score(AUTO, 0.01, parameters=4),
@@ -186,6 +186,7 @@ def test_the_board() -> None:
     assert one.skill_nearest == pytest.approx(1 - 0.04 / 0.12)
     assert one.skill_s1 == pytest.approx(1 - 0.04 / 0.20)
     assert (one.mean_covered, one.end_covered) == (1.0, 0.5)
+    assert one.rows_covered == pytest.approx(0.75)
     assert found["two"].mean_covered is None
     assert found[AUTO].regret == pytest.approx((0.0 + 0.02) / 2)
     assert one.regret is None

@@ -162,7 +162,7 @@ def _train() -> None:
     release(Path("other"), known_results)
     write_json("fig01.json", to_json(result))
     errors = {"mean": 0.1, "worst": 0.2, "end": -0.1, "mae": 0.3}
-    bands = dict.fromkeys(("mean_inside", "end_inside", "rows_inside", "level"))
+    bands = dict.fromkeys(("mean_inside", "end_inside", "rows_inside"))
     about = {"parameters": 8, "lambda_": None, "objective": 0.1, "chose": ""}
     score = Score("cpu", "cpu_general", "schedule", "cpt_noise", "a", 9, **errors, **bands, **about)
     write_json(

@@ -8,13 +8,23 @@ from typing import Any, Literal
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.fitting.predictions import leaves, span
 from cpt_dynamics.planning import Scenario
-from cpt_dynamics.planning.fits import SEEN, SETS, FittedPair, by_set
+from cpt_dynamics.planning.fits import SEEN, SETS, FittedPair, Outside, by_set
 from cpt_dynamics.planning.pretraining import pretraining
 from cpt_dynamics.planning.schedule import Shape
 from cpt_dynamics.schedules import Schedule
 
-MARK = "*"  # after a number outside of what was fitted
-LABELS = {"peak_lr_pt": "peak LR of PT", "peak_lr_cpt": "peak LR of CPT", "replay": "replay ratio"}
+MARK, OUTSIDE = "*", "outside of what was fitted"  # after a number, and what that means
+UNTOLD = "no run tells whether the law holds there"
+LABELS = {
+    "peak_lr_pt": "peak LR of PT",
+    "peak_lr_cpt": "peak LR of CPT",
+    "s1pt": "forward area S1 of PT",
+    "s1cpt": "forward area S1 of CPT",
+    "s2pt": "annealing area S2 of PT",
+    "s2cpt": "annealing area S2 of CPT",
+    "replay": "replay ratio",
+    "params": "non-embedding parameters",
+}
 REWARMUP = 0.1  # of CPT, the most that the re-warm-up takes if its length is not given
 
 
@@ -64,7 +74,7 @@ def check_peaks(option: str, asked: Sequence[float] | None, fitted: Sequence[flo
     if asked is None or fitted is None or not leaves(SEEN["peak_lr"], fitted, (min(asked), max(asked))):
         return
     raise UserError(
-        f"{option}: a peak LR of CPT of {span(asked)} is outside of what was fitted, {span(fitted)}: stay inside, add"
+        f"{option}: a peak LR of CPT of {span(asked)} is {OUTSIDE}, {span(fitted)}: stay inside, add"
         " runs that reach there, or give --beyond"
     )
 
@@ -76,22 +86,22 @@ def band_lines(bands: Mapping[str, Any]) -> list[str]:
         known = [f"{SETS[role]} {_half_width(one)}" for role, one in bands[end].items() if one]
         parts += [f"{kind} {', '.join(known)}"] if known else []
     parts += [f"goal {_half_width(bands['goal'])}, by errors at the end alone"] if bands["goal"] else []
-    return [f"bands from curves left out (nats/token): {'; '.join(parts)}"] if parts else []
+    return [f"bands for what is measured, by runs left out in turn (nats/token): {'; '.join(parts)}"] if parts else []
 
 
 def _half_width(found: Mapping[str, float]) -> str:
     return f"± {found['half_width']:.3f} ({found['level']:.0%})"
 
 
-def outside_lines(found: Mapping[str, Any]) -> list[str]:
-    """What the marks mean. found: `FittedPair.outside`, as in the JSON of a plan."""
-    lines: dict[str, list[str]] = {}
-    for role in found["after"]:
-        names = {**found["before"][role], **found["after"][role]}
-        lines[role] = [
-            f"{LABELS.get(name, name)} {span(here)} (fitted: {span(fitted)})" for name, (fitted, here) in names.items()
-        ]
-    return [f"{MARK} outside of what was fitted: {line}" for line in by_set(lines)]
+def legend(found: Mapping[str, Any], marked: bool) -> list[str]:
+    """What the marks of a plan mean. found: `FittedPair.outside`. marked: whether any other number has a mark."""
+    lines = by_set({role: left({**found["before"][role], **names}) for role, names in found["after"].items()})
+    return [f"{MARK} {OUTSIDE}: {line}" for line in lines or ([UNTOLD] if marked else [])]
+
+
+def left(names: Outside) -> list[str]:
+    """The fitted ranges that are left, one line each."""
+    return [f"{LABELS.get(name, name)} {span(here)} (fitted: {span(fitted)})" for name, (fitted, here) in names.items()]
 
 
 def described(scenarios: Sequence[Scenario], chosen: Collection[str]) -> list[str]:

@@ -183,9 +183,10 @@ def _of_plan(plan: Mapping[str, Any], name: str, tolerance: float) -> list[str]:
     head = [name, "best", f"within {tolerance:g} of it", *refits, "where the best one lies "]
     turning = plan["turning"]["reason"] + (MARK if plan["turning"]["outside"] else "")
     notes = [turning, plan["critical_point"]["reason"], plan["interval_reason"], *options_of.band_lines(plan["bands"])]
-    lines = [*table(head, rows), *bullets([*notes, *_cap_lines(plan["cap"])])]
-    lines += bullets(options_of.outside_lines(plan["outside"]))
-    return [*lines, *bullets(f"warning: {line}" for line in plan["warnings"])]
+    cap = _cap_lines(plan["cap"])
+    marked = any(MARK in cell for cell in [turning, *cap, *(cell for row in rows for cell in row)])
+    warnings = [f"warning: {line}" for line in plan["warnings"]]
+    return [*table(head, rows), *bullets([*notes, *cap, *options_of.legend(plan["outside"], marked), *warnings])]
 
 
 def _loss(plan: Mapping[str, Any], end: str, role: str) -> str:

@@ -1,7 +1,7 @@
 """schedule: the LR schedule of CPT that two fitted laws think best, beside the usual ones."""
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from cpt_dynamics.files import plain
 from cpt_dynamics.fitting.predictions import NEAR
 from cpt_dynamics.laws import Array
 from cpt_dynamics.planning import ROLES, BestSchedule, Scenario, optimise
-from cpt_dynamics.planning.fits import SETS, FittedPair
+from cpt_dynamics.planning.fits import SETS, FittedPair, Outside
 from cpt_dynamics.planning.schedule import compared_curves, usual
 
 FLOOR = 0.1  # of the peak of PT, the lowest LR if none is given
@@ -69,15 +69,9 @@ def _cap(options: argparse.Namespace, base: Scenario, fitted: tuple[float, float
 def _result(fits: FittedPair, base: Scenario, found: BestSchedule, options: argparse.Namespace) -> dict[str, Any]:
     lr = np.concatenate([base.lr[: base.pretraining_steps], found.lr])
     away = fits.outside(base, lr)
-    curves = {name: usual(base, name, found.peak, found.floor) for name in found.compared["schedule"].iloc[1:]}
-    compared = [
-        {**row, "outside": {role: sorted(names) for role, names in fits.outside(base, whole)["after"].items()}}
-        for row, whole in zip(
-            found.compared.to_dict("records"),
-            [lr, *(np.concatenate([base.lr[: base.pretraining_steps], one]) for one in curves.values())],
-            strict=True,
-        )
-    ]
+    rows = found.compared.to_dict("records")
+    usual_ones = [usual(base, row["schedule"], found.peak, found.floor) for row in rows[1:]]
+    after = [fits.outside(base, np.append(lr[: base.pretraining_steps], one))["after"] for one in usual_ones]
     reads_s2 = any("s2cpt" in law.law.inputs for law in fits.roles().values())
     before = {role: base.ends(law)[0] for role, law in fits.roles().items()}
     replay = f", {100 * base.replay:.3g} % replay" if fits.reading("replay") else ""
@@ -96,7 +90,7 @@ def _result(fits: FittedPair, base: Scenario, found: BestSchedule, options: argp
         "peak_cap": found.peak_cap,
         "before": before,
         "after": found.after,
-        "compared": compared,
+        "compared": [{**row, "outside": names} for row, names in zip(rows, [away["after"], *after], strict=True)],
         "outside": away,
         "bands": fits.half_widths(options.weight, before, found.after),
         "starts": found.starts,
@@ -118,29 +112,47 @@ def _telling(lr: Array) -> list[int]:
     return sorted({*np.linspace(1, len(lr), LINES).round().astype(int).tolist(), *at[in_moves - 1].tolist()})
 
 
-def _mark(outside: Any) -> str:
-    return options_of.MARK if outside else ""
+def _compared(result: Mapping[str, Any]) -> list[str]:
+    """The table of schedules. What is outside of what was fitted has a mark, and is named in a last column."""
+    before = result["outside"]["before"]
+    rows = [
+        [
+            row["schedule"],
+            f"{row['objective']:.4f}{_mark([*row['outside'].values(), *before.values()])}",
+            *_losses(row, row["outside"]),
+        ]
+        for row in result["compared"]
+    ]
+    rows.append(["end of PT", "", *_losses(result["before"], before)])
+    head = ["schedule", "goal", *(f"{SETS[role]} loss" for role in ROLES)]
+    said = ["; ".join(_left(names)) for names in (*(row["outside"] for row in result["compared"]), before)]
+    if any(said):
+        head.append(f"{options_of.MARK} {options_of.OUTSIDE} ")
+        rows = [[*row, one] for row, one in zip(rows, said, strict=True)]
+    return table(head, rows)
+
+
+def _losses(losses: Mapping[str, float], outside: Mapping[str, Outside]) -> list[str]:
+    return [f"{losses[role]:.4f}{_mark([outside[role]])}" for role in ROLES]
+
+
+def _mark(outside: Iterable[Outside]) -> str:
+    return options_of.MARK if any(outside) else ""
+
+
+def _left(outside: Mapping[str, Outside]) -> list[str]:
+    """What either loss leaves, each once."""
+    return list(dict.fromkeys(line for names in outside.values() for line in options_of.left(names)))
 
 
 def _text(result: Mapping[str, Any]) -> list[str]:
     lr = result["lr"]
-    compared = [
-        [
-            row["schedule"],
-            f"{row['objective']:.4f}"
-            + _mark(any(row["outside"].values()) or any(result["outside"]["before"].values())),
-            *(f"{row[role]:.4f}" + _mark(row["outside"][role]) for role in ROLES),
-        ]
-        for row in result["compared"]
-    ]
-    away = result["outside"]["before"]
-    start = ["end of PT", "", *(f"{result['before'][role]:.4f}" + _mark(away[role]) for role in ROLES)]
     steps = _telling(np.array(lr))
     return [
         *bullets([*result["training"], result["goal"]]),
         "",
-        *table(["schedule", "goal", *(f"{SETS[role]} loss" for role in ROLES)], [*compared, start]),
-        *bullets([*options_of.band_lines(result["bands"]), *options_of.outside_lines(result["outside"])]),
+        *_compared(result),
+        *bullets(options_of.band_lines(result["bands"])),
         f"{result['agreeing']} of {result['starts']} searches came to the best one",
         "",
         *table(["step of CPT", "LR"], [[f"{step:,}", f"{lr[step - 1]:.4g}"] for step in steps], left=0),

@@ -83,7 +83,8 @@ class LeftOut:
 class Band:
     """A half-width around predictions that the errors of unseen curves should stay within; NaN without any curve.
 
-    level: the share of curves for which it is meant to hold, the wanted one unless `attainable` is False.
+    level: the share for which it is meant to hold. attainable: whether the order of the errors alone gives that level;
+    if not, the half-width takes them as normal (see `intervals`).
     """
 
     half_width: float
@@ -231,9 +232,11 @@ def intervals(leftout: LeftOut, level: float = 0.9) -> Intervals:
     Predictions: with errors of n held-out curves in ascending order, the one of rank ceil((n+1)*level) is not
     exceeded by a further curve with that probability, as if the curves were exchangeable (conformal prediction;
     Barber et al., Predictive inference with the jackknife+, Annals of Statistics 49(1), 2021, on what leaving
-    one out may lose of it). The highest attainable level is n/(n+1). A curve without which the others determine less
-    does not count (see `HeldOut`). Schedules are chosen, not drawn: for a schedule unlike all fitted ones the errors
-    may be larger (see `predictions.prediction_warnings`).
+    one out may lose of it). The highest level that ranks attain is n/(n+1), so that 90 % takes nine curves. For fewer
+    the errors of curves count as normal around zero: a further one divided by the root mean square of n others has
+    Student's t distribution with n degrees of freedom. That half-width is never below the largest error. A curve
+    without which the others determine less does not count (see `HeldOut`). Schedules are chosen, not drawn: for a
+    schedule unlike all fitted ones the errors may be larger (see `predictions.prediction_warnings`).
 
     Single rows: the size of error that a row of a left-out curve does not exceed with probability `level`, each curve
     with the same weight, however many rows it has. Rows of one curve err together, so no such promise holds for few
@@ -257,12 +260,12 @@ def intervals(leftout: LeftOut, level: float = 0.9) -> Intervals:
     if counted < len(curves):
         lost = ", ".join(f"{curve.group} ({', '.join(curve.lost)})" for curve in curves if curve.lost)
         notes.append(f"the bands do not count what the other curves cannot tell: {lost}")
-    for name, found in bands.items():
-        if counted and not found.attainable:
-            notes.append(
-                f"{counted} held-out curves attain a level of {found.level:.0%} at most, below {level:.0%}:"
-                f" the half-width for the {name} is the largest error"
-            )
+    if counted and not bands["mean"].attainable:
+        notes.append(
+            f"{counted} curves left out are too few for a {level:.0%} band from the order of their errors: the bands"
+            " for the mean and the end take these errors as normal around zero (Student's t), and are never narrower"
+            " than the largest of them"
+        )
     positive = {p.name: p.lower > 0 for p in law.parameters}
     parameters = {
         name: _jackknife(value, _values(curves, name), positive[name], level)
@@ -460,18 +463,23 @@ def _pooled(errors: list[Array]) -> dict[str, float]:
 
 
 def band(errors: Array, level: float) -> Band:
-    """The half-width that a further error of the kind of `errors` [n] stays within (see `intervals`)."""
+    """The half-width that a further error like `errors`, sizes of some [n], stays within (see `intervals`)."""
     n = len(errors)
     rank = int(np.ceil((n + 1) * level - 1e-9))
-    if rank > n:
-        return Band(float(errors.max(initial=0.0)) if n else np.nan, n / (n + 1), False)
-    return Band(float(np.sort(errors)[rank - 1]), level, True)
+    if rank <= n:
+        return Band(float(np.sort(errors)[rank - 1]), level, True)
+    if not n:
+        return Band(np.nan, level, False)
+    from scipy.stats import t
+
+    student = float(t.ppf((1 + level) / 2, n) * np.sqrt(np.mean(errors**2)))
+    return Band(max(float(errors.max()), student), level, False)
 
 
 def row_band(spreads: Array, level: float) -> Band:
     """The half-width for single rows from those of left-out curves, `HeldOut.spread` of each, [n, k] (`intervals`)."""
     if not len(spreads):
-        return Band(np.nan, 0.0, False)
+        return Band(np.nan, level, False)
     return Band(float(np.quantile(spreads, level, method="inverted_cdf")), level, True)
 
 

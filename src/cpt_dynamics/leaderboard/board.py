@@ -31,7 +31,6 @@ COLUMNS = {  # of the tables, with their heads
     "mean_covered": f"means in {LEVEL:.0%} band",
     "end_covered": f"ends in {LEVEL:.0%} band",
     "rows_covered": f"rows in {LEVEL:.0%} band",
-    "level": "level they attain",
     "regret": "regret of the choice",
 }
 PERCENT = ("mean", "worst", "end", "bias", "regret")
@@ -39,7 +38,7 @@ LEGEND = (
     "Errors are shares of the loss, on rows that no fitted run has: a mean over each predicted run, then over runs,"
     " then over splits; the worst of all rows; the last row's size and its signed mean (above 0: predicted too high)."
     " Skill: the share of another's mean error that is removed. Bands come from fitted curves left out in turn, where"
-    " at least five are fitted; those of mean and end attain n/(n+1) at most with n curves."
+    " at least five are fitted; where fewer than nine count, those of mean and end rest on Student's t."
     " Regret: how much more the law that the rule chose errs than the best of all laws tried."
 )
 
@@ -67,7 +66,6 @@ class Row:
     mean_covered: float | None
     end_covered: float | None
     rows_covered: float | None
-    level: float | None
     regret: float | None
 
 
@@ -117,7 +115,6 @@ def _row(name: str, tests: str, entry: str, rows: pd.DataFrame, part: pd.DataFra
         _covered(rows["mean_inside"]),
         _covered(rows["end_inside"]),
         _covered(rows["rows_inside"]),
-        _covered(rows["level"]),
         _regret(rows, part) if entry == AUTO else None,
     )
 
@@ -189,7 +186,7 @@ def _shown(name: str, value: Any) -> str:
         return ""
     if name in PERCENT:
         return f"{100 * value:.3g} %"
-    if name.endswith("_covered") or name == "level":
+    if name.endswith("_covered"):
         return f"{value:.0%}"
     return f"{value:.2f}" if isinstance(value, float) else str(value)
 

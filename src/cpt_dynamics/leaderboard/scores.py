@@ -36,7 +36,6 @@ class Entry:
     mean_band: float | None = None  # half-widths at `LEVEL`, relative
     end_band: float | None = None
     row_band: float | None = None
-    level: float | None = None  # that the bands attain, at most `LEVEL`
     chose: str = ""
 
 
@@ -46,8 +45,7 @@ class Score:
 
     mean, worst: relative errors over the rows that no fitted run has; end: of the last one, above 0 where the
     prediction is too high; mae: mean absolute error, nats. *_inside: whether mean and end are within the bands of the
-    curves left out, and the share of rows within that of single rows; None where there is no band. level: that the
-    bands of mean and end attain.
+    curves left out, and the share of rows within that of single rows; None where there is no band.
     """
 
     set: str
@@ -63,7 +61,6 @@ class Score:
     mean_inside: bool | None
     end_inside: bool | None
     rows_inside: float | None
-    level: float | None
     parameters: int | None
     lambda_: float | None
     objective: float | None
@@ -137,18 +134,16 @@ def _attempt(law: str, rows: Rows, runs: choice.Runs) -> choice.Candidate:
 
 def _entry(one: choice.Candidate, rows: Rows) -> Entry:
     lambda_ = 0.0 if one.lambda_ is None else one.lambda_
-    bands: tuple[float | None, float | None, float | None, float | None] = (None, None, None, None)
+    bands: dict[str, float] = {}
     if len(rows.split.fit) >= MIN_CURVES and any(not curve.lost for curve in one.curves):
-        found = bands_of(one.curves, LEVEL)
-        mean, end, row = (found[kind].half_width for kind in ("mean", "end", "rows"))
-        bands = (mean, end, row, found["mean"].level)
+        bands = {kind: found.half_width for kind, found in bands_of(one.curves, LEVEL).items()}
     return Entry(
         one.law.name,
         cache(lambda run: one.law.predict(one.found.parameters, rows.tested(run, lambda_))),
         len(one.law.parameters),
         one.lambda_,
         one.found.objective,
-        *bands,
+        *(bands.get(kind) for kind in ("mean", "end", "rows")),
     )
 
 
@@ -202,7 +197,6 @@ def _score(name: str, rows: Rows, entry: Entry, run: str) -> Score | None:
         None if entry.mean_band is None else mean <= entry.mean_band,
         None if entry.end_band is None else abs(end) <= entry.end_band,
         None if entry.row_band is None else float(np.mean(np.abs(relative) <= entry.row_band)),
-        entry.level,
         entry.parameters,
         entry.lambda_,
         entry.objective,

@@ -150,7 +150,7 @@ class FittedPair(Pair):
         general, domain = (self.ends.get(role, {}) for role in SETS)
         common = [run for run in general if run in domain]
         goals = [weight * general[r] * after["general"] + (1 - weight) * domain[r] * after["domain"] for r in common]
-        found = band(np.abs(goals), self.level) if len(common) > 1 else None
+        found = band(np.abs(goals), self.level) if goals else None
         result["goal"] = None if found is None else {"half_width": found.half_width, "level": found.level}
         return result
 

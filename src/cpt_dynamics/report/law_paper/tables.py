@@ -151,7 +151,6 @@ def boards(results: Results) -> str:
         "mean_covered": (r"means\\in band", "r"),
         "end_covered": (r"ends\\in band", "r"),
         "rows_covered": (r"rows\\in band", "r"),
-        "level": (r"level\\attained", "r"),
     }
     parts = []
     for number, (name, rows) in enumerate(by_part(board(results.scores)).items()):
@@ -168,6 +167,6 @@ def _board_row(row: Row, heads: Iterable[str]) -> list[Cell]:
         "parameters": NOTHING if row.parameters is None else Cell(str(row.parameters)),
         **{name: percent(getattr(row, name)) for name in ("mean", "worst", "end", "bias")},
         **{name: fixed(getattr(row, name), 2) for name in ("skill_s1", "skill_nearest")},
-        **{name: percent(getattr(row, name), 0) for name in ("mean_covered", "end_covered", "rows_covered", "level")},
+        **{name: percent(getattr(row, name), 0) for name in ("mean_covered", "end_covered", "rows_covered")},
     }
     return [cells[name] for name in heads]
