@@ -79,8 +79,9 @@ class Tested:
         return self.rows.get(self.use.entries.get(role, ""))
 
     def place(self, role: str) -> int:
-        """The place of a role that has a row among all entries, from 1, by mean error."""
-        return list(self.rows).index(self.use.entries[role]) + 1
+        """The place of a role that has a row among all entries, from 1, by mean error; equal ones share it."""
+        own = self.rows[self.use.entries[role]].mean
+        return 1 + sum(row.mean < own for row in self.rows.values())
 
     def of(self, role: str) -> list[Score]:
         """The scores of a role, by predicted run."""

@@ -34,8 +34,6 @@ def comparison(tests: Sequence[Tested]) -> str:
     for title, error in BLOCKS.items():
         rows.append(_block(title, len(columns)))
         rows += [[Cell(test.use.label, test.use.label), *_errors(test, error)] for test in tests]
-    rows.append(_block("place among all entries, by mean error", len(columns)))
-    rows += [[Cell(test.use.label, test.use.label), *_places(test)] for test in tests]
     caption = (
         "Errors on predicted runs, as shares of the loss: means over runs, then over splits, and the worst of all rows."
         " The smallest of a line is bold. A dash: there is no such law for these curves."
@@ -45,10 +43,6 @@ def comparison(tests: Sequence[Tested]) -> str:
 
 def _block(title: str, columns: int) -> list[Cell]:
     return [Cell(title, rf"\addlinespace[3pt]\multicolumn{{{columns}}}{{@{{}}l}}{{\emph{{{title}}}}}")]
-
-
-def _places(test: Tested) -> list[Cell]:
-    return [Cell(f"{test.place(role)} of {len(test.rows)}") if test.row(role) else NOTHING for role in ROLES]
 
 
 def _errors(test: Tested, error: Callable[[Row], float]) -> list[Cell]:
