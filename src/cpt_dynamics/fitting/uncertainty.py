@@ -25,7 +25,7 @@ from cpt_dynamics.laws.base import HISTORY
 Mask = NDArray[np.bool_]
 MIN_SEEDS = 3
 SAME = 0.15  # how far an exponent may be from 1 to be named without one
-SHARES = np.arange(1, 21) / 20  # of the rows of a curve, see `HeldOut.spread`
+QUANTILES = np.arange(1, 21) / 20  # of the errors of a curve, see `HeldOut.spread`
 FAST = 0.5, 0.2  # an LR that falls by this share of its peak within this share of the run's steps falls fast
 KEPT = 0.1  # share of its parts' changes below which a combination does not change
 
@@ -39,8 +39,9 @@ class HeldOut:
     the prediction is too high. parameters, combinations: of the refit; a combination is NaN where a parameter
     takes part that has no effect on the other groups. undetermined: parameters that the other groups cannot
     determine. warnings: of the refit, but for those that the fit to all rows has, too. spread: the sizes of error that
-    5, 10 ... 100 % of its rows do not exceed. lost: what all groups determine and the others do not (see `lost`); a
-    curve that loses something tells of the missing run, not of the law, and no band counts it.
+    5, 10 ... 100 % of its rows do not exceed. lost: what all groups determine and the others do not: parameters, and
+    how the loss follows a fast fall of the LR. A curve that loses something tells of the missing run, not of the law,
+    and no band counts it.
     """
 
     group: str
@@ -439,7 +440,7 @@ def _held_out(name: str, n_rows: int, error: Array, refit: Fit, known: _Known, f
         combinations=_without(refit, known.fit.undetermined),
         undetermined=known.undetermined,
         warnings=[line for line in refit.warnings if line not in found.warnings],
-        spread=np.quantile(np.abs(error), SHARES, method="higher").tolist(),
+        spread=np.quantile(np.abs(error), QUANTILES, method="higher").tolist(),
         lost=lost,
     )
 

@@ -174,9 +174,10 @@ def _of_delphi(table: pd.DataFrame, known: Fits) -> Iterator[Aim]:
 def _coverage(table: pd.DataFrame) -> Iterator[Aim]:
     """Of the entry that the rule chooses, on every set with bands."""
     of_rule = table[table["entry"] == AUTO]
-    for name, rows in of_rule[of_rule["mean_inside"].notna()].groupby("set", sort=False):
+    for (name, kind), rows in of_rule[of_rule["mean_inside"].notna()].groupby(["set", "kind"], sort=False):
+        where = f"{name}, peaks above the fitted ones" if kind == "peak LR" else name
         for column, called in (("mean_inside", "means"), ("end_inside", "ends"), ("rows_inside", "rows")):
-            what = f"{name}, {called} in the {LEVEL:.0%} band of the fit chosen by rule ({len(rows)} predicted runs)"
+            what = f"{where}, {called} in the {LEVEL:.0%} band of the fit chosen by rule ({len(rows)} predicted runs)"
             yield Aim(what, "%", 0.8, 0.97, float(rows[column].astype(float).mean()))
 
 

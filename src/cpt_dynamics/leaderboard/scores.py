@@ -143,7 +143,9 @@ def _entry(one: choice.Candidate, rows: Rows) -> Entry:
         len(one.law.parameters),
         one.lambda_,
         one.found.objective,
-        *(bands.get(kind) for kind in ("mean", "end", "rows")),
+        bands.get("mean"),
+        bands.get("end"),
+        bands.get("rows"),
     )
 
 
