@@ -16,8 +16,8 @@ from cpt_dynamics.leaderboard.scores import Rows
 
 
 def task(folder: Path) -> tuple[dict[str, Any], pd.DataFrame, pd.DataFrame]:
-    tables = (pd.read_parquet(folder / f"{part}.parquet") for part in ("train", "test"))
-    return runpy.run_path(str(folder / "law.py")), *tables
+    train, test = (pd.read_parquet(folder / f"{part}.parquet") for part in ("train", "test"))
+    return runpy.run_path(str(folder / "law.py")), train, test
 
 
 def error(law: dict[str, Any], test: pd.DataFrame) -> float:

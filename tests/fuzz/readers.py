@@ -161,10 +161,8 @@ def _train() -> None:
     known_results = json.loads((REPOSITORY / "data/released/cpu/results.json").read_text(encoding="utf-8"))
     release(Path("other"), known_results)
     write_json("fig01.json", to_json(result))
-    errors = {"mean": 0.1, "worst": 0.2, "end": -0.1, "mae": 0.3}
-    bands = dict.fromkeys(("mean_inside", "end_inside", "rows_inside"))
-    about = {"parameters": 8, "lambda_": None, "objective": 0.1, "chose": ""}
-    score = Score("cpu", "cpu_general", "schedule", "cpt_noise", "a", 9, **errors, **bands, **about)
+    errors = (0.1, 0.2, -0.1, 0.3)
+    score = Score("cpu", "cpu_general", "schedule", "cpt_noise", "a", 9, *errors, None, None, None, 8, None, 0.1, "")
     write_json(
         "benchmark.json", plain(board.to_json([score], board.board([score]), 1, {"cpu": "0" * 64}, 9.0, 9.0, {}))
     )

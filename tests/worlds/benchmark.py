@@ -35,7 +35,7 @@ def score(split: str, run: str, entry: str, error: float) -> Score:
     size = len(laws.get(entry).parameters) if own else None
     inside = error < 0.01 if one.set == "lr_scheduling" and own else None
     signed = error * (1 if len(run) % 2 else -1)
-    errors = {"mean": error, "worst": 3 * error, "end": signed, "mae": 3 * error}
+    errors: dict[str, Any] = {"mean": error, "worst": 3 * error, "end": signed, "mae": 3 * error}
     share = None if inside is None else float(inside)
     bands: dict[str, Any] = {"mean_inside": inside, "end_inside": inside, "rows_inside": share}
     about: dict[str, Any] = {"parameters": size, "lambda_": None, "objective": 1.0, "chose": ""}

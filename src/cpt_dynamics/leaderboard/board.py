@@ -88,8 +88,8 @@ def board(scores: Sequence[Score]) -> list[Row]:
 def _in_parts(scores: Sequence[Score]) -> pd.DataFrame:
     """The scores as a table, with `tests` of `Row`; splits of a part are neighbours."""
     table = pd.DataFrame([asdict(one) for one in scores])
-    entries = table.groupby("split")["entry"].agg(lambda column: tuple(sorted(set(column))))
-    part = table["set"].str.cat(table["split"].map(entries).astype(str))
+    entries = table.groupby("split")["entry"].agg(lambda column: ", ".join(sorted(set(column))))
+    part = table["set"].str.cat(table["split"].map(entries))
     test = [name_of(split).removeprefix(f"{name}_") for name, split in zip(table["set"], table["split"], strict=True)]
     tests = pd.Series(test, table.index).groupby(part).transform(lambda names: ", ".join(dict.fromkeys(names)))
     return table.assign(tests=tests)
@@ -226,7 +226,8 @@ def draw(scores: Sequence[Score]) -> "Figure":
     """Mean errors by entry, a panel a part: a dot a predicted run, a bar at the mean over splits."""
     from matplotlib.figure import Figure
 
-    parts = {_heading(*key): part for key, part in _in_parts(scores).groupby(["set", "tests"], sort=False)}
+    grouped = _in_parts(scores).groupby(["set", "tests"], sort=False)
+    parts = {_heading(str(name), str(tests)): part for (name, tests), part in grouped}
     entries = [part["entry"].nunique() for part in parts.values()]
     figure = Figure(figsize=(7.5, 0.24 * sum(entries) + 0.7 * len(parts)), layout="constrained")
     panels = figure.subplots(len(parts), squeeze=False, height_ratios=[one + 1 for one in entries])[:, 0]
