@@ -161,10 +161,9 @@ def test_only_rows_that_no_fitted_run_has_are_scored(measured: list[Score]) -> N
 
 
 def score(entry: str, mean: float, split: str = "a", run: str = "r", **more: Any) -> Score:
-    known: dict[str, Any] = {"worst": mean, "end": mean, "mean_inside": None, "end_inside": None, "chose": ""}
-    known |= {"rows_inside": None}
-    known |= {"parameters": None, "lambda_": None, "objective": None, **more}
-    return Score("made", split, "schedule", entry, run, 5, mean, **known)
+    known: dict[str, Any] = {"worst": mean, "end": mean, "mae": 3 * mean, "chose": "", "set": "made"}
+    known |= dict.fromkeys(("mean_inside", "end_inside", "rows_inside", "parameters", "lambda_", "objective"))
+    return Score(split=split, kind="schedule", entry=entry, run=run, rows=5, mean=mean, **{**known, **more})
 
 
 def test_the_board() -> None:
@@ -176,19 +175,49 @@ def test_the_board() -> None:
         score(AUTO, 0.01, parameters=4),
         score(AUTO, 0.03, "b", parameters=4),
         score(NEAREST, 0.08),
+        score(NEAREST, 0.04, "b"),
+        score("s1_only", 0.16),
         score("s1_only", 0.04, "b"),
     ]
     found = {row.entry: row for row in board.board(rows)}
     assert next(iter(found)) == "two"
     one = found["one"]
-    assert (one.mean, one.worst, one.end, one.bias) == pytest.approx((0.02, 0.03, 0.03, 0.01))
-    assert one.skill_nearest == pytest.approx(1 - 0.01 / 0.08)  # on the run that both have
-    assert one.skill_s1 == pytest.approx(1 - 0.03 / 0.04)
+    assert (one.mean, one.worst, one.end, one.bias, one.mae) == pytest.approx((0.02, 0.03, 0.03, 0.01, 0.06))
+    assert one.skill_nearest == pytest.approx(1 - 0.04 / 0.12)
+    assert one.skill_s1 == pytest.approx(1 - 0.04 / 0.20)
     assert (one.mean_covered, one.end_covered) == (1.0, 0.5)
     assert one.rows_covered == pytest.approx(0.75)
     assert found["two"].mean_covered is None
     assert found[AUTO].regret == pytest.approx((0.0 + 0.02) / 2)
     assert one.regret is None
+
+
+def test_only_splits_with_the_same_entries_are_put_together() -> None:
+    """`one` is the better law of both splits that it is on, and would look worse over all of them."""
+    rows = [
+        score("one", 0.01, "made_a"),
+        score("two", 0.02, "made_a"),
+        score("two", 0.01, "made_c"),
+        score("one", 0.05, "made_b/x"),
+        score("two", 0.06, "made_b/x"),
+        score("two", 0.07, "far", set="far"),
+    ]
+    found = board.board(rows)
+    assert [(row.set, row.tests, row.entry, row.splits) for row in found] == [
+        ("made", "a, b", "one", 2),
+        ("made", "a, b", "two", 2),
+        ("made", "c", "two", 1),
+        ("far", "far", "two", 1),
+    ]
+    assert list(board.by_part(found)) == ["made: a, b", "made: c", "far"]
+    assert [len(panel.get_yticks()) for panel in board.draw(rows).axes] == [2, 1, 1]
+
+
+def test_columns_without_a_number_are_left_out() -> None:
+    rows = board.board([score("one", 0.01, parameters=4), score("two", 0.02)])
+    heads, texts = board.cells(rows)
+    assert heads == ["entry", "parameters", "mean error", "worst error", "end error", "end, signed"]
+    assert texts == [["one", "4", "1 %", "1 %", "1 %", "1 %"], ["two", "", "2 %", "2 %", "2 %", "2 %"]]
 
 
 def test_what_is_written(measured: list[Score]) -> None:

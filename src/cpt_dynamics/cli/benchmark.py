@@ -1,6 +1,7 @@
 """benchmark: every law on frozen splits of public curves and of the kit's own, and the leaderboard of it."""
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,7 +13,7 @@ from cpt_dynamics.cli.log_options import print_json
 from cpt_dynamics.cli.text import bullets, indented, table
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.files import plain
-from cpt_dynamics.leaderboard import board, sets
+from cpt_dynamics.leaderboard import board, export, sets
 from cpt_dynamics.leaderboard.scores import Rows, Score, scores
 from cpt_dynamics.leaderboard.splits import Split, load
 
@@ -31,10 +32,17 @@ def run_benchmark(options: argparse.Namespace) -> None:
     absent |= {name: line for name, line in lacking.items() if line}
     for name, line in absent.items():
         print(f"{name} is left out: {line}", file=sys.stderr)
-    measured = _measured({name: one for name, one in chosen.items() if not lacking[name]}, found, further, options)
+    there = {name: one for name, one in chosen.items() if not lacking[name]}
+    tasks = {name: Rows(one, *sets.of_split(found[one.set], one)) for name, one in there.items()}
+    if options.export:
+        for name, groups in export.tasks(tasks).items():
+            print(export.write(name, groups, options.export, splits.version), flush=True)
+        return
+    measured = _measured(tasks, further, options)
     rows = board.board(measured)
     digests = {name: one.sha256 for name, one in found.items()}
-    result = plain(board.to_json(measured, rows, splits.version, digests, round(time.monotonic() - began, 1), absent))
+    seconds = round(time.monotonic() - began, 1), round(_processor_seconds(), 1)
+    result = plain(board.to_json(measured, rows, splits.version, digests, *seconds, absent))
     if options.out:
         written = {
             "leaderboard.csv": board.csv(rows),
@@ -48,10 +56,15 @@ def run_benchmark(options: argparse.Namespace) -> None:
     if options.json:
         print_json(result)
         return
-    for name, of_set in board.by_set(rows).items():
-        print(f"{name}: {of_set[0].splits} splits, {of_set[0].runs} predicted runs")
-        print("\n".join([*table(tuple(board.COLUMNS.values()), [board.cells(row) for row in of_set]), ""]))
+    for name, of_part in board.by_part(rows).items():
+        print("\n".join([*indented("", f"{name}; {board.extent(of_part)}"), *table(*board.cells(of_part)), ""]))
     print("\n".join([*indented("", board.LEGEND), *bullets([f"written to {options.out}"] if options.out else [])]))
+
+
+def _processor_seconds() -> float:
+    """Of this process and of those that it waited for."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
 
 
 def _read(names: Iterable[str], asked: list[str]) -> tuple[dict[str, sets.Curves], dict[str, str]]:
@@ -78,11 +91,8 @@ def _lacking(split: Split, found: Mapping[str, sets.Curves]) -> str:
     return f"{len(lost)} of its runs are not there, such as {lost[0]}" if lost else ""
 
 
-def _measured(
-    chosen: Mapping[str, Split], found: Mapping[str, sets.Curves], further: list[str], options: argparse.Namespace
-) -> list[Score]:
+def _measured(tasks: Mapping[str, Rows], further: list[str], options: argparse.Namespace) -> list[Score]:
     """The scores of all splits, in their order, several splits at a time."""
-    tasks = {name: Rows(split, *sets.of_split(found[split.set], split)) for name, split in chosen.items()}
     done: dict[str, list[Score]] = {}
     for name, part in _in_processes(tasks, further, options):
         done[name] = part
@@ -117,4 +127,10 @@ def add_benchmark(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--splits", type=Path, default=SPLITS, metavar="FILE", help=f"default: {SPLITS}")
     parser.add_argument("--processes", type=int, default=2, metavar="N", help="splits at a time (default: 2)")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="write results.json, CSV, Markdown and a page there")
+    parser.add_argument(
+        "--export",
+        type=Path,
+        metavar="FOLDER",
+        help="write the splits as tasks: tables and a baseline law",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")

@@ -170,24 +170,36 @@ def choose_lambda(law: Law, features: FeaturesOf) -> float:
 
     A smallest objective at the end of the grid says that the runs do not tell lambda either.
     """
-    first = features(0.0)
-    runs, usual = Runs.of(first), default_lambda(first)
+    return _fit_with_lambda(law, features, Runs.of(features(0.0)))[0]
+
+
+def _fit_with_lambda(law: Law, features: FeaturesOf, runs: Runs) -> tuple[float, Fit | None]:
+    """The lambda, and the fit at it where several were fitted."""
+    usual = lambda_of(MEMORY, runs.longest)
     if not runs.fast or runs.longest <= MEMORIES[-1]:
-        return usual
-    tried = {value: _fit(law, features(value)).objective for value in (lambda_of(m, runs.longest) for m in MEMORIES)}
-    best = min(tried, key=lambda value: tried[value])
-    return usual if best in (min(tried), max(tried)) else best
+        return usual, None
+    tried = {value: _fit(law, features(value)) for value in (lambda_of(m, runs.longest) for m in MEMORIES)}
+    best = min(tried, key=lambda value: tried[value].objective)
+    chosen = usual if best in (min(tried), max(tried)) else best
+    return chosen, tried[chosen]
+
+
+def fitted(
+    law: Law, features: FeaturesOf, runs: Runs, lambda_: float | None = None
+) -> tuple[float | None, pd.DataFrame, Fit]:
+    """The lambda of a law, None where it reads no annealing area; the rows; and its fit to all of them."""
+    found: Fit | None = None
+    if not any(name.startswith("s2") for name in law.inputs):
+        lambda_ = None
+    elif lambda_ is None:
+        lambda_, found = _fit_with_lambda(law, features, runs)
+    rows = features(lambda_of(MEMORY, runs.longest) if lambda_ is None else lambda_)
+    return lambda_, rows, found or _fit(law, rows)
 
 
 def attempt(law: Law, features: FeaturesOf, runs: Runs, lambda_: float | None = None) -> Candidate:
     """A law fitted to all runs, and to all but one in turn."""
-    reads = any(name.startswith("s2") for name in law.inputs)
-    if not reads:
-        lambda_ = None
-    elif lambda_ is None:
-        lambda_ = choose_lambda(law, features)
-    rows = features(lambda_of(MEMORY, runs.longest) if lambda_ is None else lambda_)
-    found = _fit(law, rows)
+    lambda_, rows, found = fitted(law, features, runs, lambda_)
     curves = _left_out(law, found, rows)
     groups = rows["run"].map(without_seed)
     errors = [curve.mean_error for curve in curves if Runs.of(rows[groups != curve.group]).fast]

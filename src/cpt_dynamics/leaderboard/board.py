@@ -2,6 +2,7 @@
 
 import html
 import io
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ import pandas as pd
 
 from cpt_dynamics import __version__
 from cpt_dynamics.leaderboard.scores import AUTO, LEVEL, MEAN, NEAREST, Score
+from cpt_dynamics.leaderboard.splits import name_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -43,9 +45,13 @@ LEGEND = (
 
 @dataclass(frozen=True)
 class Row:
-    """An entry on a set; None where a number is not defined."""
+    """An entry on the splits of a set that have the same entries; None where a number is not defined.
+
+    tests: names of these splits, those of `of` once, without the name of the set. mae: nats; the other errors: shares.
+    """
 
     set: str
+    tests: str
     entry: str
     parameters: int | None
     splits: int
@@ -54,6 +60,7 @@ class Row:
     worst: float
     end: float
     bias: float
+    mae: float
     skill_s1: float | None
     skill_nearest: float | None
     mean_covered: float | None
@@ -63,33 +70,52 @@ class Row:
 
 
 def board(scores: Sequence[Score]) -> list[Row]:
-    """A row for each set and entry, the smallest mean error of a set first."""
+    """A row for each entry, the smallest mean error first, of one part of the splits after the other.
+
+    Splits of a set are in one part if they have the same entries, since a mean over other splits would not compare.
+    """
+    table = _in_parts(scores)
+    return [
+        row
+        for (name, tests), part in table.groupby(["set", "tests"], sort=False)
+        for row in sorted(
+            (_row(str(name), str(tests), str(entry), rows, part) for entry, rows in part.groupby("entry")),
+            key=lambda row: row.mean,
+        )
+    ]
+
+
+def _in_parts(scores: Sequence[Score]) -> pd.DataFrame:
+    """The scores as a table, with `tests` of `Row`; splits of a part are neighbours."""
     table = pd.DataFrame([asdict(one) for one in scores])
-    found = [_row(str(name), str(entry), rows, table) for (name, entry), rows in table.groupby(["set", "entry"])]
-    return sorted(found, key=lambda row: (row.set, row.mean))
+    entries = table.groupby("split")["entry"].agg(lambda column: ", ".join(sorted(set(column))))
+    part = table["set"].str.cat(table["split"].map(entries))
+    test = [name_of(split).removeprefix(f"{name}_") for name, split in zip(table["set"], table["split"], strict=True)]
+    tests = pd.Series(test, table.index).groupby(part).transform(lambda names: ", ".join(dict.fromkeys(names)))
+    return table.assign(tests=tests)
 
 
-def _row(name: str, entry: str, rows: pd.DataFrame, table: pd.DataFrame) -> Row:
-    of_set = table[table["set"] == name]
+def _row(name: str, tests: str, entry: str, rows: pd.DataFrame, part: pd.DataFrame) -> Row:
     by_split = rows.groupby("split")
-    mean = _mean(rows)
     sizes = rows["parameters"].dropna().unique()
     return Row(
         name,
+        tests,
         entry,
         int(sizes[0]) if len(sizes) == 1 else None,
         by_split.ngroups,
         len(rows),
-        mean,
+        _mean(rows),
         float(rows["worst"].max()),
         float(rows["end"].abs().groupby(rows["split"]).mean().mean()),
         float(by_split["end"].mean().mean()),
-        _skill(rows, of_set[of_set["entry"].isin(BASELINES)]),
-        _skill(rows, of_set[of_set["entry"] == NEAREST]),
+        float(by_split["mae"].mean().mean()),
+        _skill(rows, part[part["entry"].isin(BASELINES)]),
+        _skill(rows, part[part["entry"] == NEAREST]),
         _covered(rows["mean_inside"]),
         _covered(rows["end_inside"]),
         _covered(rows["rows_inside"]),
-        _regret(rows, of_set) if entry == AUTO else None,
+        _regret(rows, part) if entry == AUTO else None,
     )
 
 
@@ -110,9 +136,9 @@ def _covered(inside: pd.Series) -> float | None:
     return float(known.astype(float).mean()) if len(known) else None
 
 
-def _regret(rows: pd.DataFrame, of_set: pd.DataFrame) -> float:
+def _regret(rows: pd.DataFrame, part: pd.DataFrame) -> float:
     """The mean over splits of the chosen law's mean error minus that of the best of the laws tried."""
-    fitted = of_set[of_set["parameters"].notna() & (of_set["entry"] != AUTO)]
+    fitted = part[part["parameters"].notna() & (part["entry"] != AUTO)]
     best = fitted.groupby(["split", "entry"])["mean"].mean().groupby("split").min()
     return float((rows.groupby("split")["mean"].mean() - best).mean())
 
@@ -123,12 +149,14 @@ def to_json(
     version: int,
     digests: Mapping[str, str],
     seconds: float,
+    cpu_seconds: float,
     left_out: Mapping[str, str],
 ) -> dict[str, Any]:
     """results.json.
 
-    schema; kit; splits: their version; sha256: of the curves of each set; seconds; left_out: set or split -> why it is
-    not there; board: a mapping a row (see `Row`); scores: a mapping an entry and predicted run (see `Score`).
+    schema; kit; splits: their version; sha256: of the curves of each set; seconds, cpu_seconds: that all took, and the
+    processors' time in it; left_out: set or split -> why it is not there; board: a mapping a row (see `Row`); scores: a
+    mapping an entry and predicted run (see `Score`).
     """
     return {
         "schema": SCHEMA,
@@ -136,6 +164,7 @@ def to_json(
         "splits": version,
         "sha256": dict(digests),
         "seconds": seconds,
+        "cpu_seconds": cpu_seconds,
         "left_out": dict(left_out),
         "board": [asdict(one) for one in rows],
         "scores": [asdict(one) for one in scores],
@@ -146,9 +175,10 @@ def csv(rows: Sequence[Row]) -> str:
     return pd.DataFrame([asdict(one) for one in rows]).to_csv(index=False)
 
 
-def cells(row: Row) -> list[str]:
-    """A row as text, in the order of `COLUMNS`."""
-    return [_shown(name, getattr(row, name)) for name in COLUMNS]
+def cells(of_part: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
+    """Heads and rows as text, without the columns that no row has a number in."""
+    shown = [name for name in COLUMNS if any(getattr(row, name) is not None for row in of_part)]
+    return [COLUMNS[name] for name in shown], [[_shown(name, getattr(row, name)) for name in shown] for row in of_part]
 
 
 def _shown(name: str, value: Any) -> str:
@@ -161,31 +191,47 @@ def _shown(name: str, value: Any) -> str:
     return f"{value:.2f}" if isinstance(value, float) else str(value)
 
 
-def by_set(rows: Sequence[Row]) -> dict[str, list[Row]]:
-    return {name: [row for row in rows if row.set == name] for name in dict.fromkeys(row.set for row in rows)}
+def by_part(rows: Sequence[Row]) -> dict[str, list[Row]]:
+    """The rows of each part, by its set and tests."""
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        found.setdefault(_heading(row.set, row.tests), []).append(row)
+    return found
+
+
+def _heading(name: str, tests: str) -> str:
+    return name if name == tests else f"{name}: {tests}"
+
+
+def extent(of_part: Sequence[Row]) -> str:
+    """How much was predicted; the same for all entries of a part."""
+    return f"{of_part[0].splits} splits, {of_part[0].runs} predicted runs"
 
 
 def markdown(rows: Sequence[Row], version: int) -> str:
-    """A table a set."""
+    """A table a part."""
     lines = [f"Splits of version {version}. {LEGEND}"]
-    for name, of_set in by_set(rows).items():
-        lines += ["", f"## {name}: {of_set[0].splits} splits, {of_set[0].runs} predicted runs", ""]
-        lines += ["| " + " | ".join(COLUMNS.values()) + " |", "|" + "---|" * len(COLUMNS)]
-        lines += ["| " + " | ".join(cells(row)) + " |" for row in of_set]
+    for name, of_part in by_part(rows).items():
+        lines += ["", f"## {name}", "", f"{extent(of_part)}.", "", *markdown_table(*cells(of_part))]
     return "\n".join(lines) + "\n"
 
 
+def markdown_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Its lines; all columns but the first are aligned right."""
+    lines = ["| " + " | ".join(heads) + " |", "|---|" + "--:|" * (len(heads) - 1)]
+    return [*lines, *("| " + " | ".join(row) + " |" for row in rows)]
+
+
 def draw(scores: Sequence[Score]) -> "Figure":
-    """Mean errors by entry, a panel a set: a dot a predicted run, a bar at the mean over splits."""
+    """Mean errors by entry, a panel a part: a dot a predicted run, a bar at the mean over splits."""
     from matplotlib.figure import Figure
 
-    table = pd.DataFrame([asdict(one) for one in scores])
-    names = list(dict.fromkeys(table["set"]))
-    entries = {name: table[table["set"] == name]["entry"].nunique() for name in names}
-    figure = Figure(figsize=(7.5, 0.24 * sum(entries.values()) + 0.7 * len(names)), layout="constrained")
-    panels = figure.subplots(len(names), squeeze=False, height_ratios=[entries[name] + 1 for name in names])[:, 0]
-    for panel, name in zip(panels, names, strict=True):
-        rows = table[table["set"] == name]
+    grouped = _in_parts(scores).groupby(["set", "tests"], sort=False)
+    parts = {_heading(str(name), str(tests)): part for (name, tests), part in grouped}
+    entries = [part["entry"].nunique() for part in parts.values()]
+    figure = Figure(figsize=(7.5, 0.24 * sum(entries) + 0.7 * len(parts)), layout="constrained")
+    panels = figure.subplots(len(parts), squeeze=False, height_ratios=[one + 1 for one in entries])[:, 0]
+    for panel, (name, rows) in zip(panels, parts.items(), strict=True):
         means = {str(entry): _mean(part) for entry, part in rows.groupby("entry")}
         order = sorted(means, key=lambda entry: means[entry], reverse=True)
         for place, entry in enumerate(order):
@@ -195,7 +241,7 @@ def draw(scores: Sequence[Score]) -> "Figure":
             panel.plot([100 * means[entry]] * 2, [place - 0.35, place + 0.35], color=colour, linewidth=2)
         panel.set_yticks(range(len(order)), order, fontsize=7)
         panel.set_xscale("log")
-        panel.set_title(name, loc="left", fontsize=9)
+        panel.set_title(textwrap.fill(name, 100), loc="left", fontsize=9)
         panel.grid(axis="x", alpha=0.3)
         panel.spines[["top", "right"]].set_visible(False)
     panels[-1].set_xlabel("mean relative error of a predicted run (%)")
@@ -219,15 +265,16 @@ def page(scores: Sequence[Score], rows: Sequence[Row], version: int, digests: Ma
         f"<p>cpt-dynamics {__version__}, splits of version {version}. {html.escape(LEGEND)}</p>",
         svg[svg.index("<svg") :],
     ]
-    head = "".join(f"<th>{html.escape(one)}</th>" for one in COLUMNS.values())
-    for name, of_set in by_set(rows).items():
-        about = f"{of_set[0].splits} splits, {of_set[0].runs} predicted runs"
-        parts.append(f"<h2>{html.escape(name)}</h2><p>{about}; curves <code>{digests.get(name, '')}</code></p>")
-        body = "".join(_line(row) for row in of_set)
+    for name, of_part in by_part(rows).items():
+        heads, texts = cells(of_part)
+        head = "".join(f"<th>{html.escape(one)}</th>" for one in heads)
+        digest = digests.get(of_part[0].set, "")
+        parts.append(f"<h2>{html.escape(name)}</h2><p>{extent(of_part)}; curves <code>{digest}</code></p>")
+        body = "".join(map(_line, of_part, texts))
         parts.append(f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>")
     return "\n".join([*parts, "</body></html>"]) + "\n"
 
 
-def _line(row: Row) -> str:
+def _line(row: Row, texts: Sequence[str]) -> str:
     marked = ' class="own"' if row.entry in (AUTO, MEAN) else ""
-    return f"<tr{marked}>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells(row)) + "</tr>"
+    return f"<tr{marked}>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in texts) + "</tr>"

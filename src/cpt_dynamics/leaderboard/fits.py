@@ -16,8 +16,8 @@ from cpt_dynamics.laws import Law, Parameters, get
 from cpt_dynamics.laws.base import HISTORY
 from cpt_dynamics.leaderboard import sets
 from cpt_dynamics.leaderboard.scores import Rows
-from cpt_dynamics.leaderboard.splits import Split
-from cpt_dynamics.leaderboard.uses import USES, name_of
+from cpt_dynamics.leaderboard.splits import Split, name_of
+from cpt_dynamics.leaderboard.uses import USES
 
 SCHEMA: Final = "cpt-dynamics/law-fits/1"
 REMEDY = "`cpt-dynamics law-paper --fits` writes it"

@@ -6,7 +6,6 @@ from typing import Literal
 
 from cpt_dynamics import files
 from cpt_dynamics.errors import UserError
-from cpt_dynamics.leaderboard.board import Row
 from cpt_dynamics.leaderboard.scores import Score
 from cpt_dynamics.leaderboard.splits import Splits
 
@@ -15,14 +14,14 @@ REMEDY = "`cpt-dynamics benchmark --out` writes it"
 
 @dataclass(frozen=True)
 class Results:
-    """What `board.to_json` writes."""
+    """What `board.to_json` writes, without its board, which is made of the scores."""
 
     schema: Literal["cpt-dynamics/benchmark/1"]
     kit: str
     splits: int
     sha256: dict[str, str]
     seconds: float
-    board: list[Row]
+    cpu_seconds: float
     scores: list[Score]
 
     @property

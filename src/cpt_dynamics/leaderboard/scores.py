@@ -1,7 +1,8 @@
 """Laws, and what needs no law, on one split: fitted to some runs, measured on others."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -20,7 +21,7 @@ LEVEL = 0.9
 MIN_CURVES = 5  # fitted curves from which on bands are tested
 AUTO, MEAN, NEAREST, BETWEEN = "auto", "mean of candidates", "nearest run", "between runs"
 
-Predict = Callable[[pd.DataFrame], Array]
+Predict = Callable[[str], Array]  # of the rows of a run that no fitted one has
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,8 @@ class Score:
     """One entry on one predicted run.
 
     mean, worst: relative errors over the rows that no fitted run has; end: of the last one, above 0 where the
-    prediction is too high. *_inside: whether mean and end are within the bands of the curves left out, and the share of
-    rows within that of single rows; None where there is no band.
+    prediction is too high; mae: mean absolute error, nats. *_inside: whether mean and end are within the bands of the
+    curves left out, and the share of rows within that of single rows; None where there is no band.
     """
 
     set: str
@@ -56,6 +57,7 @@ class Score:
     mean: float
     worst: float
     end: float
+    mae: float
     mean_inside: bool | None
     end_inside: bool | None
     rows_inside: float | None
@@ -65,29 +67,33 @@ class Score:
     chose: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Rows:
-    """The features of a split by the lambda of their annealing areas."""
+    """The features of a split by the lambda of their annealing areas, each made once."""
 
     split: Split
     curves: pd.DataFrame
     schedules: pd.DataFrame
+    _made: dict[float, pd.DataFrame] = field(default_factory=dict, init=False, repr=False)
 
     def fitted(self, lambda_: float) -> pd.DataFrame:
-        return self._of(self.split.fit, lambda_)
+        return of_runs(self._all(lambda_), self.split.fit)
 
     def tested(self, run: str, lambda_: float) -> pd.DataFrame:
         """The rows of a run that no fitted one has, by step."""
-        rows = self._of([run], lambda_)
+        rows = of_runs(self._all(lambda_), [run])
         rows = rows[~seen(rows, self.fitted(lambda_))]
         return rows[rows["phase"] == self.split.phase] if self.split.phase else rows
 
-    def _of(self, runs: Sequence[str], lambda_: float) -> pd.DataFrame:
-        curves = of_runs(self.curves, runs)
-        if absent := [run for run in runs if run not in set(curves["run"])]:
-            raise UserError(f"the curves have no run {absent[0]!r}, which the split names: fetch them again")
-        made = features_of(curves, self.schedules, lambda_=lambda_, warmup=self.split.warmup)
-        return from_step(made, self.split.first_step)[0].sort_values(["run", "step"], kind="stable")
+    def _all(self, lambda_: float) -> pd.DataFrame:
+        if lambda_ not in self._made:
+            there = set(self.curves["run"])
+            if absent := [run for run in (*self.split.fit, *self.split.test) if run not in there]:
+                raise UserError(f"the curves have no run {absent[0]!r}, which the split names: fetch them again")
+            made = features_of(self.curves, self.schedules, lambda_=lambda_, warmup=self.split.warmup)
+            late, _ = from_step(made, self.split.first_step)
+            self._made[lambda_] = late.sort_values(["run", "step"], kind="stable")
+        return self._made[lambda_]
 
 
 def scores(name: str, rows: Rows, laws: Sequence[str] = ()) -> list[Score]:
@@ -107,14 +113,14 @@ def entries(rows: Rows, laws: Sequence[str] = ()) -> Iterator[Entry]:
     runs = choice.Runs.of(rows.fitted(0.0))
     own = choice.candidates(runs)
     tried = {one: _attempt(one, rows, runs) for one in dict.fromkeys([*own, *laws])}
-    for one in tried.values():
-        yield _entry(one, rows)
-    chosen = choice.ranked([tried[one] for one in own], runs).chosen
-    yield replace(_entry(chosen, rows), name=AUTO, chose=chosen.law.name)
-    yield _mean([tried[one] for one in own], rows)
-    yield Entry(NEAREST, lambda table: nearest(rows.fitted(0.0), table))
-    if rows.split.kind == "peak LR" and not choice.Runs.of(rows.fitted(0.0)).known:
-        yield Entry(BETWEEN, lambda table: between(rows.fitted(0.0), table))
+    made = {name: _entry(one, rows) for name, one in tried.items()}
+    yield from made.values()
+    chosen = choice.ranked([tried[one] for one in own], runs).chosen.law.name
+    yield replace(made[chosen], name=AUTO, chose=chosen)
+    yield Entry(MEAN, lambda run: np.mean([made[one].predict(run) for one in own], axis=0))
+    yield Entry(NEAREST, lambda run: nearest(rows.fitted(0.0), rows.tested(run, 0.0)))
+    if rows.split.kind == "peak LR" and not runs.known:
+        yield Entry(BETWEEN, lambda run: between(rows.fitted(0.0), rows.tested(run, 0.0)))
 
 
 def also(runs: choice.Runs) -> list[str]:
@@ -137,7 +143,7 @@ def _entry(one: choice.Candidate, rows: Rows) -> Entry:
         bands = {kind: found.half_width for kind, found in bands_of(one.curves, LEVEL).items()}
     return Entry(
         one.law.name,
-        lambda table: one.law.predict(one.found.parameters, _remade(table, rows, lambda_)),
+        cache(lambda run: one.law.predict(one.found.parameters, rows.tested(run, lambda_))),
         len(one.law.parameters),
         one.lambda_,
         one.found.objective,
@@ -145,17 +151,6 @@ def _entry(one: choice.Candidate, rows: Rows) -> Entry:
         bands.get("end"),
         bands.get("rows"),
     )
-
-
-def _remade(table: pd.DataFrame, rows: Rows, lambda_: float) -> pd.DataFrame:
-    """The same rows with the annealing areas of another lambda."""
-    return features_of(table, rows.schedules, lambda_=lambda_, warmup=rows.split.warmup)
-
-
-def _mean(tried: Sequence[choice.Candidate], rows: Rows) -> Entry:
-    """The plain mean of what all candidates of the rule predict."""
-    parts = [_entry(one, rows) for one in tried]
-    return Entry(MEAN, lambda table: np.mean([part.predict(table) for part in parts], axis=0))
 
 
 def nearest(fitted: pd.DataFrame, table: pd.DataFrame) -> Array:
@@ -191,7 +186,8 @@ def _score(name: str, rows: Rows, entry: Entry, run: str) -> Score | None:
     table = rows.tested(run, 0.0)
     if table.empty:
         return None
-    relative = entry.predict(table) / table["loss"].to_numpy() - 1
+    loss = table["loss"].to_numpy()
+    relative = entry.predict(run) / loss - 1
     mean, end = float(np.abs(relative).mean()), float(relative[-1])
     return Score(
         rows.split.set,
@@ -203,6 +199,7 @@ def _score(name: str, rows: Rows, entry: Entry, run: str) -> Score | None:
         mean,
         float(np.abs(relative).max()),
         end,
+        float(np.abs(relative * loss).mean()),
         None if entry.mean_band is None else mean <= entry.mean_band,
         None if entry.end_band is None else abs(end) <= entry.end_band,
         None if entry.row_band is None else float(np.mean(np.abs(relative) <= entry.row_band)),

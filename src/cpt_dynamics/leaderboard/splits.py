@@ -56,6 +56,11 @@ class Splits(Section):
         return found
 
 
+def name_of(split: str) -> str:
+    """`delphi_inside` of `delphi_inside/3e18/p33m67`."""
+    return split.partition("/")[0]
+
+
 def load(path: Path = SPLITS) -> Splits:
     """Read and check the splits; `UserError` names the file and the key."""
     try:

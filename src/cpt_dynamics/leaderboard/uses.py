@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from cpt_dynamics.leaderboard.board import Row, board
 from cpt_dynamics.leaderboard.scores import AUTO, BETWEEN, NEAREST, Score
+from cpt_dynamics.leaderboard.splits import name_of
 
 NOISE = "Noise"
 # Role of an entry -> what it is called, LaTeX. Eq. 4 without its shift is Eq. 1.
@@ -78,17 +79,13 @@ class Tested:
         return self.rows.get(self.use.entries.get(role, ""))
 
     def place(self, role: str) -> int:
-        """The place of a role that has a row among all entries, from 1, by mean error."""
-        return list(self.rows).index(self.use.entries[role]) + 1
+        """The place of a role that has a row among all entries, from 1, by mean error; equal ones share it."""
+        own = self.rows[self.use.entries[role]].mean
+        return 1 + sum(row.mean < own for row in self.rows.values())
 
     def of(self, role: str) -> list[Score]:
         """The scores of a role, by predicted run."""
         return [one for one in self.scores if one.entry == self.use.entries[role]]
-
-
-def name_of(split: str) -> str:
-    """`delphi_inside` of `delphi_inside/3e18/p33m67`."""
-    return split.partition("/")[0]
 
 
 def tested(scores: Sequence[Score]) -> list[Tested]:

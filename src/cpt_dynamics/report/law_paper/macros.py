@@ -75,10 +75,11 @@ def general(results: Results, tests: Sequence[Tested]) -> list[Macro]:
     return [
         Macro("KitVersion", escape(results.kit), f"{SOURCE}: kit"),
         Macro("SplitsVersion", str(results.splits), f"{SOURCE}: splits"),
-        Macro("BenchmarkTime", duration(results.seconds), f"{SOURCE}: seconds"),
+        Macro("BenchmarkTime", duration(results.cpu_seconds), f"{SOURCE}: cpu_seconds"),
         Macro("MissingRule", missing if absent else "", SOURCE),
         Macro("SetsThere", listed([SETS.get(name, escape(name)) for name in results.sets]), SOURCE),
         Macro("Tests", str(len(tests)), SOURCE),
+        Macro("OfOneModel", str(sum(name.startswith("lr_scheduling") for name in there)), SOURCE),
         Macro("InView", str(sum(test.use.in_view for test in tests)), "leaderboard/uses.py"),
         Macro("Splits", count(len({one.split for test in tests for one in test.scores})).latex, SOURCE),
         Macro("PredictedRuns", count(sum(len(test.of(NOISE)) for test in tests)).latex, SOURCE),
@@ -105,32 +106,42 @@ def of_test(test: Tested) -> Iterator[Macro]:
 
 
 def comparisons(tests: Sequence[Tested]) -> Iterator[Macro]:
-    """`\\Against<role>` and `\\EndAgainst<role>`: on how many tests the noise law's error is the smaller one."""
+    """`\\Against<role>` and `\\EndAgainst<role>`: on which tests the noise law's error is the smaller one.
+
+    `\\Smaller<role>` and `\\EndSmaller<role>`: on how many of them, such as `3 of 4 tests`.
+    """
+    errors: dict[str, Callable[[Row], float]] = {"": lambda row: row.mean, "End": lambda row: row.end}
     for role, called in RIVALS.items():
-        yield Macro(f"Against{role}", _against(tests, role, called, lambda row: row.mean), SOURCE)
-        yield Macro(f"EndAgainst{role}", _against(tests, role, called, lambda row: row.end), SOURCE)
+        for prefix, error in errors.items():
+            smaller, sentence = _against(tests, role, called, error)
+            yield Macro(f"{prefix}Smaller{role}", smaller, SOURCE)
+            yield Macro(f"{prefix}Against{role}", sentence, SOURCE)
     first = [test for test in tests if test.place(NOISE) == 1]
     yield Macro("FirstPlaces", str(len(first)), SOURCE)
 
 
-def _against(tests: Sequence[Tested], role: str, called: str, error: Callable[[Row], float]) -> str:
+def _against(tests: Sequence[Tested], role: str, called: str, error: Callable[[Row], float]) -> tuple[str, str]:
     pairs = [(test, mine, other) for test in tests if (mine := test.row(NOISE)) and (other := test.row(role))]
     if not pairs:
-        return f"compared with that of {called} on no test"
-    behind = [
+        return "no test", f"compared with that of {called} on no test"
+    same = [test for test, mine, other in pairs if error(mine) == error(other)]
+    larger = [
         f"{test.use.label} ({percent(error(mine)).latex} against {percent(error(other)).latex})"
         for test, mine, other in pairs
-        if error(mine) >= error(other)
+        if error(mine) > error(other)
     ]
-    smaller = f"smaller than that of {called} on {len(pairs) - len(behind)} of {len(pairs)} tests"
-    return f"{smaller}; not smaller on {listed(behind)}" if behind else smaller
+    smaller = f"{len(pairs) - len(larger) - len(same)} of {len(pairs)} tests"
+    sentence = f"smaller than that of {called} on {smaller}"
+    sentence += f", the same on {len(same)}, where both are one fit" if same else ""
+    return smaller, f"{sentence}; larger on {listed(larger)}" if larger else sentence
 
 
 def failures(tests: Sequence[Tested]) -> Iterator[Macro]:
     """The largest errors, and what bands and the choice by rule are worth."""
     worst = max((one for test in tests for one in test.of(NOISE)), key=lambda one: one.worst)
     yield Macro("WorstRow", percent(worst.worst).latex, f"{SOURCE}: {worst.split}, {worst.run}, worst")
-    yield Macro("WorstRowRun", rf"\texttt{{{escape(worst.run)}}}", f"{SOURCE}: {worst.split}")
+    label = next(test.use.label for test in tests if worst in test.of(NOISE))
+    yield Macro("WorstRowRun", rf"\texttt{{{escape(worst.run)}}}, {label}", f"{SOURCE}: {worst.split}")
     low = [test.use.label for test in tests if (row := test.row(NOISE)) and row.bias < 0]
     yield Macro("TooLowAtEnd", f"{len(low)} of {len(tests)} tests", SOURCE)
     banded = [one for test in tests for one in test.of(NOISE) if one.mean_inside is not None]
@@ -140,6 +151,8 @@ def failures(tests: Sequence[Tested]) -> Iterator[Macro]:
             ("EndsCovered", [one.end_inside for one in banded]),
         ):
             yield Macro(name, percent(sum(map(bool, inside)) / len(inside), 0).latex, f"{SOURCE}: {name}")
+        rows = [one.rows_inside for one in banded if one.rows_inside is not None]
+        yield Macro("RowsCovered", percent(sum(rows) / len(rows) if rows else None, 0).latex, f"{SOURCE}: rows_inside")
         yield Macro("BandedRuns", count(len(banded)).latex, SOURCE)
     regrets = {test.use.label: row.regret for test in tests if (row := test.rows.get(AUTO)) and row.regret is not None}
     if regrets:
@@ -172,8 +185,13 @@ def shown(fits: Fits) -> SplitFit:
 
 def span(values: Sequence[float], digits: int = 2) -> Cell:
     """`a`, or `a to b`, to some digits."""
-    low, high = number(min(values), digits), number(max(values), digits)
+    low, high = _rounded(min(values), digits), _rounded(max(values), digits)
     return low if low == high else Cell(f"{low.text} to {high.text}", f"{low.latex} to {high.latex}")
+
+
+def _rounded(value: float, digits: int) -> Cell:
+    """To some digits, and without a power of ten where it is large."""
+    return number(value, digits) if value < 10**digits else Cell(f"{float(f'{value:.{digits}g}'):,.0f}")
 
 
 def best_lr(fits: Fits) -> Iterator[Macro]:
@@ -190,6 +208,8 @@ def best_lr(fits: Fits) -> Iterator[Macro]:
     yield Macro("BestGroups", str(len(groups)), source)
     yield Macro("BestRight", str(right), source)
     yield Macro("BestFitted", str(inside), source)
+    often = "more" if right > inside else "less" if right < inside else "as"
+    yield Macro("BestOften", f"{often} often {'as' if often == 'as' else 'than'}", source)
     yield Macro("BestRegret", percent(sum(regrets) / len(regrets)).latex, source)
     yield Macro("BestRegretMost", percent(max(regrets)).latex, source)
     yield Macro("BestFittedRegret", percent(sum(passed) / len(passed)).latex, source)

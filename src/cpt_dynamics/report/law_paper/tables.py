@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 
 from cpt_dynamics.figures.kit.latex import Cell, escape, fixed
-from cpt_dynamics.leaderboard.board import Row, board, by_set
+from cpt_dynamics.leaderboard.board import Row, board, by_part, extent
 from cpt_dynamics.leaderboard.fits import Fits, SplitFit
 from cpt_dynamics.leaderboard.results import Results
 from cpt_dynamics.leaderboard.scores import Score
@@ -34,8 +34,6 @@ def comparison(tests: Sequence[Tested]) -> str:
     for title, error in BLOCKS.items():
         rows.append(_block(title, len(columns)))
         rows += [[Cell(test.use.label, test.use.label), *_errors(test, error)] for test in tests]
-    rows.append(_block("place among all entries, by mean error", len(columns)))
-    rows += [[Cell(test.use.label, test.use.label), *_places(test)] for test in tests]
     caption = (
         "Errors on predicted runs, as shares of the loss: means over runs, then over splits, and the worst of all rows."
         " The smallest of a line is bold. A dash: there is no such law for these curves."
@@ -45,10 +43,6 @@ def comparison(tests: Sequence[Tested]) -> str:
 
 def _block(title: str, columns: int) -> list[Cell]:
     return [Cell(title, rf"\addlinespace[3pt]\multicolumn{{{columns}}}{{@{{}}l}}{{\emph{{{title}}}}}")]
-
-
-def _places(test: Tested) -> list[Cell]:
-    return [Cell(f"{test.place(role)} of {len(test.rows)}") if test.row(role) else NOTHING for role in ROLES]
 
 
 def _errors(test: Tested, error: Callable[[Row], float]) -> list[Cell]:
@@ -138,11 +132,10 @@ def _same(others: Sequence[Score], one: Score) -> float | None:
 
 
 def boards(results: Results) -> str:
-    """The whole board, a table a set."""
+    """The whole board, a table a part."""
     heads = {
         "entry": ("entry", "l"),
         "parameters": (r"param-\\eters", "r"),
-        "splits": ("splits", "r"),
         "mean": (r"mean\\error", "r"),
         "worst": (r"worst\\row", "r"),
         "end": (r"end\\error", "r"),
@@ -151,13 +144,14 @@ def boards(results: Results) -> str:
         "skill_nearest": (r"skill over\\nearest run", "r"),
         "mean_covered": (r"means\\in band", "r"),
         "end_covered": (r"ends\\in band", "r"),
+        "rows_covered": (r"rows\\in band", "r"),
     }
-    columns = [(Cell(head, head), align) for head, align in heads.values()]
     parts = []
-    for name, rows in by_set(board(results.scores)).items():
-        splits, runs = max(row.splits for row in rows), max(row.runs for row in rows)
-        caption = rf"All entries on \texttt{{{escape(name)}}}: {splits} splits, {runs} predicted runs."
-        parts.append(as_latex(Table(caption, columns, [_board_row(row, heads) for row in rows]), f"board-{name}"))
+    for number, (name, rows) in enumerate(by_part(board(results.scores)).items()):
+        shown = {one: head for one, head in heads.items() if any(getattr(row, one) is not None for row in rows)}
+        columns = [(Cell(head, head), align) for head, align in shown.values()]
+        caption = rf"All entries on \texttt{{{escape(name)}}}: {extent(rows)}."
+        parts.append(as_latex(Table(caption, columns, [_board_row(row, shown) for row in rows]), f"board-{number}"))
     return "\n".join(parts)
 
 
@@ -165,9 +159,8 @@ def _board_row(row: Row, heads: Iterable[str]) -> list[Cell]:
     cells = {
         "entry": Cell(row.entry, rf"\texttt{{{escape(row.entry)}}}"),
         "parameters": NOTHING if row.parameters is None else Cell(str(row.parameters)),
-        "splits": Cell(str(row.splits)),
         **{name: percent(getattr(row, name)) for name in ("mean", "worst", "end", "bias")},
         **{name: fixed(getattr(row, name), 2) for name in ("skill_s1", "skill_nearest")},
-        **{name: percent(getattr(row, name), 0) for name in ("mean_covered", "end_covered")},
+        **{name: percent(getattr(row, name), 0) for name in ("mean_covered", "end_covered", "rows_covered")},
     }
     return [cells[name] for name in heads]
