@@ -46,7 +46,7 @@ def measured(curves: pd.DataFrame, schedules: pd.DataFrame) -> Result:
         rows = scores.Rows(split, *sets.of_split(found, split))
         entries = list(scores.entries(rows, [S1_ALONE]))
         scored += scores.of_entries(name, rows, entries)
-        predicted |= {run: _curve(entries, rows.tested(run, 0.0)) for run in split.test}
+        predicted |= {run: _curve(entries, rows, run) for run in split.test}
     bases = [base for base in known.bases if any(run.startswith(f"{base}/") for run in predicted)]
     mixes = [mix for mix in known.mixes if any(f"/{mix}/" in run for run in predicted)]
     return Result(
@@ -77,9 +77,9 @@ def _possible(all_splits: Mapping[str, Split], there: set[str]) -> dict[str, Spl
     return found
 
 
-def _curve(entries: Iterable[scores.Entry], rows: pd.DataFrame) -> Curve:
-    laws = {one.name: one.predict(rows).tolist() for one in entries if one.name in (NOISE, EQ4)}
-    return Curve(steps=rows["step"].tolist(), predicted=laws)
+def _curve(entries: Iterable[scores.Entry], rows: scores.Rows, run: str) -> Curve:
+    laws = {one.name: one.predict(run).tolist() for one in entries if one.name in (NOISE, EQ4)}
+    return Curve(steps=rows.tested(run, 0.0)["step"].tolist(), predicted=laws)
 
 
 def _over_mixes(

@@ -9,7 +9,7 @@ from cpt_dynamics.curves.public.delphi import Authors, NearDuplicates
 from cpt_dynamics.figures.kit.result import FigureResult, Parameters, Part
 from cpt_dynamics.leaderboard.board import Row, board
 from cpt_dynamics.leaderboard.scores import BETWEEN, MEAN, NEAREST, Score
-from cpt_dynamics.leaderboard.uses import name_of
+from cpt_dynamics.leaderboard.splits import name_of
 
 INSIDE, ABOVE = "delphi_inside", "delphi_above"  # names of splits
 NOISE, EQ4, S1_ALONE = "cpt_unknown_noise", "cpt_unknown", "shift_only"
