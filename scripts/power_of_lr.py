@@ -3,7 +3,7 @@
     python scripts/power_of_lr.py                          # from the curves in data/measured; takes minutes
     python scripts/power_of_lr.py --validation code        # the loss on another validation set
 
-The runs are those of config/decay/, and what the bounds below mean was laid down before they were trained.
+Give it in the folder of the checkout. The runs are those of config/decay/, and what the bounds below mean was laid down before they were trained.
 """
 
 import argparse
@@ -22,7 +22,6 @@ from cpt_dynamics.fitting import Fit, LeftOut, Profile
 from cpt_dynamics.fitting.comparison import counted, search
 from cpt_dynamics.fitting.logged import FittedRows
 
-ROOT = Path(__file__).resolve().parent.parent
 SCALES = {"with": "with_decay", "without": "without_decay"}
 LEVEL = 0.9
 MATTERS = 0.15  # difference of p from which it is said to matter
@@ -37,6 +36,7 @@ class Fits:
     """The law fitted to the six runs of a scale: p free, p held at 1, and what leaving curves out makes of both.
 
     by_curve, by_group: without each curve, and without each group of curves that share no row with others.
+    ends: the last loss of every run. rise: how far the loss at the constant high LR rises above an earlier one, nats.
     """
 
     free: Fit
@@ -46,6 +46,7 @@ class Fits:
     one_by_curve: LeftOut
     profile: Profile | None
     ends: dict[str, float]
+    rise: float
 
     @property
     def p(self) -> float:
@@ -61,11 +62,10 @@ class Fits:
 
 def measured(scale: str, validation: str) -> FittedRows:
     """The rows of the six runs of a scale that are fitted."""
-    config = configuration.load([ROOT / f"config/decay/{scale}.yaml"])
-    config = config.model_copy(update={"experiments": [str(ROOT / name) for name in config.experiments]})
+    config = configuration.load([f"config/decay/{scale}.yaml"])
     runs = experiments.load(config).runs.values()
     plan = experiments.plan(runs, config)
-    table, schedules = assemble(runs, plan, Folder(config, ROOT / "data/measured" / scale))
+    table, schedules = assemble(runs, plan, Folder(config, Path("data/measured") / scale))
     rows = table[table["validation"] == validation].reset_index(drop=True)
     return FittedRows.of(counted(curves.features(rows, schedules)), [], config.law.first_step)
 
@@ -78,7 +78,9 @@ def fits(rows: FittedRows, profiled: bool) -> Fits:
     profile = fitting.profile(LAW, rows.used, loss, "p", found=free, level=LEVEL) if profiled else None
     last = rows.repeated.sort_values("step").groupby("run")["loss"].last()
     ends = {str(run): float(end) for run, end in last.items()}
-    return Fits(free, held, by_curve, _left_out(free, rows, groups), one_by_curve, profile, ends)
+    high = rows.repeated[rows.repeated["run"] == "high_constant"].sort_values("step")["loss"]
+    rise = float((high - high.cummin()).max())
+    return Fits(free, held, by_curve, _left_out(free, rows, groups), one_by_curve, profile, ends, rise)
 
 
 def _left_out(found: Fit, rows: FittedRows, groups: np.ndarray | None = None) -> LeftOut:
@@ -134,6 +136,8 @@ def lines(found: dict[str, Fits]) -> Iterator[str]:
     yield f"a matter of weight decay: {verdict(all(one.told for one in found.values()), estimate, limits)}"
     above = all(low > 1 for low, _ in intervals(found["without"]))
     yield f"p is above 1 without decay: {'yes' if found['without'].told and above else 'not told'}"
+    rises = [f"{one.rise:.3f}" for one in found.values()]
+    yield f"largest rise at constant 4e-3: {' and '.join(rises)} nats"
     yield ""
     yield "| end at 1e-3, 4e-3 | with decay (.1) | without |"
     yield "|---|---|---|"
@@ -153,8 +157,8 @@ def _rows(found: dict[str, Fits]) -> dict[str, list[str]]:
         rows["90 %, profile"] = [_interval((one.profile.lower, one.profile.upper)) for one in both if one.profile]
     rows |= {
         "condition number, p free": [f"{one.free.condition or np.inf:.0f}" for one in both],
-        "objective, p free": [f"{one.free.objective:.2e}" for one in both],
-        "objective, p = 1": [f"{one.one.objective:.2e}" for one in both],
+        "objective in 1e-4, p free": [f"{1e4 * one.free.objective:.2f}" for one in both],
+        "objective in 1e-4, p = 1": [f"{1e4 * one.one.objective:.2f}" for one in both],
         "mean error of fitted rows, p free": [_percent(one.free.metrics["all"]["mean_relative_error"]) for one in both],
         "mean error of fitted rows, p = 1": [_percent(one.one.metrics["all"]["mean_relative_error"]) for one in both],
         "mean error of curves left out, p free": [_percent(_mean(one.by_curve)) for one in both],
