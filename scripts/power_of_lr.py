@@ -3,7 +3,8 @@
     python scripts/power_of_lr.py                          # from the curves in data/measured; takes minutes
     python scripts/power_of_lr.py --validation code        # the loss on another validation set
 
-Give it in the folder of the checkout. The runs are those of config/decay/, and what the bounds below mean was laid down before they were trained.
+Give it in the folder of the checkout. The runs are those of config/decay/, and what the bounds below mean was laid down
+before they were trained.
 """
 
 import argparse
