@@ -74,20 +74,20 @@ def measured(scale: str, validation: str) -> FittedRows:
 def fits(rows: FittedRows, profiled: bool) -> Fits:
     loss = rows.used["loss"]
     free, held = search(LAW, rows.used)[0], search(LAW.fixed(p=1.0), rows.used)[0]
-    by_curve, one_by_curve = (_left_out(found, rows) for found in (free, held))
+    at_one = {**held.parameters, "p": 1.0}  # a second start: without a curve another solution may be the best one
+    by_curve, one_by_curve = _left_out(free, rows, None, at_one), _left_out(held, rows)
     groups = fitting.independent(rows.repeated, rows.repeated["loss"])
-    profile = fitting.profile(LAW, rows.used, loss, "p", found=free, level=LEVEL) if profiled else None
+    profile = fitting.profile(LAW, rows.used, loss, "p", found=free, level=LEVEL, n_screen=0) if profiled else None
     last = rows.repeated.sort_values("step").groupby("run")["loss"].last()
     ends = {str(run): float(end) for run, end in last.items()}
     high = rows.repeated[rows.repeated["run"] == "high_constant"].sort_values("step")["loss"]
     rise = float((high - high.cummin()).max())
-    return Fits(free, held, by_curve, _left_out(free, rows, groups), one_by_curve, profile, ends, rise)
+    return Fits(free, held, by_curve, _left_out(free, rows, groups, at_one), one_by_curve, profile, ends, rise)
 
 
-def _left_out(found: Fit, rows: FittedRows, groups: np.ndarray | None = None) -> LeftOut:
-    table = rows.repeated
-    options = {"n_screen": 64, "n_starts": 4, "starts": [found.parameters]}
-    return fitting.leave_one_curve_out(found.law, table, table["loss"], groups, **options)
+def _left_out(found: Fit, rows: FittedRows, groups: np.ndarray | None = None, *starts: dict[str, float]) -> LeftOut:
+    table, begun = rows.repeated, [found.parameters, *starts]
+    return fitting.leave_one_curve_out(found.law, table, table["loss"], groups, n_screen=0, starts=begun)
 
 
 def refits(left_out: LeftOut) -> list[float]:
