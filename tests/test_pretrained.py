@@ -269,7 +269,7 @@ def test_a_killed_run_goes_on_exactly(opened: Callable[..., Config], world: Path
     _, plan = planned(config)
     command = [sys.executable, "-m", "cpt_dynamics", "train", "--branch", next(iter(plan.branches))]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True)
-    while process.poll() is None and len(list(Layout(config).checkpoints.glob("*"))) < 3:
+    while process.poll() is None and len(list(Layout(config).checkpoints.glob("[0-9a-f]*/checkpoint.json"))) < 3:
         time.sleep(0.02)
     os.killpg(process.pid, signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
