@@ -89,7 +89,7 @@ class Known:
         return [seed for seed in SEEDS if all(of_seed(run, seed) in stated for run in runs)]
 
     def need_seeds(self, *runs: str) -> list[int]:
-        """The seeds of which the scale has all these runs; raises `Missing` that names all of them that are not there."""
+        """The seeds of which the scale has all these runs; raises `Missing` with all that are not there."""
         seeds = self.seeds_stated(*runs) or [SEEDS[0]]
         self.need(*(of_seed(run, seed) for seed in seeds for run in runs))
         return seeds

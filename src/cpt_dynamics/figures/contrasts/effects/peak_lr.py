@@ -52,8 +52,8 @@ def interior_peak(known: Known) -> Contrast:
 def recommended_peak(known: Known) -> Contrast:
     """The regret of the peak that the law fitted for Fig. 3 recommends among trained ones, the mean over weights."""
     _stated(known)
-    fitted = known.need(*known.entry("fig03").runs)
-    known.need(*PEAKS.values())
+    fitted = known.entry("fig03").runs
+    known.need(*fitted, *PEAKS.values())
     laws = {role: known.law("cpt", role) for role in SETS}
     predicted: dict[str, dict[Role, float]] = {run: {} for run in PEAKS.values()}
     between: dict[str, dict[Role, float]] = {run: {} for run in PEAKS.values()}
