@@ -24,7 +24,7 @@ PARAMS = {
 SHARE = {
     "plantsci": 0.2,
     "canada_law": 0.6,
-    "science": 0.2,
+    "kindred": 0.2,
     "mathematics": 0.6,
 }  # of the shift on D_pt where CPT is on them
 GROWTH = {Role.GENERAL: 1.5, Role.STRONG: 2.0}  # a2 of Eq. 8, growths exchanged
