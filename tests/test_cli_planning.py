@@ -16,7 +16,8 @@ from cpt_dynamics import files
 from cpt_dynamics.cli import main
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.figures.kit import published
-from cpt_dynamics.fitting import Fit, fit, leave_one_curve_out
+from cpt_dynamics.fitting import Fit, fit, intervals, leave_one_curve_out
+from cpt_dynamics.fitting.uncertainty import band
 from cpt_dynamics.laws import get
 from cpt_dynamics.logs.expressions import parse
 from cpt_dynamics.planning import (
@@ -67,7 +68,8 @@ def write(folder: Path, name: str, laws: dict[str, Any], refits: bool) -> list[s
         sign = get(law, "positive" if role == "general" else "negative")
         if refits:
             left_out = leave_one_curve_out(sign, table, loss, n_starts=3, n_screen=64)
-            found, more = left_out.found, {"left_out": {"curves": [asdict(curve) for curve in left_out.curves]}}
+            curves_of = {"curves": [asdict(curve) for curve in left_out.curves]}
+            found, more = left_out.found, {"left_out": curves_of, "intervals": asdict(intervals(left_out))}
         else:
             found, more = fit(sign, table, loss), {}
         paths.append(str(folder / f"{name}_{role}.json"))
@@ -167,7 +169,9 @@ def test_other_pretrainings_are_refused(expression: str, message: str) -> None:
 
 
 def test_the_best_plan_is_the_best_of_a_dense_grid(replayed: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    result = printed_json(capsys, "recommend", *replayed, "--weight", "0.6", *TRAINING, "--tolerance", "0.002")
+    result = printed_json(
+        capsys, "recommend", *replayed, "--weight", "0.6", *TRAINING, "--tolerance", "0.002", "--beyond"
+    )
     (plan,) = result["plans"]
     assert list(plan["knobs"]) == ["peak_lr", "replay"]
     assert result["measure"] == "change"
@@ -255,7 +259,7 @@ def test_several_lengths_are_all_that_is_tried_where_the_length_is_chosen(
 
 
 def test_intervals_are_the_optima_of_the_refits(plain: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = ["recommend", *plain, "--weight", "0.3", *TRAINING]
+    arguments = ["recommend", *plain, "--weight", "0.3", *TRAINING, "--beyond"]
     plan = printed_json(capsys, *arguments)["plans"][0]
     general, domain = fits_of(plain)
     refits = [json.loads(Path(path).read_text(encoding="utf-8"))["left_out"]["curves"] for path in plain]
@@ -313,6 +317,209 @@ def test_extrapolation_and_the_fits_warnings_are_said(
 def test_files_in_the_wrong_order_are_noticed(replayed: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     text = text_of(capsys, "recommend", *replayed[::-1], "--weight", "0.5", *TRAINING, "--replay", "0")
     assert "are the two files in the right order?" in text
+
+
+# --- inside of what was fitted ------------------------------------------------------------------------------
+
+LOW = 0.4 * PEAK  # the lowest peak LR of CPT in the fitted runs, but for the first step of a decay
+ACROSS = "reads S2 with one lambda"
+
+
+def changed(folder: Path, paths: list[str], **ranges: list[float]) -> list[str]:
+    """The fits as if they had been made within other ranges."""
+    found = []
+    for path in paths:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        found.append(str(folder / Path(path).name))
+        files.write_json(found[-1], {**content, "ranges": {**content["ranges"], **ranges}})
+    return found
+
+
+def test_a_choice_stays_within_the_fitted_values(replayed: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["recommend", *replayed, "--weight", "0.6", *TRAINING]
+    inside, beyond = (printed_json(capsys, *arguments, *more)["plans"][0] for more in ([], ["--beyond"]))
+    assert inside["knobs"]["peak_lr"]["searched"] == pytest.approx((LOW, PEAK), rel=0.01)
+    assert inside["knobs"]["replay"]["searched"] == pytest.approx((0, 0.75))
+    assert not any(found["outside"] for found in inside["knobs"].values())
+    assert beyond["knobs"]["peak_lr"]["searched"] == pytest.approx((0.02 * PEAK, PEAK))
+    assert beyond["knobs"]["replay"]["searched"] == pytest.approx((0, 0.95))
+    away = beyond["knobs"]["peak_lr"]["outside"]
+    assert away[0] == pytest.approx(0.02 * PEAK)
+    assert all(value < LOW for value in away)
+
+
+def test_peak_lrs_outside_are_refused_unless_told_to_and_then_marked(
+    plain: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["recommend", *plain, "--weight", "0.1", *TRAINING, "--range"]
+    for limits in ("peak_lr=4e-3:2e-2", "peak_lr=1e-3:8e-3"):
+        line = refused(capsys, [*arguments, limits])
+        assert "is outside of what was fitted, 0.00319 to 0.008: stay inside, add runs" in line
+        assert "--beyond" in line
+    above = [*arguments, "peak_lr=1.2e-2:2e-2", "--beyond"]
+    plan = printed_json(capsys, *above)["plans"][0]
+    peak = plan["knobs"]["peak_lr"]["value"]
+    assert {peak, 1.2e-2, 2e-2} <= set(plan["knobs"]["peak_lr"]["outside"])
+    assert plan["outside"]["goal"] is True
+    for role in ("general", "domain"):
+        fitted, here = plan["outside"]["after"][role]["peak_lr_cpt"]
+        assert fitted == pytest.approx((LOW, PEAK), rel=0.01)
+        assert here == pytest.approx((peak, peak), rel=0.01)
+        assert plan["outside"]["before"][role] == {}
+    text = text_of(capsys, *above)
+    assert f"peak LR {peak:.3g}* " in text
+    assert "end of 0.012* to 0.02*: a better one may lie beyond" in text
+    assert "- * outside of what was fitted: D_pt and D_cpt: peak LR of CPT" in text
+    assert "(fitted: 0.00319 to 0.008)" in text
+    assert f"law cpt {ACROSS}, and no fitted run has such a peak LR of CPT; such laws err" in text
+    assert "--law auto" in text
+
+
+def test_what_lies_inside_has_no_mark(plain: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    text = text_of(capsys, "recommend", *plain, "--weight", "0.3", *TRAINING)
+    assert "*" not in text.replace("w1*", "").replace("w1)*", "")
+
+
+def test_losses_of_longer_runs_and_of_replay_ratios_outside_are_marked(
+    replayed: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    far = ["recommend", *replayed, "--weight", "0.3", "--pretraining", PT, "--steps", "1000", "--replay", "0.9"]
+    plan = printed_json(capsys, *far)["plans"][0]
+    assert {"s1cpt", "replay"} <= plan["outside"]["after"]["general"].keys()
+    assert plan["outside"]["before"] == {"general": {}, "domain": {}}
+    assert f"-> {plan['after']['general']:.3f}*" in text_of(capsys, *far)
+    assert f" {plan['before']['general']:.3f} ->" in text_of(capsys, *far)
+
+
+def test_every_mark_is_explained(plain: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """The plan itself lies inside, and what was searched does not."""
+    arguments = ["recommend", *plain, "--weight", "0.1", *TRAINING, "--range", "peak_lr=1e-3:8e-3", "--beyond"]
+    plan = printed_json(capsys, *arguments)["plans"][0]
+    assert not any(any(names.values()) for names in (plan["outside"]["before"], plan["outside"]["after"]))
+    text = text_of(capsys, *arguments)
+    assert " 0.001* to 0.008" in text
+    assert "- * outside of what was fitted: no run tells whether" in text
+
+
+def test_one_fitted_peak_leaves_nothing_to_choose(
+    replayed: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["recommend", *changed(tmp_path, replayed, peak_lr_cpt=[6e-3, 6e-3]), "--weight", "0.3", *TRAINING]
+    line = refused(capsys, [*arguments, "--replay", "0.2"])
+    assert "nothing to choose: the fits know one peak LR of CPT, 0.006; add runs" in line
+    assert "--beyond" in line
+    both = printed_json(capsys, *arguments)["plans"][0]["knobs"]
+    assert both["peak_lr"]["value"] == 6e-3
+    assert len(both["replay"]["curve"]["values"]) > 10
+    assert "the only one that was fitted" in text_of(capsys, *arguments)
+
+
+def test_fits_that_share_no_peak_with_the_plan_or_each_other(
+    plain: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--weight", "0.3", *TRAINING]
+    high = changed(tmp_path, plain, peak_lr_cpt=[1e-2, 2e-2])
+    line = refused(capsys, ["recommend", *high, *arguments])
+    assert "is searched over 0.00016 to 0.008, and was 0.01 to 0.02 in the fits: add runs" in line
+    line = refused(capsys, ["schedule", *high, *arguments])
+    assert "the peak of PT: a peak LR of CPT of 0.008 is outside of what was fitted, 0.01 to 0.02" in line
+    assert "have no peak LR of CPT in common" in refused(capsys, ["recommend", high[0], plain[1], *arguments])
+    old = json.loads(Path(plain[0]).read_text(encoding="utf-8"))
+    del old["ranges"]["peak_lr_cpt"]  # a file that does not tell
+    files.write_json(tmp_path / "old.json", old)
+    searched = printed_json(capsys, "recommend", str(tmp_path / "old.json"), plain[1], *arguments)["plans"][0]
+    assert searched["knobs"]["peak_lr"]["searched"] == pytest.approx((LOW, PEAK), rel=0.01)
+
+
+def test_laws_with_one_lambda_are_doubted_across_peaks_alone(
+    plain: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ["--weight", "0.3", *TRAINING, "--choose", "potential", "--peak"]
+
+    def doubts(paths: list[str], peak: str) -> list[str]:
+        plan = printed_json(capsys, "recommend", *paths, *given, peak)["plans"][0]
+        return [line for line in plan["warnings"] if ACROSS in line]
+
+    (line,) = doubts(plain, "8e-3")
+    assert line.startswith("D_pt and D_cpt: law cpt")
+    assert "the peak LRs of CPT in the fit are 0.00319 to 0.008" in line
+    one = changed(tmp_path, plain, peak_lr_cpt=[8e-3, 8e-3])
+    assert doubts(one, "8e-3") == []
+    (line,) = doubts(one, "4e-3")
+    assert "no fitted run has such a peak LR of CPT" in line
+    table, loss = curves("s1_only", {**fits_of(plain)[0].parameters}, 2e-3)
+    files.write_json(tmp_path / "s1.json", fit("s1_only", table, loss).to_json())
+    (line,) = doubts([str(tmp_path / "s1.json"), plain[1]], "8e-3")
+    assert line.startswith("D_cpt: law cpt")
+
+
+def test_a_schedule_stays_within_the_fitted_peaks(plain: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    high = "warmup 50 to 2e-2; constant 750; linear 200 to 8e-4"
+    arguments = ["schedule", *plain, "--weight", "0.1", "--steps", "300", "--knots", "8", "--floor", "8e-4"]
+    assert printed_json(capsys, *arguments, "--pretraining", high)["peak_cap"] == pytest.approx(PEAK, rel=0.01)
+    more = ["--pretraining", PT, "--peak-cap", "2e-2"]
+    assert "--peak-cap: a peak LR of CPT of 0.02 is outside of what" in refused(capsys, [*arguments, *more])
+    beyond = printed_json(capsys, *arguments, *more, "--beyond")
+    assert beyond["peak"] == pytest.approx(2e-2)
+    assert "peak_lr_cpt" in beyond["outside"]["after"]["domain"]
+    assert all("peak_lr_cpt" in row["outside"]["domain"] for row in beyond["compared"])
+    text = text_of(capsys, *arguments, *more, "--beyond")
+    assert f"{beyond['compared'][0]['domain']:.4f}* " in text
+    assert "D_cpt loss * outside of what was fitted" in text
+    assert "peak LR of CPT 0.02 (fitted: 0.00319 to 0.008)" in text
+    down = ["schedule", *plain, "--weight", "1", "--pretraining", PT, "--steps", "300", "--knots", "8"]
+    inside, outside = (printed_json(capsys, *down, *option)["peak"] for option in ([], ["--beyond"]))
+    assert inside == pytest.approx(LOW, rel=0.01)
+    assert outside < 0.9 * LOW
+
+
+def test_losses_and_the_goal_have_bands_from_the_curves_left_out(
+    plain: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--weight", "0.3", *TRAINING]
+    plan = printed_json(capsys, "recommend", *plain, *arguments)["plans"][0]
+    contents = {
+        role: json.loads(Path(path).read_text(encoding="utf-8"))
+        for role, path in zip(("general", "domain"), plain, strict=True)
+    }
+    errors = []
+    for role, weight in (("general", 0.3), ("domain", 0.7)):
+        known, loss = contents[role]["intervals"], plan["after"][role]
+        assert plan["bands"]["after"][role]["half_width"] == pytest.approx(known["end"]["half_width"] * loss)
+        assert plan["bands"]["after"][role]["level"] == 0.9
+        before = known["rows"]["half_width"] * plan["before"][role]
+        assert plan["bands"]["before"][role]["half_width"] == pytest.approx(before)
+        errors.append(weight * loss * np.array([c["end_error"] for c in contents[role]["left_out"]["curves"]]))
+    expected = band(np.abs(errors[0] + errors[1]), 0.9)
+    assert plan["bands"]["goal"] == pytest.approx({"half_width": expected.half_width, "level": expected.level})
+    text = text_of(capsys, "recommend", *plain, *arguments)
+    assert f"goal ± {expected.half_width:.3f} (90%), by errors at the end alone" in text
+    old = contents["general"]  # a file of an earlier version
+    del old["intervals"]["rows"]
+    for curve in old["left_out"]["curves"]:
+        del curve["spread"], curve["lost"]
+    files.write_json(tmp_path / "old.json", old)
+    found = printed_json(capsys, "recommend", str(tmp_path / "old.json"), plain[1], *arguments)["plans"][0]["bands"]
+    assert found["before"]["general"] is None
+    assert found["after"] == plan["bands"]["after"]
+    assert found["goal"] == plan["bands"]["goal"]
+
+
+def test_curves_that_lose_something_do_not_count_for_the_goal(
+    plain: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = json.loads(Path(plain[0]).read_text(encoding="utf-8"))
+    content["left_out"]["curves"][0] |= {"lost": ["C2"], "end_error": 0.5}
+    files.write_json(tmp_path / "general.json", content)
+    general = str(tmp_path / "general.json")
+    plan = printed_json(capsys, "recommend", general, plain[1], "--weight", "0.3", *TRAINING)["plans"][0]
+    assert plan["bands"]["goal"]["half_width"] < 0.1
+
+
+def test_without_intervals_there_are_no_bands(replayed: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    plan = printed_json(capsys, "recommend", *replayed, "--weight", "0.3", *TRAINING)["plans"][0]
+    none = {"general": None, "domain": None}
+    assert plan["bands"] == {"before": none, "after": none, "goal": None}
 
 
 # --- schedule -----------------------------------------------------------------------------------------------

@@ -38,9 +38,8 @@ def score(split: str, run: str, entry: str, error: float) -> Score:
     size = len(laws.get(entry).parameters) if own else None
     inside = error < 0.01 if one.set == "lr_scheduling" and own else None
     signed = error * (1 if len(run) % 2 else -1)
-    return Score(
-        one.set, split, one.kind, entry, run, 50, error, 3 * error, signed, inside, inside, size, None, 1.0, ""
-    )
+    rows, named = None if inside is None else float(inside), (one.set, split, one.kind, entry, run)
+    return Score(*named, 50, error, 3 * error, signed, inside, inside, rows, size, None, 1.0, "")
 
 
 def whole(*names: str) -> Results:

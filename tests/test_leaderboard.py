@@ -162,14 +162,15 @@ def test_only_rows_that_no_fitted_run_has_are_scored(measured: list[Score]) -> N
 
 def score(entry: str, mean: float, split: str = "a", run: str = "r", **more: Any) -> Score:
     known: dict[str, Any] = {"worst": mean, "end": mean, "mean_inside": None, "end_inside": None, "chose": ""}
+    known |= {"rows_inside": None}
     known |= {"parameters": None, "lambda_": None, "objective": None, **more}
     return Score("made", split, "schedule", entry, run, 5, mean, **known)
 
 
 def test_the_board() -> None:
     rows = [
-        score("one", 0.01, parameters=4, mean_inside=True, end_inside=False, end=-0.02),
-        score("one", 0.03, "b", parameters=4, mean_inside=True, end_inside=True, end=0.04),
+        score("one", 0.01, parameters=4, mean_inside=True, end_inside=False, rows_inside=0.5, end=-0.02),
+        score("one", 0.03, "b", parameters=4, mean_inside=True, end_inside=True, rows_inside=1.0, end=0.04),
         score("two", 0.02, parameters=5),
         score("two", 0.01, "b", parameters=5),
         score(AUTO, 0.01, parameters=4),
@@ -184,6 +185,7 @@ def test_the_board() -> None:
     assert one.skill_nearest == pytest.approx(1 - 0.01 / 0.08)  # on the run that both have
     assert one.skill_s1 == pytest.approx(1 - 0.03 / 0.04)
     assert (one.mean_covered, one.end_covered) == (1.0, 0.5)
+    assert one.rows_covered == pytest.approx(0.75)
     assert found["two"].mean_covered is None
     assert found[AUTO].regret == pytest.approx((0.0 + 0.02) / 2)
     assert one.regret is None

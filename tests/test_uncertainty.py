@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -17,7 +18,7 @@ from cpt_dynamics.areas import history
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.fitting import Fit
 from cpt_dynamics.fitting.profile import autocorrelation_time, effective_rows
-from cpt_dynamics.fitting.uncertainty import measurements
+from cpt_dynamics.fitting.uncertainty import band, measurements
 
 PEAK, STEPS, MORE, NOISE = 2e-4, 20_000, 10_000, 0.002
 # arXiv 2505.07796, Fig. 3: FineWeb losses of the 106M model
@@ -185,8 +186,20 @@ def test_half_widths_are_ranks_of_held_out_errors() -> None:
     assert nine.end.half_width == max(abs(curve.end_error) for curve in found.curves)
     assert fitting.intervals(found, level=0.8).mean.half_width == means[7]
     more = fitting.intervals(found, level=0.95)
-    assert (more.mean.half_width, more.mean.level, more.mean.attainable) == (means[8], 0.9, False)
-    assert any("90% at most" in note for note in more.notes)
+    assert (more.mean.level, more.mean.attainable) == (0.95, False)
+    assert any("9 curves left out are too few for a 95% band" in note for note in more.notes)
+
+
+def test_few_curves_take_errors_as_normal() -> None:
+    """Bands from three curves hold for the wanted share of fourth ones; the largest error holds for 75 %."""
+    assert band(np.array([0.01, 0.01]), 0.9).half_width == pytest.approx(0.01 * 2.919986)  # t, 95 %, 2 degrees: tables
+    one_is_far = band(np.array([0.0] * 7 + [1.0]), 0.9)
+    assert (one_is_far.half_width, one_is_far.attainable) == (1.0, False)
+    errors = np.abs(np.random.default_rng(4).normal(size=(4000, 4)))
+    for level in (0.8, 0.9):
+        inside = [row[3] <= band(row[:3], level).half_width for row in errors]
+        assert np.mean(inside) == pytest.approx(level, abs=0.02)
+    assert np.mean(errors[:, 3] <= errors[:, :3].max(axis=1)) == pytest.approx(0.75, abs=0.02)
 
 
 def test_the_jackknife_by_hand() -> None:
@@ -427,3 +440,51 @@ def test_ranges_survive_json() -> None:
     assert again.ranges["s1pt"] == [runs()["s1pt"].min(), runs()["s1pt"].max()]
     far = run("wsd", "linear", idle=3000)
     assert fitting.prediction_warnings(again, far) == fitting.prediction_warnings(found, far)
+
+
+def test_a_curve_whose_others_determine_less_counts_for_no_band() -> None:
+    """The only run that anneals: without it nothing tells C, nor how the loss follows a fast fall."""
+    peaks = {"full": PEAK, "half": PEAK / 2}
+    parts = [run("constant", "constant", peak=peak).assign(run=name) for name, peak in peaks.items()]
+    table = pd.concat([*parts, run("wsd", "constant").assign(run="annealed")], ignore_index=True)
+    table = table[table["s1cpt"] == 0].reset_index(drop=True)
+    found = fitting.leave_one_curve_out("annealing", table, noisy(table, 5), **QUICK)
+    lost = {curve.group: curve.lost for curve in found.curves}
+    assert lost == {"full": [], "half": [], "annealed": ["C", "a fast fall of the LR"]}
+    known = fitting.intervals(found)
+    counted = [curve for curve in found.curves if not curve.lost]
+    assert known.mean == band(np.array([curve.mean_error for curve in counted]), 0.9)
+    assert known.end == band(np.array([abs(curve.end_error) for curve in counted]), 0.9)
+    left_out_end = next(abs(curve.end_error) for curve in found.curves if curve.lost)
+    assert left_out_end > 3 * max(abs(curve.end_error) for curve in counted)  # it tells of the missing run alone
+    note = "the bands do not count what the other curves cannot tell: annealed (C, a fast fall of the LR)"
+    assert note in known.notes
+
+
+def test_without_a_curve_that_counts_there_is_no_band() -> None:
+    table = pd.concat([run("constant", "constant"), run("wsd", "constant")], ignore_index=True)
+    table = table[table["s1cpt"] == 0].reset_index(drop=True)
+    found = fitting.leave_one_curve_out("annealing", table, noisy(table, 5), **QUICK)
+    lone = fitting.intervals(replace(found, curves=[curve for curve in found.curves if curve.lost]))
+    assert all(np.isnan(one.half_width) and not one.attainable for one in (lone.mean, lone.end, lone.rows))
+
+
+@pytest.mark.parametrize("level", [0.8, 0.9])
+def test_bands_of_rows_hold_for_rows_of_new_curves(level: float) -> None:
+    """Nine curves with noise of their own, and new ones of the same schedules: real coverage is near the nominal."""
+    known = fitting.intervals(left_out(), level).rows
+    assert (known.level, known.attainable) == (level, True)
+    found = left_out().found
+    inside = []
+    for seed in range(20, 30):
+        loss = noisy(runs(), seed)
+        inside.append(np.abs(found.predict(runs()) / loss - 1) <= known.half_width)
+    assert np.mean(inside) == pytest.approx(level, abs=0.04)
+
+
+def test_every_curve_has_the_same_weight_in_the_band_of_rows() -> None:
+    curve = left_out().curves[0]
+    small, large = (replace(curve, spread=[size] * 20, n_heldout=n) for size, n in ((0.01, 1000), (0.05, 10)))
+    four = replace(left_out(), curves=[small, small, small, large])
+    assert fitting.intervals(four, 0.75).rows.half_width == 0.01
+    assert fitting.intervals(four, 0.8).rows.half_width == 0.05

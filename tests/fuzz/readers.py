@@ -161,7 +161,8 @@ def _train() -> None:
     known_results = json.loads((REPOSITORY / "data/released/cpu/results.json").read_text(encoding="utf-8"))
     release(Path("other"), known_results)
     write_json("fig01.json", to_json(result))
-    score = Score("cpu", "cpu_general", "schedule", "cpt_noise", "a", 9, 0.1, 0.2, -0.1, None, None, 8, None, 0.1, "")
+    made = ("cpu", "cpu_general", "schedule", "cpt_noise", "a")
+    score = Score(*made, 9, 0.1, 0.2, -0.1, None, None, None, 8, None, 0.1, "")
     write_json("benchmark.json", plain(board.to_json([score], board.board([score]), 1, {"cpu": "0" * 64}, 9.0, {})))
     ends = [law_fits.End("a", True, 3.0, 3.1)]
     parameters = {"L0": 2.0, "K": 0.3, "c": 9.0}

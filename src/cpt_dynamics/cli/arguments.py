@@ -228,6 +228,9 @@ def add_training(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
         "--replay", type=float, metavar="R", help="share of D_pt text in CPT (default: 0, unless chosen)"
     )
     group.add_argument("--params", type=float, metavar="N", help="non-embedding parameters, for laws that read them")
+    group.add_argument(
+        "--beyond", action="store_true", help="advise peak LRs and replay ratios outside of what was fitted, too"
+    )
     return group
 
 

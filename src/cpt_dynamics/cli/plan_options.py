@@ -2,16 +2,29 @@
 
 import argparse
 import math
-from collections.abc import Collection, Sequence
-from typing import Literal
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Literal
 
 from cpt_dynamics.errors import UserError
+from cpt_dynamics.fitting.predictions import leaves, span
 from cpt_dynamics.planning import Scenario
-from cpt_dynamics.planning.fits import FittedPair
+from cpt_dynamics.planning.fits import SEEN, SETS, FittedPair, Outside, by_set
 from cpt_dynamics.planning.pretraining import pretraining
 from cpt_dynamics.planning.schedule import Shape
 from cpt_dynamics.schedules import Schedule
 
+MARK, OUTSIDE = "*", "outside of what was fitted"  # after a number, and what that means
+UNTOLD = "no run tells whether the law holds there"
+LABELS = {
+    "peak_lr_pt": "peak LR of PT",
+    "peak_lr_cpt": "peak LR of CPT",
+    "s1pt": "forward area S1 of PT",
+    "s1cpt": "forward area S1 of CPT",
+    "s2pt": "annealing area S2 of PT",
+    "s2cpt": "annealing area S2 of CPT",
+    "replay": "replay ratio",
+    "params": "non-embedding parameters",
+}
 REWARMUP = 0.1  # of CPT, the most that the re-warm-up takes if its length is not given
 
 
@@ -54,6 +67,41 @@ def _check(options: argparse.Namespace, fits: FittedPair, steps: int) -> None:
         raise UserError("--replay: neither law reads the replay ratio: fit cpt_replay_* to runs with several ratios")
     if params is None and fits.reading("params"):
         raise UserError("--params is missing: a law reads the number of non-embedding parameters")
+
+
+def check_peaks(option: str, asked: Sequence[float] | None, fitted: Sequence[float] | None) -> None:
+    """`UserError` where peak LRs of CPT are to be advised that no fit has seen."""
+    if asked is None or fitted is None or not leaves(SEEN["peak_lr"], fitted, (min(asked), max(asked))):
+        return
+    raise UserError(
+        f"{option}: a peak LR of CPT of {span(asked)} is {OUTSIDE}, {span(fitted)}: stay inside, add"
+        " runs that reach there, or give --beyond"
+    )
+
+
+def band_lines(bands: Mapping[str, Any]) -> list[str]:
+    """How far the losses and the goal may be off, by curves that the fits left out. bands: see `FittedPair`."""
+    parts = []
+    for end, kind in (("before", "before CPT"), ("after", "at its end")):
+        known = [f"{SETS[role]} {_half_width(one)}" for role, one in bands[end].items() if one]
+        parts += [f"{kind} {', '.join(known)}"] if known else []
+    parts += [f"goal {_half_width(bands['goal'])}, by errors at the end alone"] if bands["goal"] else []
+    return [f"bands for what is measured, by runs left out in turn (nats/token): {'; '.join(parts)}"] if parts else []
+
+
+def _half_width(found: Mapping[str, float]) -> str:
+    return f"± {found['half_width']:.3f} ({found['level']:.0%})"
+
+
+def legend(found: Mapping[str, Any], marked: bool) -> list[str]:
+    """What the marks of a plan mean. found: `FittedPair.outside`. marked: whether any other number has a mark."""
+    lines = by_set({role: left({**found["before"][role], **names}) for role, names in found["after"].items()})
+    return [f"{MARK} {OUTSIDE}: {line}" for line in lines or ([UNTOLD] if marked else [])]
+
+
+def left(names: Outside) -> list[str]:
+    """The fitted ranges that are left, one line each."""
+    return [f"{LABELS.get(name, name)} {span(here)} (fitted: {span(fitted)})" for name, (fitted, here) in names.items()]
 
 
 def described(scenarios: Sequence[Scenario], chosen: Collection[str]) -> list[str]:

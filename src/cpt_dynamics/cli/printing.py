@@ -126,7 +126,11 @@ def _interval_lines(result: Mapping[str, Any]) -> list[str]:
         for curve in left_out["curves"]
     ]
     lines = ["", *table(("left out, predicted from the others", "rows", "mean", "worst", "bias", "end"), rows)]
-    for name, what in (("mean", "mean error of a curve"), ("end", "error at its end")):
+    kinds = {"mean": "mean error of a curve", "end": "error at its end", "rows": "error of a single row"}
+    for name, what in kinds.items():
+        if found[name]["half_width"] is None:
+            lines.append(f"no band for the {what}: no curve left out tells of the law")
+            continue
         lines.append(f"{found[name]['level']:.0%} band for the {what}: ± {percent(found[name]['half_width'])}")
     untested = left_out["not_testable"]
     notes = [f"not testable, as other runs have all of its rows: {', '.join(untested)}"] if untested else []

@@ -7,11 +7,12 @@ from typing import Any, Literal
 
 from cpt_dynamics.cli import log_options as logs
 from cpt_dynamics.cli import plan_options as options_of
+from cpt_dynamics.cli.plan_options import MARK
 from cpt_dynamics.cli.text import bullets, table
 from cpt_dynamics.errors import UserError, printable, short
 from cpt_dynamics.files import plain
 from cpt_dynamics.planning import ROLES
-from cpt_dynamics.planning.fits import FittedPair
+from cpt_dynamics.planning.fits import SEEN, FittedPair
 from cpt_dynamics.planning.optimum import NATURAL_LIMITS, Measure
 from cpt_dynamics.planning.search import Search, best_plan
 from cpt_dynamics.schedules import LEAST_LR, MOST_LR, MOST_STEPS
@@ -98,7 +99,11 @@ def _search(options: argparse.Namespace, fits: FittedPair, knobs: Sequence[str],
         options, fits, steps, options.shape, _peak(options.peak), options.end, options.decay_share
     )
     measure: Measure = options.measure or ("final" if "potential" in knobs else "change")
-    return Search.of(base, knobs, _ranges(options, knobs), options.steps, measure, options.tolerance)
+    ranges, within = _ranges(options, knobs), {}
+    if not options.beyond:
+        within = {knob: limits for knob in SEEN if (limits := fits.fitted(knob)) is not None}
+        options_of.check_peaks("--range", ranges.get("peak_lr"), within.get("peak_lr"))
+    return Search.of(base, knobs, ranges, options.steps, measure, options.tolerance, within)
 
 
 def _peak(text: str | None) -> float | Literal["last"] | None:
@@ -158,9 +163,9 @@ def _overview(plans: Sequence[Mapping[str, Any]]) -> list[str]:
         [
             f"{plan['weight']:g}",
             _shown("steps", plan["steps"]),
-            *(_shown(knob, plan["knobs"][knob]["value"]) for knob in knobs),
-            *(f"{plan['before'][role]:.3f} -> {plan['after'][role]:.3f}" for role in ROLES),
-            f"{plan['goal']:.3f}",
+            *(_marked(knob, plan["knobs"][knob], plan["knobs"][knob]["value"]) for knob in knobs),
+            *(" -> ".join(_loss(plan, end, role) for end in ("before", "after")) for role in ROLES),
+            f"{plan['goal']:.3f}" + (MARK if plan["outside"]["goal"] else ""),
         ]
         for plan in plans
     ]
@@ -171,20 +176,28 @@ def _of_plan(plan: Mapping[str, Any], name: str, tolerance: float) -> list[str]:
     """The details of one plan."""
     rows = []
     for knob, found in plan["knobs"].items():
-        interval = [_span(knob, found["interval"])] if found["interval"] else []
-        rows.append(
-            [NAMES[knob], _shown(knob, found["value"]), _span(knob, found["flat"]), *interval, _place(knob, found)]
-        )
+        value, interval = _marked(knob, found, found["value"]), found["interval"]
+        spans = [_span(knob, found, ends) for ends in (found["flat"], *([interval] if interval else []))]
+        rows.append([NAMES[knob], value, *spans, _place(knob, found)])
     refits = ["in refits"] if any(found["interval"] for found in plan["knobs"].values()) else []
     head = [name, "best", f"within {tolerance:g} of it", *refits, "where the best one lies "]
-    notes = [plan["turning"]["reason"], plan["critical_point"]["reason"], plan["interval_reason"]]
-    lines = [*table(head, rows), *bullets([*notes, *_cap_lines(plan["cap"])])]
-    return [*lines, *bullets(f"warning: {line}" for line in plan["warnings"])]
+    turning = plan["turning"]["reason"] + (MARK if plan["turning"]["outside"] else "")
+    notes = [turning, plan["critical_point"]["reason"], plan["interval_reason"], *options_of.band_lines(plan["bands"])]
+    cap = _cap_lines(plan["cap"])
+    marked = any(MARK in cell for cell in [turning, *cap, *(cell for row in rows for cell in row)])
+    warnings = [f"warning: {line}" for line in plan["warnings"]]
+    return [*table(head, rows), *bullets([*notes, *cap, *options_of.legend(plan["outside"], marked), *warnings])]
+
+
+def _loss(plan: Mapping[str, Any], end: str, role: str) -> str:
+    return f"{plan[end][role]:.3f}" + (MARK if plan["outside"][end][role] else "")
 
 
 def _place(knob: str, found: Mapping[str, Any]) -> str:
     """Whether the best value is inside of what was searched."""
-    searched = _span(knob, found["searched"])
+    searched = _span(knob, found, found["searched"])
+    if found["searched"][0] == found["searched"][1]:
+        return "the only one that was fitted"
     if found["edge"] is None:
         return f"inside {searched}"
     beyond = "there is none beyond" if found["natural"] else "a better one may lie beyond"
@@ -196,7 +209,8 @@ def _cap_lines(found: Mapping[str, Any] | None) -> list[str]:
         return []
     if found["share"] is None:
         return [f"cap of {found['cap']:g} on the rise of the D_pt loss: {found['reason']}"]
-    at_most = f"at most {100 * found['share']:.3g} % of D_cpt text ({100 * (1 - found['share']):.3g} % replay)"
+    mark = MARK if found["outside"] else ""
+    at_most = f"at most {100 * found['share']:.3g} %{mark} of D_cpt text ({100 * (1 - found['share']):.3g} % replay)"
     gaps = "; some smaller shares do not keep it" if found["gaps"] else ""
     interval = ""
     if found["interval"]:
@@ -213,6 +227,11 @@ def _shown(knob: str, value: float) -> str:
     return f"{value:.3g}" if knob == "peak_lr" else f"{100 * value:.3g} %"
 
 
-def _span(knob: str, limits: Sequence[float]) -> str:
-    low, high = (_shown(knob, limit) for limit in limits)
+def _marked(knob: str, found: Mapping[str, Any], value: float) -> str:
+    """A value of a knob, with a mark outside of what was fitted."""
+    return _shown(knob, value) + (MARK if value in found["outside"] else "")
+
+
+def _span(knob: str, found: Mapping[str, Any], limits: Sequence[float]) -> str:
+    low, high = (_marked(knob, found, limit) for limit in limits)
     return low if low == high else f"{low} to {high}"

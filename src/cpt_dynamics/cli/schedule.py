@@ -1,7 +1,7 @@
 """schedule: the LR schedule of CPT that two fitted laws think best, beside the usual ones."""
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,10 +12,11 @@ from cpt_dynamics.cli import plan_options as options_of
 from cpt_dynamics.cli.text import bullets, table
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.files import plain
+from cpt_dynamics.fitting.predictions import NEAR
 from cpt_dynamics.laws import Array
 from cpt_dynamics.planning import ROLES, BestSchedule, Scenario, optimise
-from cpt_dynamics.planning.fits import SETS, FittedPair
-from cpt_dynamics.planning.schedule import compared_curves
+from cpt_dynamics.planning.fits import SETS, FittedPair, Outside
+from cpt_dynamics.planning.schedule import compared_curves, usual
 
 FLOOR = 0.1  # of the peak of PT, the lowest LR if none is given
 LINES = 7  # steps that are printed
@@ -36,10 +37,13 @@ def run_schedule(options: argparse.Namespace) -> None:
         raise UserError(f"--weight {options.weight:g}: the weight of the D_pt loss lies between 0 and 1")
     base = options_of.scenario_of(options, fits, options.steps)
     floor = FLOOR * base.peak_lr if options.floor is None else options.floor
-    cap = base.peak_lr if options.peak_cap is None else options.peak_cap
+    limits = None if options.beyond else fits.fitted("peak_lr")
+    cap = _cap(options, base, limits)
     if not 0 <= floor < cap:
         raise UserError(f"--floor {floor:g}: give an LR from 0 and below --peak-cap, {cap:g}")
-    found = optimise(fits, base, options.weight, floor=floor, peak_cap=cap, knots=options.knots)
+    options_of.check_peaks("--peak-cap" if options.peak_cap else "the peak of PT", [cap], limits)
+    least = 0.0 if limits is None else limits[0]
+    found = optimise(fits, base, options.weight, floor=floor, peak_cap=cap, least_peak=least, knots=options.knots)
     result: dict[str, Any] = plain(_result(fits, base, found, options))
     figure = None
     if options.plot:
@@ -55,8 +59,19 @@ def run_schedule(options: argparse.Namespace) -> None:
     logs.give(options, result, [*fits.described(), *_text(result), *logs.written(options, "schedule")], figure)
 
 
+def _cap(options: argparse.Namespace, base: Scenario, fitted: tuple[float, float] | None) -> float:
+    """The highest LR: what is given, or the peak of PT, or the highest fitted one below it."""
+    if options.peak_cap is not None:
+        return float(options.peak_cap)
+    return base.peak_lr if fitted is None or base.peak_lr <= NEAR * fitted[1] else fitted[1]
+
+
 def _result(fits: FittedPair, base: Scenario, found: BestSchedule, options: argparse.Namespace) -> dict[str, Any]:
     lr = np.concatenate([base.lr[: base.pretraining_steps], found.lr])
+    away = fits.outside(base, lr)
+    rows = found.compared.to_dict("records")
+    usual_ones = [usual(base, row["schedule"], found.peak, found.floor) for row in rows[1:]]
+    after = [fits.outside(base, np.append(lr[: base.pretraining_steps], one))["after"] for one in usual_ones]
     reads_s2 = any("s2cpt" in law.law.inputs for law in fits.roles().values())
     before = {role: base.ends(law)[0] for role, law in fits.roles().items()}
     replay = f", {100 * base.replay:.3g} % replay" if fits.reading("replay") else ""
@@ -75,7 +90,9 @@ def _result(fits: FittedPair, base: Scenario, found: BestSchedule, options: argp
         "peak_cap": found.peak_cap,
         "before": before,
         "after": found.after,
-        "compared": found.compared.to_dict("records"),
+        "compared": [{**row, "outside": names} for row, names in zip(rows, [away["after"], *after], strict=True)],
+        "outside": away,
+        "bands": fits.half_widths(options.weight, before, found.after),
         "starts": found.starts,
         "agreeing": found.agreeing,
         "warnings": [
@@ -95,18 +112,47 @@ def _telling(lr: Array) -> list[int]:
     return sorted({*np.linspace(1, len(lr), LINES).round().astype(int).tolist(), *at[in_moves - 1].tolist()})
 
 
-def _text(result: Mapping[str, Any]) -> list[str]:
-    lr = result["lr"]
-    compared = [
-        [row["schedule"], f"{row['objective']:.4f}", *(f"{row[role]:.4f}" for role in ROLES)]
+def _compared(result: Mapping[str, Any]) -> list[str]:
+    """The table of schedules. What is outside of what was fitted has a mark, and is named in a last column."""
+    before = result["outside"]["before"]
+    rows = [
+        [
+            row["schedule"],
+            f"{row['objective']:.4f}{_mark([*row['outside'].values(), *before.values()])}",
+            *_losses(row, row["outside"]),
+        ]
         for row in result["compared"]
     ]
-    start = ["end of PT", "", *(f"{result['before'][role]:.4f}" for role in ROLES)]
+    rows.append(["end of PT", "", *_losses(result["before"], before)])
+    head = ["schedule", "goal", *(f"{SETS[role]} loss" for role in ROLES)]
+    said = ["; ".join(_left(names)) for names in (*(row["outside"] for row in result["compared"]), before)]
+    if any(said):
+        head.append(f"{options_of.MARK} {options_of.OUTSIDE} ")
+        rows = [[*row, one] for row, one in zip(rows, said, strict=True)]
+    return table(head, rows)
+
+
+def _losses(losses: Mapping[str, float], outside: Mapping[str, Outside]) -> list[str]:
+    return [f"{losses[role]:.4f}{_mark([outside[role]])}" for role in ROLES]
+
+
+def _mark(outside: Iterable[Outside]) -> str:
+    return options_of.MARK if any(outside) else ""
+
+
+def _left(outside: Mapping[str, Outside]) -> list[str]:
+    """What either loss leaves, each once."""
+    return list(dict.fromkeys(line for names in outside.values() for line in options_of.left(names)))
+
+
+def _text(result: Mapping[str, Any]) -> list[str]:
+    lr = result["lr"]
     steps = _telling(np.array(lr))
     return [
         *bullets([*result["training"], result["goal"]]),
         "",
-        *table(["schedule", "goal", *(f"{SETS[role]} loss" for role in ROLES)], [*compared, start]),
+        *_compared(result),
+        *bullets(options_of.band_lines(result["bands"])),
         f"{result['agreeing']} of {result['starts']} searches came to the best one",
         "",
         *table(["step of CPT", "LR"], [[f"{step:,}", f"{lr[step - 1]:.4g}"] for step in steps], left=0),

@@ -19,14 +19,12 @@ from cpt_dynamics.errors import UserError
 from cpt_dynamics.fitting.comparison import counted, search
 from cpt_dynamics.fitting.fit import Fit
 from cpt_dynamics.fitting.logged import once
-from cpt_dynamics.fitting.uncertainty import HeldOut, leave_one_curve_out, without_seed
+from cpt_dynamics.fitting.uncertainty import HeldOut, falls_fast, leave_one_curve_out, without_seed
 from cpt_dynamics.laws import Law, Shift, get
 from cpt_dynamics.laws.base import HISTORY
-from cpt_dynamics.schedules import Array
 
 MEMORY = 60  # lambda is 1 minus this over the steps of the longest run, where runs do not tell it
 MEMORIES = (15, 30, 60, 120, 240)  # what is tried where they do
-FAST = 0.5, 0.2  # an LR that falls by this share of its peak within this share of the run's steps falls fast
 SEVERAL = 1.05  # ratio of peak LRs from which on they are several
 ANNEALED = 0.1  # a checkpoint whose last LR is at most this share of the peak of its pre-training is annealed
 WORST = 3.0
@@ -61,20 +59,10 @@ class Runs:
             bool((rows["s1cpt"] > 0).any()),
             known,
             _distinct([float(part.max()) for part in stretches]),
-            any(_falls_fast(part) for one in histories for part in _phases(one.forward, one.pretraining_steps)),
+            any(falls_fast(one) for one in histories),
             all(start <= ANNEALED for start in starts),
             max(len(one.forward) for one in histories),
         )
-
-
-def _phases(lr: Array, switch: int) -> list[Array]:
-    return [part for part in (lr[:switch], lr[switch:]) if len(part)]
-
-
-def _falls_fast(lr: Array) -> bool:
-    share, within = FAST
-    far = max(int(within * len(lr)), 1)
-    return bool(np.max(lr[:-far] - lr[far:], initial=0.0) >= share * lr.max())
 
 
 def _distinct(values: Sequence[float]) -> int:

@@ -137,6 +137,8 @@ class _Refit(BaseModel):
     group: str
     undetermined: list[str]
     parameters: dict[str, float | None]
+    end_error: float | None = None
+    lost: list[str] = []
 
 
 class _LeftOut(BaseModel):
@@ -152,6 +154,8 @@ class _Band(BaseModel):
 class _Intervals(BaseModel):
     mean: _Band
     end: _Band
+    rows: _Band | None = None  # files of earlier versions have none
+    level: float = Field(0.9, gt=0, lt=1)
 
 
 class _FitFile(BaseModel):

@@ -1,5 +1,6 @@
 """What is doubtful in predictions from a fit: one line each, with the remedy."""
 
+from collections.abc import Container, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,8 @@ from cpt_dynamics.laws import Array, Features
 from cpt_dynamics.laws.memories import Remembered
 
 FACTOR = 1.5  # how far beyond the fitted range an input may be before a prediction warns
+NEAR = 1.05  # how far beyond it is still the same value: peaks of logged LRs are rounded
+PEAKS = {"peak_lr_pt": "PT", "peak_lr_cpt": "CPT"}
 
 
 def prediction_warnings(found: Fit, features: Features) -> list[str]:
@@ -71,30 +74,54 @@ def _idle(steps: NDArray[Any], area: Array, predicted: Array) -> tuple[int, floa
 
 def extrapolation(found: Fit, features: Features) -> list[str]:
     """Inputs that leave the fitted range by more than a factor `FACTOR`."""
+    return [
+        f"{name} is {span(its)} in the prediction and was {span(ours)} in the fit:"
+        f" more than a factor of {FACTOR:g} outside; add runs that reach there"
+        for name, (ours, its) in outside(found, features, FACTOR).items()
+    ]
+
+
+def outside(found: Fit, features: Features, factor: float = NEAR) -> dict[str, tuple[list[float], list[float]]]:
+    """What leaves the fitted ranges by more than a factor: name -> the fitted range and that of the rows."""
     theirs = input_ranges(features, found.law.arrays(features))
-    lines = []
-    for name in theirs.keys() & found.ranges.keys():
-        ours, its = found.ranges[name], theirs[name]
-        outside = _outside(ours, its)
-        if name in SHARES and not outside:
-            outside = bool(_outside([1 - v for v in ours[::-1]], [1 - v for v in its[::-1]]))
-        if outside:
-            lines.append(
-                f"{name} is {_span(its)} in the prediction and was {_span(ours)} in the fit:"
-                f" more than a factor of {FACTOR:g} outside; add runs that reach there"
-            )
-    return sorted(lines)
+    both = {name: (found.ranges[name], theirs[name]) for name in sorted(theirs.keys() & found.ranges.keys())}
+    return {name: (ours, its) for name, (ours, its) in both.items() if leaves(name, ours, its, factor)}
 
 
-def _outside(fitted: list[float], predicted: list[float]) -> bool:
-    """Whether a range leaves the fitted one by more than `FACTOR` (in 0 or across it: at all)."""
+def leaves(name: str, fitted: Sequence[float], here: Sequence[float], factor: float = NEAR) -> bool:
+    """Whether a range leaves the fitted one by more than a factor (in 0 or across it: at all)."""
+    if _outside(fitted, here, factor):
+        return True
+    return name in SHARES and _outside([1 - v for v in fitted[::-1]], [1 - v for v in here[::-1]], factor)
+
+
+def _outside(fitted: Sequence[float], here: Sequence[float], factor: float) -> bool:
     low, high = fitted
     rounding = 1e-6 * max(abs(low), abs(high))
-    least = (low / FACTOR if low > 0 else low * FACTOR) - rounding
-    most = (high * FACTOR if high > 0 else high / FACTOR) + rounding
-    return predicted[0] < least or predicted[1] > most
+    least = (low / factor if low > 0 else low * factor) - rounding
+    most = (high * factor if high > 0 else high / factor) + rounding
+    return bool(here[0] < least or here[1] > most)
 
 
-def _span(values: list[float]) -> str:
-    low, high = (f"{value:.3g}" for value in values)
+def across_peaks(found: Fit, names: Container[str]) -> list[str]:
+    """Laws that read S2 with one lambda, where peak LRs differ or one is asked for that was not fitted.
+
+    names: what is outside of the fitted ranges (see `outside`).
+    """
+    if not any(name.startswith("s2") for name in found.law.inputs):
+        return []
+    remedy = "such laws err across peak LRs: fit with --law auto, or with a law of noise (cpt_noise, cpt_noise_excess)"
+    what = f"law {found.law.name} reads S2 with one lambda"
+    for name, phase in PEAKS.items():
+        if name in names:
+            return [f"{what}, and no fitted run has such a peak LR of {phase}; {remedy}"]
+    for name, phase in PEAKS.items():
+        low, high = found.ranges.get(name, (1.0, 1.0))
+        if high > NEAR * low:
+            return [f"{what}, and the peak LRs of {phase} in the fit are {low:.3g} to {high:.3g}; {remedy}"]
+    return []
+
+
+def span(values: Sequence[float]) -> str:
+    low, high = (f"{value:.3g}" for value in (values[0], values[-1]))
     return low if low == high else f"{low} to {high}"

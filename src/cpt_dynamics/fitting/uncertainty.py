@@ -7,22 +7,26 @@ law misses a curve that it was not fitted to, and how far its parameters move wh
 seed is changed.
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from cpt_dynamics.areas import History
 from cpt_dynamics.errors import UserError
 from cpt_dynamics.fitting.fit import Fit, fit
 from cpt_dynamics.fitting.identifiability import Identifiability, collinear, identifiability, involved
 from cpt_dynamics.laws import Array, Law, get
+from cpt_dynamics.laws.base import HISTORY
 
 Mask = NDArray[np.bool_]
 MIN_SEEDS = 3
 SAME = 0.15  # how far an exponent may be from 1 to be named without one
+QUANTILES = np.arange(1, 21) / 20  # of the errors of a curve, see `HeldOut.spread`
+FAST = 0.5, 0.2  # an LR that falls by this share of its peak within this share of the run's steps falls fast
 KEPT = 0.1  # share of its parts' changes below which a combination does not change
 
 
@@ -34,7 +38,10 @@ class HeldOut:
     `worst_error` of absolute values, `bias` the mean and `end_error` the one of the last row, both above 0 where
     the prediction is too high. parameters, combinations: of the refit; a combination is NaN where a parameter
     takes part that has no effect on the other groups. undetermined: parameters that the other groups cannot
-    determine. warnings: of the refit, but for those that the fit to all rows has, too.
+    determine. warnings: of the refit, but for those that the fit to all rows has, too. spread: the sizes of error that
+    5, 10 ... 100 % of its rows do not exceed. lost: what all groups determine and the others do not: parameters, and
+    how the loss follows a fast fall of the LR. A curve that loses something tells of the missing run, not of the law,
+    and no band counts it.
     """
 
     group: str
@@ -48,6 +55,8 @@ class HeldOut:
     combinations: dict[str, float]
     undetermined: list[str]
     warnings: list[str]
+    spread: list[float] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -73,9 +82,10 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Band:
-    """A half-width around predictions that the errors of unseen curves should stay within.
+    """A half-width around predictions that the errors of unseen curves should stay within; NaN without any curve.
 
-    level: the share of curves for which it is meant to hold, the wanted one unless `attainable` is False.
+    level: the share for which it is meant to hold. attainable: whether the order of the errors alone gives that level;
+    if not, the half-width takes them as normal (see `intervals`).
     """
 
     half_width: float
@@ -97,11 +107,12 @@ class Interval:
 
 @dataclass(frozen=True)
 class Intervals:
-    """Intervals at `level`: for predictions of the mean and of the end of a curve, and for parameters."""
+    """Intervals at `level`: for the mean, the end and single rows of a predicted curve, and for parameters."""
 
     level: float
     mean: Band
     end: Band
+    rows: Band
     parameters: dict[str, Interval]
     combinations: dict[str, Interval]
     notes: list[str]
@@ -137,7 +148,9 @@ def leave_one_curve_out(
     names = list(dict.fromkeys(labels.tolist()))
     if len(names) < 2:
         raise UserError(f"leaving one curve out needs at least two, has {len(names)} ({names}): add runs")
-    found = _fit_once(law, features, observed, keys, np.ones(len(keys), dtype=bool), options)
+    everything = np.ones(len(keys), dtype=bool)
+    found = _fit_once(law, features, observed, keys, everything, options)
+    whole = _known(found, features, everything)
     warm = {**options, "starts": [found.parameters, *options.get("starts", ())]}
     curves, errors, not_testable = [], [], []
     for name in names:
@@ -150,11 +163,13 @@ def leave_one_curve_out(
             refit = _fit_once(law, features, observed, keys, ~inside, warm)
         except UserError as problem:
             raise UserError(f"without {name!r}: {problem}") from None
-        known = identifiability(law, refit.parameters, _part(features, ~inside))
+        known = _known(refit, features, ~inside)
         rows = _by_step(features, heldout)
         error = _errors(refit, features, observed, rows)
         errors.append(error)
-        curves.append(_held_out(str(name), int(_once(keys, inside).sum()), error, refit, known, found))
+        curves.append(
+            _held_out(str(name), int(_once(keys, inside).sum()), error, refit, known, found, _lost(whole, known))
+        )
     if not curves:
         raise UserError("every row occurs in several groups, so none can be held out: choose other groups")
     return LeftOut(found, law.residual == "log", curves, not_testable, _pooled(errors))
@@ -218,8 +233,15 @@ def intervals(leftout: LeftOut, level: float = 0.9) -> Intervals:
     Predictions: with errors of n held-out curves in ascending order, the one of rank ceil((n+1)*level) is not
     exceeded by a further curve with that probability, as if the curves were exchangeable (conformal prediction;
     Barber et al., Predictive inference with the jackknife+, Annals of Statistics 49(1), 2021, on what leaving
-    one out may lose of it). The highest attainable level is n/(n+1). Schedules are chosen, not drawn: for a
+    one out may lose of it). The highest level that ranks attain is n/(n+1), so that 90 % takes nine curves. For fewer
+    the errors of curves count as normal around zero: a further one divided by the root mean square of n others has
+    Student's t distribution with n degrees of freedom. That half-width is never below the largest error. A curve
+    without which the others determine less does not count (see `HeldOut`). Schedules are chosen, not drawn: for a
     schedule unlike all fitted ones the errors may be larger (see `predictions.prediction_warnings`).
+
+    Single rows: the size of error that a row of a left-out curve does not exceed with probability `level`, each curve
+    with the same weight, however many rows it has. Rows of one curve err together, so no such promise holds for few
+    curves; one that does (a further curve counted as wholly outside) is the largest error of all for less than ten.
 
     Parameters: delete-one-curve jackknife, t distribution with n-1 degrees, on a logarithmic scale where the
     parameter's lower bound is positive. Where curves share rows it leaves out too little; `notes` says so.
@@ -234,14 +256,17 @@ def intervals(leftout: LeftOut, level: float = 0.9) -> Intervals:
             f"{shared + len(leftout.not_testable)} curves share rows with others, so the intervals of parameters are"
             " too narrow where those rows matter: leave out groups without common rows (see `independent`)"
         )
-    mean = band(np.array([curve.mean_error for curve in curves]), level)
-    end = band(np.array([abs(curve.end_error) for curve in curves]), level)
-    for name, found in (("mean", mean), ("end", end)):
-        if not found.attainable:
-            notes.append(
-                f"{len(curves)} held-out curves attain a level of {found.level:.0%} at most, below {level:.0%}:"
-                f" the half-width for the {name} is the largest error"
-            )
+    bands = bands_of(curves, level)
+    counted = sum(not curve.lost for curve in curves)
+    if counted < len(curves):
+        lost = ", ".join(f"{curve.group} ({', '.join(curve.lost)})" for curve in curves if curve.lost)
+        notes.append(f"the bands do not count what the other curves cannot tell: {lost}")
+    if counted and not bands["mean"].attainable:
+        notes.append(
+            f"{counted} curves left out are too few for a {level:.0%} band from the order of their errors: the bands"
+            " for the mean and the end take these errors as normal around zero (Student's t), and are never narrower"
+            " than the largest of them"
+        )
     positive = {p.name: p.lower > 0 for p in law.parameters}
     parameters = {
         name: _jackknife(value, _values(curves, name), positive[name], level)
@@ -251,7 +276,7 @@ def intervals(leftout: LeftOut, level: float = 0.9) -> Intervals:
         name: _jackknife(value, _combined(curves, name), False, level)
         for name, value in leftout.found.combinations.items()
     }
-    return Intervals(level, mean, end, _inside(law, parameters), combinations, notes)
+    return Intervals(level, bands["mean"], bands["end"], bands["rows"], _inside(law, parameters), combinations, notes)
 
 
 def seed_intervals(
@@ -366,8 +391,43 @@ def _errors(refit: Fit, features: pd.DataFrame, loss: Array, rows: NDArray[np.in
     return error / loss[rows] if refit.law.residual == "log" else error
 
 
-def _held_out(name: str, n_rows: int, error: Array, refit: Fit, known: Identifiability, found: Fit) -> HeldOut:
-    lost = [*known.undetermined, *(name for names in collinear(known) for name in names)]
+@dataclass(frozen=True)
+class _Known:
+    """What some rows determine of a law: the fit's identifiability, and whether any LR falls fast."""
+
+    fit: Identifiability
+    fast: bool
+
+    @property
+    def undetermined(self) -> list[str]:
+        return list(dict.fromkeys([*self.fit.undetermined, *(n for names in collinear(self.fit) for n in names)]))
+
+
+def _known(found: Fit, features: pd.DataFrame, rows: Mask) -> _Known:
+    part = _part(features, rows)
+    histories = dict.fromkeys(part[HISTORY]) if HISTORY in part else {}
+    return _Known(identifiability(found.law, found.parameters, part), any(falls_fast(one) for one in histories))
+
+
+def _lost(whole: _Known, part: _Known) -> list[str]:
+    """What all rows determine and a part of them does not: parameters, and how the loss follows a fast fall."""
+    fall = ["a fast fall of the LR"] if whole.fast and not part.fast else []
+    return [name for name in part.undetermined if name not in whole.undetermined] + fall
+
+
+def falls_fast(history: History) -> bool:
+    """Whether the LR of PT or of CPT falls by a share of its peak within a share of the steps (`FAST`)."""
+    switch = history.pretraining_steps
+    return any(_falls_fast(part) for part in (history.forward[:switch], history.forward[switch:]) if len(part))
+
+
+def _falls_fast(lr: Array) -> bool:
+    share, within = FAST
+    far = max(int(within * len(lr)), 1)
+    return bool(np.max(lr[:-far] - lr[far:], initial=0.0) >= share * lr.max())
+
+
+def _held_out(name: str, n_rows: int, error: Array, refit: Fit, known: _Known, found: Fit, lost: list[str]) -> HeldOut:
     return HeldOut(
         group=name,
         n_rows=n_rows,
@@ -377,9 +437,11 @@ def _held_out(name: str, n_rows: int, error: Array, refit: Fit, known: Identifia
         bias=float(error.mean()),
         end_error=float(error[-1]),
         parameters=refit.parameters,
-        combinations=_without(refit, known.undetermined),
-        undetermined=list(dict.fromkeys(lost)),
+        combinations=_without(refit, known.fit.undetermined),
+        undetermined=known.undetermined,
         warnings=[line for line in refit.warnings if line not in found.warnings],
+        spread=np.quantile(np.abs(error), QUANTILES, method="higher").tolist(),
+        lost=lost,
     )
 
 
@@ -402,12 +464,34 @@ def _pooled(errors: list[Array]) -> dict[str, float]:
 
 
 def band(errors: Array, level: float) -> Band:
-    """The half-width that a further error of the kind of `errors` [n] stays within (see `intervals`)."""
+    """The half-width that a further error like `errors`, sizes of some [n], stays within (see `intervals`)."""
     n = len(errors)
     rank = int(np.ceil((n + 1) * level - 1e-9))
-    if rank > n:
-        return Band(float(errors.max()), n / (n + 1), False)
-    return Band(float(np.sort(errors)[rank - 1]), level, True)
+    if rank <= n:
+        return Band(float(np.sort(errors)[rank - 1]), level, True)
+    if not n:
+        return Band(np.nan, level, False)
+    from scipy.stats import t
+
+    student = float(t.ppf((1 + level) / 2, n) * np.sqrt(np.mean(errors**2)))
+    return Band(max(float(errors.max()), student), level, False)
+
+
+def row_band(spreads: Array, level: float) -> Band:
+    """The half-width for single rows from those of left-out curves, `HeldOut.spread` of each, [n, k] (`intervals`)."""
+    if not len(spreads):
+        return Band(np.nan, level, False)
+    return Band(float(np.quantile(spreads, level, method="inverted_cdf")), level, True)
+
+
+def bands_of(curves: Sequence[HeldOut], level: float) -> dict[str, Band]:
+    """Bands for the mean, the end and single rows of a curve, from the curves left out that lose nothing."""
+    counted = [curve for curve in curves if not curve.lost]
+    return {
+        "mean": band(np.array([curve.mean_error for curve in counted]), level),
+        "end": band(np.array([abs(curve.end_error) for curve in counted]), level),
+        "rows": row_band(np.array([curve.spread for curve in counted]), level),
+    }
 
 
 def _values(curves: list[HeldOut], name: str) -> list[float] | str:

@@ -28,6 +28,7 @@ COLUMNS = {  # of the tables, with their heads
     "skill_nearest": "skill over nearest run",
     "mean_covered": f"means in {LEVEL:.0%} band",
     "end_covered": f"ends in {LEVEL:.0%} band",
+    "rows_covered": f"rows in {LEVEL:.0%} band",
     "regret": "regret of the choice",
 }
 PERCENT = ("mean", "worst", "end", "bias", "regret")
@@ -35,7 +36,8 @@ LEGEND = (
     "Errors are shares of the loss, on rows that no fitted run has: a mean over each predicted run, then over runs,"
     " then over splits; the worst of all rows; the last row's size and its signed mean (above 0: predicted too high)."
     " Skill: the share of another's mean error that is removed. Bands come from fitted curves left out in turn, where"
-    " at least five are fitted. Regret: how much more the law that the rule chose errs than the best of all laws tried."
+    " at least five are fitted; where fewer than nine count, those of mean and end rest on Student's t."
+    " Regret: how much more the law that the rule chose errs than the best of all laws tried."
 )
 
 
@@ -56,6 +58,7 @@ class Row:
     skill_nearest: float | None
     mean_covered: float | None
     end_covered: float | None
+    rows_covered: float | None
     regret: float | None
 
 
@@ -85,6 +88,7 @@ def _row(name: str, entry: str, rows: pd.DataFrame, table: pd.DataFrame) -> Row:
         _skill(rows, of_set[of_set["entry"] == NEAREST]),
         _covered(rows["mean_inside"]),
         _covered(rows["end_inside"]),
+        _covered(rows["rows_inside"]),
         _regret(rows, of_set) if entry == AUTO else None,
     )
 

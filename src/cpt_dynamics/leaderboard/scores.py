@@ -11,7 +11,7 @@ from cpt_dynamics.errors import UserError
 from cpt_dynamics.fitting import choice
 from cpt_dynamics.fitting.comparison import seen
 from cpt_dynamics.fitting.logged import from_step, of_runs
-from cpt_dynamics.fitting.uncertainty import band
+from cpt_dynamics.fitting.uncertainty import bands_of
 from cpt_dynamics.laws import Array, get
 from cpt_dynamics.laws.base import HISTORY
 from cpt_dynamics.leaderboard.splits import Split
@@ -34,6 +34,7 @@ class Entry:
     objective: float | None = None
     mean_band: float | None = None  # half-widths at `LEVEL`, relative
     end_band: float | None = None
+    row_band: float | None = None
     chose: str = ""
 
 
@@ -42,8 +43,8 @@ class Score:
     """One entry on one predicted run.
 
     mean, worst: relative errors over the rows that no fitted run has; end: of the last one, above 0 where the
-    prediction is too high. *_inside: whether mean and end are within the bands of the curves left out; None where
-    there is no band.
+    prediction is too high. *_inside: whether mean and end are within the bands of the curves left out, and the share of
+    rows within that of single rows; None where there is no band.
     """
 
     set: str
@@ -57,6 +58,7 @@ class Score:
     end: float
     mean_inside: bool | None
     end_inside: bool | None
+    rows_inside: float | None
     parameters: int | None
     lambda_: float | None
     objective: float | None
@@ -126,19 +128,18 @@ def _attempt(law: str, rows: Rows, runs: choice.Runs) -> choice.Candidate:
 
 def _entry(one: choice.Candidate, rows: Rows) -> Entry:
     lambda_ = 0.0 if one.lambda_ is None else one.lambda_
-    bands: tuple[float | None, float | None] = (None, None)
-    if len(one.curves) >= MIN_CURVES:
-        bands = (
-            band(np.array([curve.mean_error for curve in one.curves]), LEVEL).half_width,
-            band(np.array([abs(curve.end_error) for curve in one.curves]), LEVEL).half_width,
-        )
+    bands: dict[str, float] = {}
+    if len(rows.split.fit) >= MIN_CURVES and any(not curve.lost for curve in one.curves):
+        bands = {kind: found.half_width for kind, found in bands_of(one.curves, LEVEL).items()}
     return Entry(
         one.law.name,
         lambda table: one.law.predict(one.found.parameters, _remade(table, rows, lambda_)),
         len(one.law.parameters),
         one.lambda_,
         one.found.objective,
-        *bands,
+        bands.get("mean"),
+        bands.get("end"),
+        bands.get("rows"),
     )
 
 
@@ -200,6 +201,7 @@ def _score(name: str, rows: Rows, entry: Entry, run: str) -> Score | None:
         end,
         None if entry.mean_band is None else mean <= entry.mean_band,
         None if entry.end_band is None else abs(end) <= entry.end_band,
+        None if entry.row_band is None else float(np.mean(np.abs(relative) <= entry.row_band)),
         entry.parameters,
         entry.lambda_,
         entry.objective,

@@ -60,14 +60,16 @@ def optimise(
     *,
     floor: float,
     peak_cap: float | None = None,
+    least_peak: float = 0.0,
     knots: int = 64,
 ) -> BestSchedule:
     """The CPT schedule that minimises Eq. 5 (arXiv 2505.07796), or the loss of one law, at the end of CPT.
 
-    After the scenario's re-warm-up the LR never rises: it is a peak of at most `peak_cap` (None: the peak of PT)
-    minus `knots` non-negative decrements (as in arXiv 2503.12811), linear between evenly spaced knots, and never
-    below `floor`; both are in units of LR. The method is L-BFGS-B from several starts with the exact gradients of the
-    areas. laws: over the areas S1 and S2 (`cpt`, `cpt_replay_*`, `cpt_power`, `cpt_lr_weighted`, `cpt_size` ...).
+    After the scenario's re-warm-up the LR never rises: it is a peak of at most `peak_cap` (None: the peak of PT), and
+    at least `least_peak`, minus `knots` non-negative decrements (as in arXiv 2503.12811), linear between evenly spaced
+    knots, and never below `floor`; all are in units of LR. The method is L-BFGS-B from several starts with the exact
+    gradients of the areas. laws: over the areas S1 and S2 (`cpt`, `cpt_replay_*`, `cpt_power`, `cpt_lr_weighted`,
+    `cpt_size` ...).
 
     The result says what the law prefers, and S2 has known faults that an optimiser finds: after the LR has reached
     zero S2 still grows by the momentum that is left, so steps that change no weight lower the predicted loss; and with
@@ -79,7 +81,7 @@ def optimise(
     """
     cap = scenario.peak_lr if peak_cap is None else peak_cap
     _check(laws, scenario, weight, floor, cap, knots)
-    problem = _Problem(_Objective.of(laws, scenario, weight), _Curve.of(scenario, floor, cap, knots))
+    problem = _Problem(_Objective.of(laws, scenario, weight), _Curve.of(scenario, floor, cap, knots, least_peak))
     points = [problem.search(start) for start in problem.chosen_starts()]
     values = np.array([problem.value(point)[0] for point in points])
     lr = problem.curve.lr(points[int(np.argmin(values))])
@@ -107,7 +109,7 @@ def compared_curves(pair: Pair, scenario: Scenario, found: BestSchedule) -> dict
     before, steps = scenario.pretraining_steps, np.unique(np.linspace(1, len(found.lr), POINTS).round().astype(int))
     result = {}
     for name in found.compared["schedule"]:
-        lr = found.lr if name == "optimised" else _usual(scenario, name, found.peak, found.floor)
+        lr = found.lr if name == "optimised" else usual(scenario, name, found.peak, found.floor)
         result[str(name)] = {"step": steps, "lr": lr[steps - 1]}
         whole = np.concatenate([scenario.lr[:before], lr])
         for role, law in pair.roles().items():
@@ -190,9 +192,10 @@ class _Curve:
     floor: float
     cap: float
     shape: Array = field(repr=False)  # [steps after the rise, 1 + knots]: weights of the knots
+    least: float = 0.0
 
     @classmethod
-    def of(cls, scenario: Scenario, floor: float, cap: float, knots: int) -> "_Curve":
+    def of(cls, scenario: Scenario, floor: float, cap: float, knots: int, least: float = 0.0) -> "_Curve":
         rise = _rise(scenario)
         left = scenario.continual_steps - rise
         at = np.arange(1, left + 1) * knots / left
@@ -201,12 +204,12 @@ class _Curve:
         shape[np.arange(left), low] = 1 - (at - low)
         shape[np.arange(left), low + 1] = at - low
         last = float(scenario.lr[scenario.pretraining_steps - 1])
-        return cls(rise, last, floor, cap, shape)
+        return cls(rise, last, floor, cap, shape, least)
 
     @property
     def lowest(self) -> float:
         """The lowest peak."""
-        return max(self.floor, LOWEST_PEAK * self.cap)
+        return min(max(self.floor, LOWEST_PEAK * self.cap, self.least), self.cap)
 
     def lr(self, point: Array) -> Array:
         """The LR of CPT, [steps]; where the peak is not above the last LR, the re-warm-up stays at the peak."""
@@ -300,14 +303,14 @@ def _compared(objective: _Objective, scenario: Scenario, lr: Array, peak: float,
     rows = [{"schedule": "optimised", **_losses(objective, scenario, lr)}]
     for shape in get_args(Shape):
         try:
-            used = _usual(scenario, shape, peak, floor)
+            used = usual(scenario, shape, peak, floor)
         except UserError:  # a decay that overlaps with the re-warm-up
             continue
         rows.append({"schedule": shape, **_losses(objective, scenario, used)})
     return pd.DataFrame(rows)
 
 
-def _usual(scenario: Scenario, shape: str, peak: float, floor: float) -> Array:
+def usual(scenario: Scenario, shape: str, peak: float, floor: float) -> Array:
     """The LR of CPT under one of the usual schedules, [steps of CPT]."""
     changed = {"shape": shape, "peak": peak / scenario.peak_lr, "end": floor / scenario.peak_lr, "decay": "linear"}
     usual = Schedule.model_validate({**scenario.continual.model_dump(), **changed})

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from cpt_dynamics.errors import UserError
+from cpt_dynamics.fitting.predictions import NEAR, leaves, span
 from cpt_dynamics.laws import Array
-from cpt_dynamics.planning.fits import FittedPair
+from cpt_dynamics.planning.fits import SEEN, FittedPair
 from cpt_dynamics.planning.mixture import critical_mixture_ratio
 from cpt_dynamics.planning.optimum import NATURAL_LIMITS, BestCombination, Measure, Scan, default_values, grid, scan
 from cpt_dynamics.planning.scenario import Pair, Scenario
@@ -19,7 +20,10 @@ COARSE = {1: 40, 2: 12, 3: 8, 4: 6}  # values of each knob that are tried first,
 FINE, ZOOMS = 5, 3  # values of each knob that are then tried between the neighbours of the best one, and how often
 PEAKS = (0.02, 1.0)  # of the peak of PT: the peak LRs that are searched if no range is given
 IN_RANGE = 40  # values of such a range, or of one that is given
+COUNTED: dict[str, tuple[str, ...]] = {"change": ("before", "after"), "final": ("after",)}  # losses in the goal
 HALVINGS = 8  # of the step between two values, to where the goal leaves the tolerance
+NAMES = {"potential": "loss potential", "peak_lr": "peak LR of CPT", "replay": "replay ratio", "steps": "length of CPT"}
+REMEDY = "add runs that reach further, or search outside of what was fitted with --beyond"
 LONGEST = 5  # times its length: how far a CPT is stretched to look for the turning length
 
 
@@ -45,8 +49,12 @@ class Search:
         steps: Sequence[int],
         measure: Measure,
         tolerance: float,
+        within: Mapping[str, tuple[float, float]],
     ) -> "Search":
-        """The search over some knobs. ranges: of those that have one. steps: lengths of CPT to choose from."""
+        """The search over some knobs.
+
+        ranges: of those that have one. steps: lengths of CPT to choose from. within: what other knobs stay in.
+        """
         listed = frozenset({"steps"} if len(set(steps)) > 1 else ())
         axes = {}
         for knob in knobs:
@@ -55,7 +63,10 @@ class Search:
             elif knob in ranges:
                 axes[knob] = np.unique(_whole(knob, np.linspace(*ranges[knob], IN_RANGE)))
             else:
-                axes[knob] = _default(scenario, knob)
+                axes[knob] = _default(scenario, knob, within.get(knob))
+        if all(len(axis) == 1 for axis in axes.values()):
+            known = " and ".join(f"one {NAMES[knob]}, {axis[0]:.3g}" for knob, axis in axes.items())
+            raise UserError(f"nothing to choose: the fits know {known}; {REMEDY}")
         return cls(scenario, axes, listed, measure, tolerance)
 
 
@@ -65,6 +76,7 @@ def best_plan(fits: FittedPair, search: Search, weight: float, cap: float | None
     members = [_best(member, search, weight).values for member in fits.ensemble.values()]
     runs = ", ".join(fits.ensemble)
     reason = f"in refits: the range over {len(members)} refits, each without one run ({runs}); no confidence interval"
+    away = fits.outside(best.scenario)
     return {
         "weight": weight,
         "steps": best.scenario.continual_steps,
@@ -77,6 +89,8 @@ def best_plan(fits: FittedPair, search: Search, weight: float, cap: float | None
         "turning": _turning(fits, best.scenario),
         "critical_point": _critical_point(fits, best),
         "cap": None if cap is None else _cap(fits, best.scenario, cap),
+        "bands": fits.half_widths(weight, best.before, best.after),
+        "outside": {**away, "goal": any(any(away[end].values()) for end in COUNTED[search.measure])},
         "warnings": fits.warnings_of(best.scenario),
     }
 
@@ -111,20 +125,26 @@ def _whole(knob: str, values: Array) -> Array:
     return values.round() if knob == "steps" else values
 
 
-def _knob(pair: Pair, search: Search, best: BestCombination, knob: str, members: Sequence[float]) -> dict[str, Any]:
+def _knob(
+    pair: FittedPair, search: Search, best: BestCombination, knob: str, members: Sequence[float]
+) -> dict[str, Any]:
     """The best value of a knob, how flat the goal is around it, and the curves on which it lies, the others held."""
     axis, value = search.axes[knob], best.values[knob]
     tried = np.unique(np.append(axis, value))
     line = scan(pair, best.scenario, knob, [v for v in tried if not best.scenario.with_knob(knob, v).misfit])
     goals = line.objective(best.weight, search.measure)
     ends = {float(axis[0]): "lower", float(axis[-1]): "upper"} if len(axis) > 1 else {}
+    flat, searched = _flat(pair, search, best, line), (float(axis[0]), float(axis[-1]))
+    interval = (min(members), max(members)) if members else None
+    away = {v: pair.beyond(best.scenario, knob, v) for v in {value, *flat, *searched, *(interval or ())}}
     return {
         "value": value,
-        "flat": _flat(pair, search, best, line),
-        "searched": (axis[0], axis[-1]),
+        "flat": flat,
+        "searched": searched,
         "edge": ends.get(value),
         "natural": value in NATURAL_LIMITS.get(knob, ()),
-        "interval": (min(members), max(members)) if members else None,
+        "interval": interval,
+        "outside": sorted(v for v, is_away in away.items() if is_away),
         "curve": {"values": line.values, **line.after, "goal": goals},
     }
 
@@ -146,14 +166,15 @@ def _flat(pair: Pair, search: Search, best: BestCombination, line: Scan) -> tupl
     return ends[0], ends[1]
 
 
-def _turning(pair: Pair, planned: Scenario) -> dict[str, Any]:
+def _turning(pair: FittedPair, planned: Scenario) -> dict[str, Any]:
     """The turning length of the D_pt loss for the plan's schedule, stretched."""
     try:
         found = turning_length(pair, planned, min(LONGEST * planned.continual_steps, MOST_STEPS))
     except UserError as error:
-        return {"steps": None, "infinite": False, "reason": f"no turning length: {error}"}
+        return {"steps": None, "infinite": False, "outside": False, "reason": f"no turning length: {error}"}
     reason = f"turning length of this schedule, shortened or stretched: {found.reason}"
-    return {"steps": found.steps, "infinite": found.infinite, "reason": reason}
+    away = bool(found.steps) and pair.beyond(planned, "steps", found.steps or 1)
+    return {"steps": found.steps, "infinite": found.infinite, "outside": away, "reason": reason}
 
 
 def _critical_point(fits: FittedPair, best: BestCombination) -> dict[str, Any]:
@@ -177,6 +198,7 @@ def _cap(fits: FittedPair, planned: Scenario, cap: float) -> dict[str, Any]:
     return {
         "cap": cap,
         "share": found.ratio,
+        "outside": found.ratio is not None and fits.beyond(planned, "replay", 1 - found.ratio),
         "reason": found.reason,
         "changes": found.changes,
         "gaps": found.gaps,
@@ -185,12 +207,31 @@ def _cap(fits: FittedPair, planned: Scenario, cap: float) -> dict[str, Any]:
     }
 
 
-def _default(base: Scenario, knob: str) -> Array:
-    """Values of a knob that are searched if none are given: as in planning, but peak LRs up to that of PT only."""
-    if knob != "peak_lr":
-        return default_values(base, knob)
-    values = np.geomspace(*PEAKS, IN_RANGE) * base.peak_lr
+def _default(base: Scenario, knob: str, within: tuple[float, float] | None) -> Array:
+    """Values of a knob that are searched if none are given: as in planning, but peak LRs up to that of PT only.
+
+    within: the fitted range, which they stay in.
+    """
+    values = np.geomspace(*PEAKS, IN_RANGE) * base.peak_lr if knob == "peak_lr" else default_values(base, knob)
+    if within is not None:
+        values = _inside(knob, values, within)
     kept = [value for value in values if not base.with_knob(knob, value).misfit]
     if not kept:
         raise UserError(f"no peak LR up to that of PT has a schedule: {base.with_knob(knob, values[-1]).misfit}")
     return np.array(kept)
+
+
+def _inside(knob: str, values: Array, within: tuple[float, float]) -> Array:
+    """As many values of a knob where they overlap with the fitted range; one where that has but one."""
+    if within[0] > NEAR * within[1]:
+        raise UserError(f"the two fits have no {NAMES[knob]} in common: fit both to the same runs, or give --beyond")
+    if not leaves(SEEN[knob], within, (values[0], values[-1])):
+        return values
+    low = values[0] if values[0] >= within[0] / NEAR else within[0]
+    high = values[-1] if values[-1] <= NEAR * within[1] else within[1]
+    if low > NEAR * high:
+        tried = span((values[0], values[-1]))
+        raise UserError(f"the {NAMES[knob]} is searched over {tried}, and was {span(within)} in the fits: {REMEDY}")
+    if high <= NEAR * low:
+        return np.array([high])
+    return np.geomspace(low, high, len(values)) if knob == "peak_lr" else np.linspace(low, high, len(values))
