@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from worlds.figures import drawn, figure_data, is_on_the_page
-from worlds.prose import GROWTH, OFFSET, OUT_OF_DOMAIN, SHARE, made
+from worlds.planned import GROWTH, OFFSET, OUT_OF_DOMAIN, SHARE, made
 
 from cpt_dynamics import claims
 from cpt_dynamics.claims import contrasts
@@ -16,6 +16,7 @@ from cpt_dynamics.config import Role
 from cpt_dynamics.figures.contrasts import known as knowing
 from cpt_dynamics.figures.contrasts.analyse import analyse, measured
 from cpt_dynamics.figures.contrasts.effects import EFFECTS, ood, potential, replay, schedules, shift, sizes
+from cpt_dynamics.figures.contrasts.effects.potential import POTENTIALS
 from cpt_dynamics.figures.contrasts.known import SEEDS, Known, Missing, Undefined, of_seed
 from cpt_dynamics.figures.contrasts.noise import seed_noise
 from cpt_dynamics.figures.contrasts.predictors import Lawless
@@ -433,7 +434,7 @@ def test_the_recommended_ratio_is_judged_among_trained_ones(known: Known, few_la
         return curves.assign(loss=curves["loss"] + 1.0 * (here & curves["run"].isin(replay.TRIED)))
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(replay, "_best", lambda losses, weight: replay.ENDS[0])
+        patch.setattr(replay, "lowest_goal", lambda losses, weight: replay.ENDS[0])
         with pytest.raises(Undefined, match="none counts"):
             replay.recommended_replay(known)
     worse = replay.recommended_replay(changed(known, steered))
@@ -501,21 +502,29 @@ def test_a_long_run_of_unknown_pretraining_is_predicted(known: Known) -> None:
 # --- runs that are not there, and the figure ----------------------------------------------------------------
 
 
-def test_every_contrast_names_what_it_lacks(known: Known) -> None:
+def only(scale: str, run: str) -> Known:
+    """A scale of whose runs one is there."""
+    curves, schedules, config, everything = made(scale)
+    return Known(figure_data("contrasts", (curves[curves["run"] == run], schedules, config, everything)))
+
+
+@pytest.mark.parametrize("scale", ["prose", "packages"])
+def test_every_contrast_names_what_it_lacks(scale: str) -> None:
     """Without any run but a PT no contrast has an effect, and each names runs that the scale has."""
-    bare = changed(known, lambda curves: curves[curves["run"] == "pt_constant"])
-    for name, effect in EFFECTS.items():
-        found = measured(effect, bare)
+    bare = only(scale, "pt_constant")
+    for name in contrasts.of_scale(claims.load(), scale):
+        found = measured(EFFECTS[name], bare)
         assert found.missing, name
         assert not found.losses, name
         assert set(found.missing) <= set(bare.data.experiments.runs), name
 
 
-def test_runs_of_the_entry_are_those_that_contrasts_ask_for(known: Known) -> None:
+@pytest.mark.parametrize("scale", ["prose", "packages"])
+def test_runs_of_the_entry_are_those_that_contrasts_ask_for(scale: str) -> None:
     """The figure lists no run for nothing, but for seeds that tell the noise, and lacks none."""
-    bare = changed(known, lambda curves: curves[curves["run"] == "middle_wsd"])
+    bare = only(scale, "replay_100_wsd")
     asked = {run for effect in EFFECTS.values() for run in measured(effect, bare).missing}
-    listed = set(known.data.experiments.runs_of("contrasts"))
+    listed = set(bare.data.experiments.runs_of("contrasts"))
     assert asked <= listed
     spare = {run for run in listed - asked if "seed" not in run}
     assert spare == {"middle_constant"}  # shown beside
@@ -547,7 +556,11 @@ def test_a_run_that_is_missing_is_no_mistake_and_one_of_another_kind_is(known: K
 def partial(known: Known) -> Result:
     """What the first trunk allows: contrasts without fits of slow laws, and many that are missing."""
     kept = {*shift.TRANSFERS, shift.HIDDEN, "pt_constant", "weak_constant", "precritical"}
-    kept |= {of_seed(run, seed) for run in (*potential.WHOLE_PEAK, *potential.TENTH_OF_PEAK) for seed in SEEDS}
+    kept |= {
+        of_seed(run, seed)
+        for run in (*known.grid(potential.WHOLE, POTENTIALS), *known.grid(potential.TENTH, POTENTIALS))
+        for seed in SEEDS
+    }
     kept -= {"peak_100_potential_50.seed3"}
     world = changed(known, lambda curves: curves[curves["run"].isin(kept)])
     return analyse(world.data)
@@ -565,7 +578,7 @@ def test_a_partial_scale_is_analysed_decided_and_drawn(partial: Result) -> None:
         figure, table = drawn(result, made())
         is_on_the_page(figure)
         assert {"power_form", "weak_shift"} <= set(table["panel"])
-        assert len(figure.axes) >= len(EFFECTS)
+        assert len(figure.axes) >= len(result.decisions or EFFECTS)
     said = [text.get_text() for text in figure.axes[list(EFFECTS).index("one_c")].texts]
     assert any(re.fullmatch(r"\d+ runs missing", text) for text in said)
 

@@ -125,12 +125,17 @@ def test_a_thinner_grid_of_others_leaves_names_of_branches(
     assert steps_to_evaluate(run, config) == steps_to_evaluate(run, config, out_of_domain=True)
 
 
-def test_planned_contrasts_name_runs_that_are_trained(prose: tuple[Config, Experiments, Plan]) -> None:
-    _, everything, _ = prose
-    names = {run.partition(".")[0] for run in everything.runs}
+@pytest.mark.parametrize("scale", ["prose", "packages"])
+def test_planned_contrasts_name_runs_that_are_trained(scale: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(REPOSITORY)
+    everything = experiments.load(configuration.load([f"config/scales/{scale}.yaml"]))
+    names = {run.partition(".")[0] for run in everything.runs} | set(claims.load().planned)
     for key, contrast in claims.load().planned.items():
-        assert contrast.scale == "prose"
-        words = re.findall(r"\b(?:cpt|pt|rewarm|peak|replay|hidden|weak|batch|unknown|transfer)_\w+", contrast.contrast)
+        if contrast.scale != scale:
+            continue
+        words = re.findall(
+            r"\b(?:cpt|pt|rewarm|peak|replay|hidden|weak|middle|batch|unknown|transfer|packages)_\w+", contrast.contrast
+        )
         assert set(words) <= names, key
 
 

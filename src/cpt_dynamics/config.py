@@ -229,7 +229,11 @@ class Roles(Section):
     general: Name = Field(description="D_pt, the corpus of pre-training")
     strong: Name = Field(description="D_cpt of strong distribution shift")
     weak: Name = Field(description="D_cpt of weak distribution shift")
-    out_of_domain: list[Name] = Field([], description="validation-only corpora (Fig 9, 21, 22)")
+    out_of_domain: list[Name] = Field(
+        [],
+        description="validation-only corpora (Fig 9, 21, 22); one that has another role, too, is measured at"
+        " their steps where CPT does not read it",
+    )
 
 
 class Split(Section):
@@ -341,6 +345,13 @@ class Evaluation(Section):
         exclude_if=lambda value: value is None,
         description="steps between evaluations of the out-of-domain corpora, a multiple of `every`, besides those after"
         " a transfer and at the ends of phases (default: `every`)",
+    )
+    out_of_domain_dense: int | None = Field(
+        None,
+        ge=1,
+        le=MOST_STEPS,
+        exclude_if=lambda value: value is None,
+        description="as `dense`, for the out-of-domain corpora (default: `dense`)",
     )
 
     @model_validator(mode="after")

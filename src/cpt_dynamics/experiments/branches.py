@@ -50,12 +50,16 @@ def measured_steps(branch: Branch, config: Config) -> dict[str, set[int]]:
     """Validation set -> steps of a branch after which its loss is measured: those of the scale, then the run's own.
 
     The state after `first` is measured, too, since the parent may not have been at the step where this one leaves it.
+    A domain that is among the out-of-domain corpora, too, is one of them for CPT that does not read it.
     """
     run, start = branch.run, {branch.first} - {0}
+    others = set(filter(config.validation_only, config.validations()))
+    if run.continual:
+        others |= set(config.roles.out_of_domain).difference(run.corpora)
     steps = {step for step in steps_to_evaluate(run, config) if step > branch.first} | start
     fewer = steps & (steps_to_evaluate(run, config, out_of_domain=True) | start)
     names = dict.fromkeys([*config.validations(), *run.corpora])
-    return {name: fewer if config.validation_only(name) else steps for name in names}
+    return {name: fewer if name in others.difference(run.measured) else steps for name in names}
 
 
 @dataclass(frozen=True)
@@ -221,5 +225,6 @@ def branch_digest(run: Run, first: int, config: Config) -> str:
         "tokenizer": config.tokenizer.model_dump(),
         "evaluation": config.evaluation.model_dump(),
         "first": first,
+        **({"measured": sorted(run.measured)} if run.measured else {}),
     }
     return prefix_digest(run, run.steps, config, text)

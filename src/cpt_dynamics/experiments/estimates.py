@@ -9,8 +9,8 @@ from pathlib import Path
 
 from cpt_dynamics.config import Config, HuggingFace, Model
 from cpt_dynamics.errors import UserError
-from cpt_dynamics.experiments.branches import Branch, saved_steps
-from cpt_dynamics.experiments.runs import Run, steps_to_evaluate
+from cpt_dynamics.experiments.branches import Branch, measured_steps, saved_steps
+from cpt_dynamics.experiments.runs import Run
 
 CHECKPOINT_BYTES = 12  # of a parameter: the weight and the two moments of AdamW in float32
 TRAINING_BYTES = 16  # of a parameter: these and the gradient in float32
@@ -181,20 +181,18 @@ def text_budget(name: str, config: Config) -> float | None:
     return min(limits)
 
 
-def evaluations(branch: Branch, config: Config, out_of_domain: bool = False) -> int:
+def evaluations(branch: Branch, config: Config) -> int:
     """How many times a branch is evaluated; one that leaves another begins with an evaluation."""
-    measured = steps_to_evaluate(branch.run, config, out_of_domain)
-    return sum(branch.first < step <= branch.last for step in measured) + (branch.first > 0)
+    return len(set().union(*measured_steps(branch, config).values()))
 
 
 def evaluated_tokens(branch: Branch, config: Config) -> int:
     """Tokens of all evaluations of a branch: whole batches of every validation set."""
     batch, spec = config.batch.sequences * config.batch.length, config.evaluation
     total = 0
-    for name in dict.fromkeys([*config.validations(), *branch.run.corpora]):
-        others = config.validation_only(name)
-        wanted = spec.out_of_domain_tokens if others else spec.tokens
-        total += evaluations(branch, config, others) * max(1, wanted // batch) * batch
+    for name, steps in measured_steps(branch, config).items():
+        wanted = spec.out_of_domain_tokens if config.validation_only(name) else spec.tokens
+        total += len(steps) * max(1, wanted // batch) * batch
     return total
 
 

@@ -57,6 +57,9 @@ class RunEntry(Section):
         None, description="model sizes to train it with (default: the first of the scale)"
     )
     seeds: int = Field(1, ge=1, le=MOST_SEEDS, description="number of seeds to train the first of its sizes with")
+    measured: list[Name] = Field(
+        [], description="out-of-domain corpora that its own phases measure as often as the general and domain corpora"
+    )
 
 
 class FigureEntry(Section):
@@ -137,6 +140,7 @@ class Run:
     base : its name in experiments.yaml, which all its sizes and seeds share
     group : its name without the seed, which its seeds share
     repeat : 1 for the first seed, 2, 3 ... for others
+    measured : out-of-domain corpora that are measured as often as the others
     """
 
     name: str
@@ -146,6 +150,7 @@ class Run:
     base: str
     group: str
     repeat: int = 1
+    measured: tuple[str, ...] = ()
 
     @cached_property
     def lr(self) -> Array:
@@ -222,11 +227,12 @@ def steps_to_evaluate(run: Run, config: Config, out_of_domain: bool = False) -> 
     """Steps after which losses are measured: powers of two after a phase starts, a grid, and the phase's end.
 
     The grid counts from the start of the phase, so a run and another that leaves it midway are measured at the
-    same steps wherever they agree. That of the `out_of_domain` sets may be coarser.
+    same steps wherever they agree. That of the `out_of_domain` sets may be coarser, and their powers fewer.
     """
     spec = config.evaluation
     every = spec.out_of_domain_every if out_of_domain and spec.out_of_domain_every else spec.every
-    dense = {2**k for k in range(spec.dense.bit_length()) if 2**k <= spec.dense}
+    most = spec.out_of_domain_dense if out_of_domain and spec.out_of_domain_dense else spec.dense
+    dense = {2**k for k in range(most.bit_length()) if 2**k <= most}
     steps: set[int] = set()
     for first, phase in run.stretches:
         within = {*dense, *range(every, phase.steps, every), phase.steps}
@@ -397,7 +403,9 @@ def _expand(name: str, model: str, repeat: int, entries: Mapping[str, RunEntry],
     phases = _phases(name, entries, config, ())
     group = name if model == next(iter(config.models)) else f"{name}.{model}"
     label = group if repeat == 1 else f"{group}.seed{repeat}"
-    return Run(label, model, config.seed + repeat - 1, tuple(phases), name, group, repeat)
+    return Run(
+        label, model, config.seed + repeat - 1, tuple(phases), name, group, repeat, tuple(entries[name].measured)
+    )
 
 
 def _phases(name: str, entries: Mapping[str, RunEntry], config: Config, above: tuple[str, ...]) -> list[Phase]:

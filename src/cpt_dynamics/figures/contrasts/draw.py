@@ -34,8 +34,11 @@ ROOM = 0.12  # left free at both ends, over the range that is drawn
 
 
 def draw(data: FigureData, result: Result) -> tuple[Figure, pd.DataFrame]:
-    """All contrasts in the order of the registry; each has its own axis, as their units and sizes differ."""
-    names = list(result.contrasts)
+    """Contrasts in the order of the registry, those that the scale plans where decisions are there.
+
+    Each has its own axis, as their units and sizes differ.
+    """
+    names = [name for name in result.contrasts if not result.decisions or name in result.decisions]
     rows = -(-len(names) // COLUMNS)
     with style.context():
         figure = Figure(figsize=(style.WIDTH, 0.5 + 1.02 * rows), layout="constrained")

@@ -83,6 +83,32 @@ class Known:
         """The seeds of which all these runs are there."""
         return [seed for seed in SEEDS if not self.missing(of_seed(run, seed) for run in runs)]
 
+    def seeds_stated(self, *runs: str) -> list[int]:
+        """The seeds of which the scale has all these runs, trained or not."""
+        stated = self.data.experiments.runs
+        return [seed for seed in SEEDS if all(of_seed(run, seed) in stated for run in runs)]
+
+    def need_seeds(self, *runs: str) -> list[int]:
+        """The seeds of which the scale has all these runs; raises `Missing` with all that are not there."""
+        seeds = self.seeds_stated(*runs) or [SEEDS[0]]
+        self.need(*(of_seed(run, seed) for seed in seeds for run in runs))
+        return seeds
+
+    def grid(self, start: str, potentials: Sequence[int]) -> tuple[str, ...]:
+        """Those runs `<start>_potential_<percent>` that the scale has with all seeds; one CPT, several checkpoints.
+
+        Raises `Undefined` where it has fewer than two.
+        """
+        named = [f"{start}_potential_{percent}" for percent in potentials]
+        found = tuple(run for run in named if self.seeds_stated(run) == list(SEEDS))
+        if len(found) < 2:
+            raise Undefined(f"the scale has fewer than two of {', '.join(named)} with all seeds")
+        return found
+
+    def sizes(self) -> list[str]:
+        """What the names of runs of each model size end in, the first size first."""
+        return ["", *(f".{model}" for model in list(self.data.config.models)[1:])]
+
     def without_seed(self, *runs: str) -> list[str]:
         """The runs with all seeds that are not there."""
         return self.missing(of_seed(run, seed) for seed in SEEDS for run in runs)

@@ -86,7 +86,7 @@ class Decision(Part):
 
 
 class Result(FigureResult):
-    """The effects of planned contrasts as far as the curves allow; `prose_x` of claims.yaml is `x` here."""
+    """The effects of planned contrasts as far as the curves allow; `<scale>_x` of claims.yaml is `x` here."""
 
     FIGURE: ClassVar[str] = "contrasts"
 

@@ -1,8 +1,8 @@
-"""Every planned contrast: the contrast `prose_x` of config/claims.yaml is made by the function `x`."""
+"""Every planned contrast: the contrast `<scale>_x` of config/claims.yaml is made by the function `x`."""
 
 from collections.abc import Callable
 
-from cpt_dynamics.figures.contrasts.effects import ood, potential, replay, schedules, shift, sizes, unknown
+from cpt_dynamics.figures.contrasts.effects import ood, peak_lr, potential, replay, schedules, shift, sizes, unknown
 from cpt_dynamics.figures.contrasts.known import Known
 from cpt_dynamics.figures.contrasts.result import Contrast
 
@@ -37,5 +37,10 @@ EFFECTS: dict[str, Callable[[Known], Contrast]] = {
         ood.ood_linear,
         ood.ood_both,
         schedules.peaks,
+        potential.potential_peak_50,
+        potential.peak_matched,
+        potential.potential_by_one_c,
+        peak_lr.interior_peak,
+        peak_lr.recommended_peak,
     )
 }

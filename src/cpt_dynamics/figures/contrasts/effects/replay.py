@@ -1,6 +1,6 @@
 """Replay: an inner best ratio, the ratio that Eq. 8 recommends, and ratios that it was not fitted to."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -28,7 +28,7 @@ TRIED = [RATIOS[share] for share in (5, 20, 33, 67, 80)]
 ENDS = (RATIOS[5], RATIOS[80])  # of what is tried: a recommendation there is shown and not counted
 
 
-def _goal(known: Known, run: str, weight: float) -> float:
+def final_goal(known: Known, run: str, weight: float) -> float:
     """The goal at the end of CPT (nats/token)."""
     return goal(weight, {role: known.final(run, role) for role in SETS})
 
@@ -39,7 +39,7 @@ def interior_replay(known: Known) -> Contrast:
     missing, seeds = known.without_seed(*runs), known.seeds_of(*runs)
     if not seeds:
         return Contrast(missing=missing)
-    goals = {f"seed {seed}": {run: _goal(known, of_seed(run, seed), EVEN) for run in runs} for seed in seeds}
+    goals = {f"seed {seed}": {run: final_goal(known, of_seed(run, seed), EVEN) for run in runs} for seed in seeds}
     better = {seed: min(one[NONE], one[MOST]) for seed, one in goals.items()}
 
     def gained(run: str) -> Numbers:
@@ -47,12 +47,12 @@ def interior_replay(known: Known) -> Contrast:
 
     rivals = {"no replay": gained(NONE), "the largest ratio": gained(MOST)}
     others = [share for share, run in RATIOS.items() if run not in runs and not known.missing([run])]
-    first = min(_goal(known, NONE, EVEN), _goal(known, MOST, EVEN)) if 1 in seeds else None
+    first = min(final_goal(known, NONE, EVEN), final_goal(known, MOST, EVEN)) if 1 in seeds else None
     return Contrast(
         losses={GOAL: mean_of(gained(INNER))},
         rivals={name: {GOAL: mean(one)} for name, one in rivals.items()},
         beside={
-            f"{share} % instead, one seed": {GOAL: first - _goal(known, RATIOS[share], EVEN)}
+            f"{share} % instead, one seed": {GOAL: first - final_goal(known, RATIOS[share], EVEN)}
             for share in others
             if first is not None
         },
@@ -72,14 +72,14 @@ def recommended_replay(known: Known) -> Contrast:
     interpolated, always = {}, {}
     for weight in WEIGHTS:
         name = f"w1 = {weight:g}"
-        best = min(_goal(known, run, weight) for run in TRIED)
+        best = min(final_goal(known, run, weight) for run in TRIED)
 
         def regret(run: str, weight: float = weight, best: float = best) -> float:
-            return _goal(known, run, weight) - best
+            return final_goal(known, run, weight) - best
 
-        chosen[name] = _best(predicted, weight)
+        chosen[name] = lowest_goal(predicted, weight)
         regrets[name] = regret(chosen[name])
-        interpolated[name] = regret(_best(between, weight))
+        interpolated[name] = regret(lowest_goal(between, weight))
         always[name] = regret(INNER)
     counted = [name for name, run in chosen.items() if run not in ENDS]
     if not counted:
@@ -99,7 +99,7 @@ def recommended_replay(known: Known) -> Contrast:
     )
 
 
-def _best(losses: Mapping[str, Mapping[Role, float]], weight: float) -> str:
+def lowest_goal(losses: Mapping[str, Mapping[Role, float]], weight: float) -> str:
     """The run with the lowest goal."""
     return min(losses, key=lambda run: goal(weight, losses[run]))
 
@@ -119,14 +119,18 @@ def _interpolated(known: Known, run: str, role: Role) -> float:
 
 
 def replay_ends(known: Known) -> Contrast:
-    """The error of Eq. 8 on the smallest and on the largest ratio, each left out of its fit; the larger of the two."""
-    known.need(*RATIOS.values())
+    """The error of Eq. 8 on the smallest and on the largest ratio, each left out of its fit; the larger of the two.
+
+    Where the scale has several seeds of all ratios, each end's error is the mean over them.
+    """
+    seeds = known.need_seeds(*RATIOS.values())
     losses, rivals = {}, Shown()
     for role in SETS:
         forms = _forms(known, role)
-        errors = {name: _left_out(known, law, role, (NONE, MOST)) for name, law in forms.items()}
+        errors = {name: _over_seeds(known, law, role, (NONE, MOST), seeds) for name, law in forms.items()}
         errors["log-linear extrapolation of the two nearest ratios at the same step"] = {
-            run: known.errors(_extrapolation(known, role, run), [run], role, _without(run))[run] for run in (NONE, MOST)
+            run: mean({str(seed): _extrapolated(known, of_seed(run, seed), role, seed) for seed in seeds})
+            for run in (NONE, MOST)
         }
         losses[role] = largest_of(errors.pop("exchanged"))
         rivals.add(role, {name: largest_of(one).estimate for name, one in errors.items()})
@@ -134,12 +138,18 @@ def replay_ends(known: Known) -> Contrast:
 
 
 def replay_growth(known: Known) -> Contrast:
-    """The error of Eq. 8 on a ratio that is left out minus that of the same law with a power of the ratio."""
-    known.need(*RATIOS.values())
+    """The error of Eq. 8 minus that of the law that grows with a power of the ratio, on each ratio left out.
+
+    Where the scale has several seeds of all ratios, they are the units, and each has its mean over ratios.
+    """
+    seeds = known.need_seeds(*RATIOS.values())
     losses, rivals = {}, Shown()
     for role in SETS:
-        forms = _forms(known, role)
-        errors = {name: _left_out(known, law, role, list(RATIOS.values())) for name, law in forms.items()}
+        errors: dict[str, Numbers] = {}
+        for name, law in _forms(known, role).items():
+            by_seed = {f"seed {seed}": _left_out(known, law, role, RATIOS.values(), seed) for seed in seeds}
+            several = {seed: mean(one) for seed, one in by_seed.items()}
+            errors[name] = several if len(seeds) > 1 else next(iter(by_seed.values()))
         power = errors["growth r_cpt^a"]
         losses[role] = mean_of(minus(errors.pop("exchanged"), power))
         rivals.add(role, {name: mean(minus(one, power)) for name, one in errors.items()})
@@ -154,24 +164,36 @@ def _forms(known: Known, role: Role) -> dict[str, Law]:
     return {"exchanged": _exchanged(known, role), "Eq. 8 as printed": printed, "growth r_cpt^a": power}
 
 
-def _without(run: str) -> list[str]:
-    return [one for one in RATIOS.values() if one != run]
+def _without(run: str, seed: int) -> list[str]:
+    """The other ratios of a seed."""
+    return [one for one in (of_seed(name, seed) for name in RATIOS.values()) if one != run]
 
 
-def _left_out(known: Known, law: Law, role: Role, runs: Sequence[str]) -> Numbers:
-    """Error on each of the runs of the law fitted to the other ratios."""
+def _over_seeds(known: Known, law: Law, role: Role, runs: Sequence[str], seeds: Sequence[int]) -> Numbers:
+    """By run the error on it when it is left out, the mean over seeds."""
+    found = {seed: _left_out(known, law, role, runs, seed) for seed in seeds}
+    return {run: mean({str(seed): one[of_seed(run, seed)] for seed, one in found.items()}) for run in runs}
+
+
+def _left_out(known: Known, law: Law, role: Role, runs: Iterable[str], seed: int) -> Numbers:
+    """Error on each of the runs, as the seed has it, of the law fitted to the other ratios of the seed."""
     found = {}
-    for run in runs:
-        fitted: Fit = known.fit(law, role, _without(run), starts=STARTS)
-        found[run] = known.errors(fitted.predict, [run], role, _without(run))[run]
+    for run in (of_seed(name, seed) for name in runs):
+        fitted: Fit = known.fit(law, role, _without(run, seed), starts=STARTS)
+        found[run] = known.errors(fitted.predict, [run], role, _without(run, seed))[run]
     return found
 
 
-def _extrapolation(known: Known, role: Role, out: str) -> Predict:
+def _extrapolated(known: Known, run: str, role: Role, seed: int) -> float:
+    """Error on a run of what the two nearest ratios of the seed extrapolate to."""
+    return known.errors(_extrapolation(known, role, run, seed), [run], role, _without(run, seed))[run]
+
+
+def _extrapolation(known: Known, role: Role, out: str, seed: int) -> Predict:
     """From the two ratios that are nearest to one, the logarithm of the loss at the same step linear in the ratio."""
     general = known.data.config.roles.general
-    share = {run: known.run(run).share(general) for run in RATIOS.values()}
-    near, far = sorted(_without(out), key=lambda run: abs(share[run] - share[out]))[:2]
+    share = {run: known.run(run).share(general) for run in [*_without(out, seed), out]}
+    near, far = sorted(_without(out, seed), key=lambda run: abs(share[run] - share[out]))[:2]
 
     def predict(rows: pd.DataFrame) -> Array:
         steps = np.log(rows["phase_step"])

@@ -24,7 +24,7 @@ LAWS = {
 NOISE = {"noise law with one K": "cpt_noise", "noise law with dK": "cpt_noise_shift"}
 FROM_HALF = ("pt_wsd_at_half", "cpt_wsd_from_half")  # PT at half the peak, and what starts from it
 ACROSS_PEAKS = "cpt_noise_excess"  # one K, with M; p = 1
-FIRST = 1000  # step of the first row that is predicted across peaks
+FIRST = 1 / 9  # of all steps: where the first row is that is predicted across peaks
 WEAK = ("pt_constant", "weak_constant", "pt_wsd", "weak_wsd")
 
 
@@ -179,9 +179,9 @@ def peaks(known: Known) -> Contrast:
 
 
 def _from(known: Known, predict: Predict, run: str, role: Role) -> float:
-    """Mean relative error on all rows of a run from step `FIRST` on."""
-    rows = known.curve(run, role)
-    rows = rows[rows["step"] >= FIRST]
+    """Mean relative error on all rows of a run from the step on that `FIRST` says."""
+    rows, lengths = known.curve(run, role), known.data.config.lengths
+    rows = rows[rows["step"] >= FIRST * (lengths.pretraining + lengths.continual)]
     return float((predict(rows) / rows["loss"] - 1).abs().mean())
 
 

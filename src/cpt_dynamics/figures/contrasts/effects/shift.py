@@ -7,7 +7,7 @@ import pandas as pd
 
 from cpt_dynamics.config import Role
 from cpt_dynamics.figures.contrasts.estimates import Shown, largest_of, mean, mean_of, minus, single, slope_of
-from cpt_dynamics.figures.contrasts.known import Known, Undefined
+from cpt_dynamics.figures.contrasts.known import Known, Undefined, of_seed
 from cpt_dynamics.figures.contrasts.noise import defined, seed_noise
 from cpt_dynamics.figures.contrasts.result import Contrast, Numbers
 from cpt_dynamics.figures.fig01.analyse import analyse as fig01
@@ -43,15 +43,28 @@ def power_not_logarithm(known: Known) -> Contrast:
 
 
 def _forms(known: Known, other: str) -> Contrast:
+    """Where the scale has several seeds of the transfers, they are the units: runs of one share much."""
+    seeds = known.need_seeds(*TRANSFERS, HIDDEN)
     losses, rivals = {}, Shown()
     for role in SETS:
-        table = measured(known, dict.fromkeys(TRANSFERS, HIDDEN), role)
         forms = {name: of_shift(known, law, role) for name, law in FORMS.items()}
-        errors = {name: _left_out(table, form) for name, form in forms.items() if form is not None}
+        errors: dict[str, Numbers] = {name: {} for name, form in forms.items() if form is not None}
+        for seed in seeds:
+            table = measured(known, transfers(seed), role)
+            for name in errors:
+                form = forms[name]
+                assert form is not None
+                left_out = _left_out(table, form)
+                errors[name] |= left_out if len(seeds) == 1 else {f"seed {seed}": mean(left_out)}
         reference, power = errors[other], errors.pop("power")
         losses[role] = mean_of(minus(power, reference))
         rivals.add(role, {name: mean(minus(one, reference)) for name, one in errors.items()})
     return Contrast(losses=losses, rivals=rivals.all)
+
+
+def transfers(seed: int) -> dict[str, str]:
+    """The transfers of a seed, with the hidden curve of each."""
+    return {of_seed(run, seed): of_seed(HIDDEN, seed) for run in TRANSFERS}
 
 
 def of_shift(known: Known, name: str, role: Role) -> Law | None:
@@ -86,17 +99,21 @@ def mean_shifts(table: pd.DataFrame) -> Numbers:
 
 
 def transfer_point(known: Known) -> Contrast:
-    """Slope of the relative mean shift from a transfer at the start to one at the end."""
-    known.need(*TRANSFERS, HIDDEN)
-    lengths = known.data.config.lengths
-    places = {run: known.run(run).transfer_step / (lengths.pretraining + lengths.continual) for run in TRANSFERS}
+    """Slope of the relative mean shift from a transfer at the start to one at the end, one a seed where there are."""
+    seeds, lengths = known.need_seeds(*TRANSFERS, HIDDEN), known.data.config.lengths
     losses, rivals = {}, Shown()
     for role in SETS:
-        table = measured(known, dict.fromkeys(TRANSFERS, HIDDEN), role)
-        losses[role] = slope_of(places, mean_shifts(table))
-        before = {run: float(known.continual(run, role)["s1pt"].iloc[0]) for run in TRANSFERS}
-        relative = {run: area / mean(before) for run, area in before.items()}
-        rivals.add(role, {"a shift that grows with the S1 of PT": slope_of(places, relative).estimate})
+        slopes, grown = {}, {}
+        for seed in seeds:
+            runs = transfers(seed)
+            places = {run: known.run(run).transfer_step / (lengths.pretraining + lengths.continual) for run in runs}
+            slopes[f"seed {seed}"] = slope_of(places, mean_shifts(measured(known, runs, role)))
+            before = {run: float(known.continual(run, role)["s1pt"].iloc[0]) for run in runs}
+            relative = {run: area / mean(before) for run, area in before.items()}
+            grown[f"seed {seed}"] = slope_of(places, relative).estimate
+        units = {name: one.estimate for name, one in slopes.items()}
+        losses[role] = mean_of(units) if len(seeds) > 1 else slopes[f"seed {seeds[0]}"]
+        rivals.add(role, {"a shift that grows with the S1 of PT": mean(grown)})
     return Contrast(losses=losses, rivals=rivals.all)
 
 

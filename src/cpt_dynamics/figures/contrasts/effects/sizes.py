@@ -13,14 +13,13 @@ from cpt_dynamics.figures.kit import selection
 from cpt_dynamics.figures.kit.joint import SETS
 from cpt_dynamics.fitting import Fit
 
-SIZES = ("", ".third", ".triple")  # as names of runs have them
 RUNS = ("pt_constant", "cpt_constant", "pt_wsd", "cpt_wsd")
 
 
 def size_law(known: Known) -> Contrast:
     """The error of Eq. 7 on a size that is left out, over that without annealing areas; levels from its PT rows."""
-    known.need(*(f"{run}{size}" for size in SIZES for run in RUNS))
-    models = selection.by_model(known.data.experiments, [f"{run}{size}" for size in SIZES for run in RUNS])
+    names = known.need(*(f"{run}{size}" for size in known.sizes() for run in RUNS))
+    models = selection.by_model(known.data.experiments, names)
     params = selection.params(known.data.curves, models)
     losses, rivals = {}, Shown()
     for role in SETS:
@@ -63,10 +62,9 @@ def _levelled(known: Known, found: Fit, runs: Sequence[str], role: Role) -> floa
 
 def size_shift(known: Known) -> Contrast:
     """Slope of the relative mean shift against the logarithm of the size, from the smallest to the largest."""
-    runs = [f"{STRONG}{size}" for size in SIZES]
-    hidden = {f"{STRONG}{size}": f"{HIDDEN}{size}" for size in SIZES}
+    hidden = {f"{STRONG}{size}": f"{HIDDEN}{size}" for size in known.sizes()}
     known.need(*hidden, *hidden.values())
-    params = selection.params(known.data.curves, {run: [run] for run in runs})
+    params = selection.params(known.data.curves, {run: [run] for run in hidden})
     logs = {run: float(np.log(count)) for run, count in params.items()}
     low, high = min(logs.values()), max(logs.values())
     places = {run: (log - low) / (high - low) for run, log in logs.items()}

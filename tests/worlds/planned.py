@@ -1,4 +1,4 @@
-"""Curves of all runs of config/experiments-prose.yaml, made from Eq. 4 and Eq. 8 instead of training."""
+"""Curves of all runs of a scale with planned contrasts, made from Eq. 4 and Eq. 8 instead of training."""
 
 import dataclasses
 import zlib
@@ -17,8 +17,16 @@ from worlds import REPOSITORY
 from worlds.curves import curves_of
 from worlds.runs import TRUE
 
-PARAMS = {"main": 803_968, "third": 332_448, "triple": 2_656_704}
-SHARE = {"plantsci": 0.2, "canada_law": 0.6}  # of the shift on D_pt where CPT is on them
+PARAMS = {
+    **{"main": 803_968, "third": 332_448, "triple": 2_656_704},
+    **{"small": 100_672, "medium": 331_872, "large": 803_712},
+}
+SHARE = {
+    "plantsci": 0.2,
+    "canada_law": 0.6,
+    "kindred": 0.2,
+    "mathematics": 0.6,
+}  # of the shift on D_pt where CPT is on them
 GROWTH = {Role.GENERAL: 1.5, Role.STRONG: 2.0}  # a2 of Eq. 8, growths exchanged
 SCRATCH = {Role.GENERAL: 1.45, Role.STRONG: -1.75, Role.WEAK: 0.5}  # of L0 where a model starts on D_cpt
 OUT_OF_DOMAIN = (0.7, 0.3, 0.4)  # weights of both losses, and a constant
@@ -46,7 +54,7 @@ def true(run: Run, role: Role, config: Config) -> dict[str, float]:
         found["B"] *= 0.2  # the other domains' losses fall, too, but less
     if run.phases[0].mixture[0][0] != config.roles.general:
         found |= {"B": 0.0, "L0": found["L0"] + SCRATCH[role]}
-    found["L0"] += 4.0 * (PARAMS[run.model] ** -0.19 - PARAMS["main"] ** -0.19)
+    found["L0"] += 4.0 * (PARAMS[run.model] ** -0.19 - PARAMS[next(iter(config.models))] ** -0.19)
     return found
 
 
@@ -62,26 +70,35 @@ def losses(run: Run, config: Config) -> dict[str, np.ndarray]:
             loss += OFFSET * (run.repeat - 1) + own * after
     w1, w2, constant = OUT_OF_DOMAIN
     other = w1 * made[config.roles.general] + w2 * made[config.roles.strong] + constant
-    return made | dict.fromkeys(config.roles.out_of_domain, other)
+    return dict.fromkeys(config.roles.out_of_domain, other) | made
 
 
-def steps(run: Run) -> list[int]:
-    """Steps with a loss: every 300th of a phase, its ends, and powers of 4 after each change."""
+def steps(run: Run, every: int, transfers: frozenset[int]) -> list[int]:
+    """Steps with a loss: every so manieth of a phase, its ends, transfers, and powers of 4 after each change."""
     starts = [first - 1 for first, _ in run.stretches]
-    kept = {run.steps, 500, 1500, 3000, 4500}  # the last ones are steps of transfers
+    kept = {run.steps, *transfers}
     for start, end in zip(starts, [*starts[1:], run.steps], strict=True):
-        kept |= {start + 4**k for k in range(4)} | set(range(start + 300, end, 300)) | {end}
+        kept |= {start + 4**k for k in range(4)} | set(range(start + every, end, every)) | {end}
     return sorted(step for step in kept if 0 < step <= run.steps)
 
 
-@lru_cache(maxsize=1)
-def made() -> tuple[pd.DataFrame, pd.DataFrame, Config, Experiments]:
+@lru_cache(maxsize=2)
+def made(scale: str = "prose") -> tuple[pd.DataFrame, pd.DataFrame, Config, Experiments]:
     """Curves and schedules of all runs; the first seed follows the laws exactly."""
-    config = configs.load([REPOSITORY / "config/scales/prose.yaml"])
-    few = config.roles.model_copy(update={"out_of_domain": config.roles.out_of_domain[:SETS]})
+    config = configs.load([REPOSITORY / f"config/scales/{scale}.yaml"])
+    sets = [name for name in config.roles.out_of_domain if name != config.roles.weak][:SETS]
+    few = config.roles.model_copy(update={"out_of_domain": sets})
     config = config.model_copy(
         update={"roles": few, "experiments": [str(REPOSITORY / name) for name in config.experiments]}
     )
     experiments = runs_.load(config)
-    curves, schedules = curves_of(experiments.runs.values(), steps, lambda run: losses(run, config), PARAMS, 2048.0)
+    every = (config.lengths.pretraining + config.lengths.continual) // 30
+    transfers = frozenset(run.transfer_step for run in experiments.runs.values())
+    curves, schedules = curves_of(
+        experiments.runs.values(),
+        lambda run: steps(run, every, transfers),
+        lambda run: losses(run, config),
+        PARAMS,
+        float(config.batch.sequences * config.batch.length),
+    )
     return curves, schedules, config, experiments
