@@ -103,7 +103,7 @@ def _corpora(corpora: Sequence[CorpusUse]) -> list[str]:
 def _totals(totals: Mapping[str, Any]) -> list[str]:
     return [
         f"{totals['runs']} runs, {totals['branches']} branches, {totals['steps']:,} steps to train instead of "
-        f"{totals['steps_unshared']:,} ({totals['steps'] / totals['steps_unshared']:.2f}), "
+        f"{totals['steps_unshared']:,} ({totals['steps'] / (totals['steps_unshared'] or 1):.2f}), "
         f"{scaled(totals['tokens'])} tokens"
     ]
 
