@@ -84,3 +84,13 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
     assert "**missed**" in text
     present.main([])
     assert present.PAGE.read_text(encoding="utf-8") == text
+
+
+def test_the_readme_has_the_head_of_the_kept_board() -> None:
+    board = files.read_model(Board, REPOSITORY / present.BOARD, "")
+    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    for line in present.head(board)[2:]:
+        assert line.partition(" | ")[2] in readme
+    missed = sum("missed" in aim.verdict for aim in board.aims)
+    measured = sum("reached" in aim.verdict for aim in board.aims) + missed
+    assert f"of {measured} numbers that were aimed at and\ncould be measured {missed} were missed" in readme
