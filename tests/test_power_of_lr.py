@@ -10,6 +10,7 @@ import pytest
 from worlds import REPOSITORY
 
 from cpt_dynamics import config as configuration
+from cpt_dynamics.cli import main
 
 PAGE = REPOSITORY / "docs/noise-law.md"
 
@@ -82,3 +83,11 @@ def _split(line: str) -> tuple[str, list[float]]:
     """The words of a line, and its numbers."""
     number = r"-?\d+\.?\d*(?:e[-+]?\d+)?"
     return re.sub(number, "#", line), [float(one) for one in re.findall(number, line)]
+
+
+def test_a_scale_whose_figures_have_no_runs_can_be_planned(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(REPOSITORY)
+    assert main(["plan", "--configfile", "config/decay/with_decay.yaml"]) == 0
+    assert "0 runs, 0 branches, 0 steps" in capsys.readouterr().out
