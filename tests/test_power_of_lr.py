@@ -85,9 +85,6 @@ def _split(line: str) -> tuple[str, list[float]]:
     return re.sub(number, "#", line), [float(one) for one in re.findall(number, line)]
 
 
-def test_a_scale_whose_figures_have_no_runs_can_be_planned(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(REPOSITORY)
+def test_a_scale_whose_figures_have_no_runs_can_be_planned(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plan", "--configfile", "config/decay/with_decay.yaml"]) == 0
     assert "0 runs, 0 branches, 0 steps" in capsys.readouterr().out
