@@ -73,7 +73,7 @@ def subcommands(text: str) -> list[str]:
 def figures() -> str:
     """One row a figure: its rule, what it shows, and from what it is made."""
     entries = experiments.load(configuration.load([])).figures
-    kinds = {"none": "", "public": "public curves", "runs": ""}
+    kinds = {"none": "", "public": "public curves", "delphi": "public curves", "runs": ""}
     rows = []
     for name, entry in entries.items():
         parts = [kinds[entry.curves]] if kinds[entry.curves] else []

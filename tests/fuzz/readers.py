@@ -384,6 +384,7 @@ RECOMMEND = (
     "300",
     "--choose",
     "peak_lr",
+    "--beyond",  # the fits of this tiny scale have seen one peak LR
 )
 RECEIVE = ("campaign", "receive", "parts", "--to", "work")
 

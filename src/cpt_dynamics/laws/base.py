@@ -255,7 +255,7 @@ class Law:
                 raise UserError(f"law {self.name!r} has no parameter {name!r}: it has {', '.join(known)}")
             allowed = {0.0, np.inf, -np.inf} if known[name].linear else set()
             if not lower < upper or (allowed and not {lower, upper} <= allowed):
-                raise UserError(f"law {self.name!r}: bounds {lower}, {upper} of {name!r} cannot be used")
+                raise UserError(f"law {self.name!r}: bounds {lower:g}, {upper:g} of {name!r} cannot be used")
 
         def change(p: Parameter) -> Parameter:
             lower, upper = bounds.get(p.name, (p.lower, p.upper))

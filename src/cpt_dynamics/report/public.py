@@ -5,9 +5,8 @@ from collections.abc import Mapping
 from cpt_dynamics.figures.delphi.result import ABOVE, INSIDE
 from cpt_dynamics.figures.delphi.result import LABELS as ENTRIES
 from cpt_dynamics.figures.delphi.result import Result as Delphi
-from cpt_dynamics.figures.kit import style
 from cpt_dynamics.figures.kit.latex import Cell, fixed, number
-from cpt_dynamics.figures.kit.text import NOTHING
+from cpt_dynamics.figures.kit.text import NOTHING, parameters
 from cpt_dynamics.figures.public_curves.laws import LABELS
 from cpt_dynamics.figures.public_curves.result import Result
 
@@ -45,7 +44,7 @@ def unseen_lrs(result: Delphi) -> list[list[Cell]]:
     found = []
     for base in (*result.params, ""):
         inside, above = result.board(INSIDE, base), result.board(ABOVE, base)
-        name = Cell(f"{style.parameters(result.params[base])} ({base})") if base else Cell("all")
+        name = Cell(f"{parameters(result.params[base])} ({base})") if base else Cell("all")
         means = [fixed(100 * inside[entry].mean, 2) for entry in ENTRIES]
         found.append([name, *means, *(fixed(100 * above[entry].bias, 2) for entry in ENTRIES)])
     worst = [fixed(100 * result.board(split)[entry].worst, 2) for split in (INSIDE, ABOVE) for entry in ENTRIES]

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from cpt_dynamics.figures.data import FigureData
 from cpt_dynamics.figures.delphi.result import ABOVE, EQ4, INSIDE, NOISE, Curve, Result
 from cpt_dynamics.figures.kit import style
+from cpt_dynamics.figures.kit.text import parameters
 from cpt_dynamics.leaderboard.scores import BETWEEN
 from cpt_dynamics.leaderboard.sets import continual_alone
 
@@ -53,7 +54,7 @@ def drawn(curves: pd.DataFrame, result: Result) -> tuple[Figure, pd.DataFrame]:
             columns.append(panels)
             parts += [_losses(panels[0], rows, result, base, mix, handles)]
             parts += [_errors(ax, rows, result, base, split) for ax, split in zip(panels[1:], KINDS, strict=True)]
-            panels[0].set_title(f"{style.parameters(result.params[base])} ({base})")
+            panels[0].set_title(f"{parameters(result.params[base])} ({base})")
         row, column = divmod(len(bases), COLUMNS)
         last = figure.add_subplot(grid[3 * row : 3 * row + 3, column])
         parts.append(_ends(last, result, handles))

@@ -16,15 +16,14 @@ from cpt_dynamics.figures.delphi.result import (
     Joint,
     Result,
 )
-from cpt_dynamics.figures.kit import style
 from cpt_dynamics.figures.kit.latex import count, escape, percent
-from cpt_dynamics.figures.kit.text import Text
+from cpt_dynamics.figures.kit.text import Text, parameters
 from cpt_dynamics.leaderboard.board import Row
 from cpt_dynamics.leaderboard.scores import BETWEEN
 
 
 def text(data: FigureData, result: Result) -> Text:
-    smallest, largest = (style.parameters(n) for n in (min(result.params.values()), max(result.params.values())))
+    smallest, largest = (parameters(n) for n in (min(result.params.values()), max(result.params.values())))
     return Text(
         f"Continual pre-training on mathematics at learning rates (LRs) that were not fitted, {len(result.params)}"
         f" models of {smallest} to {largest} parameters (bases are named by their training compute; LRs are parts of"

@@ -9,11 +9,12 @@ from cpt_dynamics.figures.fig14.result import Result, Set
 from cpt_dynamics.figures.kit import equations, published, style
 from cpt_dynamics.figures.kit.joint_figure import Lines
 from cpt_dynamics.figures.kit.shift_panels import FormCurve, ShiftPanel, equation, shift_panels
+from cpt_dynamics.figures.kit.text import parameters
 
 
 def draw(data: FigureData, result: Result) -> tuple[Figure, pd.DataFrame]:
     """A panel for each validation set: the measured shifts by size, and the form."""
-    labels = {run: f"{model}, {style.parameters(result.params[run])}" for run, model in result.models.items()}
+    labels = {run: f"{model}, {parameters(result.params[run])}" for run, model in result.models.items()}
     line = {**style.LAW, "color": style.BLACK}
     panels = {
         role: ShiftPanel(

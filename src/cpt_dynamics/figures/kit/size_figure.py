@@ -11,6 +11,7 @@ from cpt_dynamics.figures.data import FigureData
 from cpt_dynamics.figures.kit import fitted, selection, style
 from cpt_dynamics.figures.kit.joint_figure import Lines, label_rows, losses, steps, write_lines
 from cpt_dynamics.figures.kit.result import SizesResult
+from cpt_dynamics.figures.kit.text import parameters
 from cpt_dynamics.fitting import Fit
 
 COLOURS = (style.VERMILION, style.ORANGE, style.GREEN, style.PURPLE, style.SKY)  # by schedule
@@ -40,7 +41,7 @@ def size_figure(
         rows: dict[str, list[Axes]] = {place: [] for place in places}
         for j, (model, runs) in enumerate(result.models.items()):
             column = {place: figure.add_subplot(spec[i, j]) for place, i in places.items()}
-            column["lr"].set_title(f"{model}, {style.parameters(result.params[model])} parameters")
+            column["lr"].set_title(f"{model}, {parameters(result.params[model])} parameters")
             for run, colour in zip(runs, COLOURS * len(runs), strict=False):
                 plan = selection.of_runs(data.schedules, [run], "schedules")
                 style.lr_panel(column["lr"], plan, color=colour)

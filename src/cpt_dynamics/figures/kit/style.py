@@ -182,14 +182,6 @@ def long(panel: str, series: str, run: str, x: Any, y: Any) -> pd.DataFrame:
     return pd.DataFrame({"panel": panel, "series": series, "run": run, "x": np.asarray(x), "y": np.asarray(y)})
 
 
-def parameters(count: int) -> str:
-    """A number of parameters, such as 332K or 1.72B."""
-    for unit, letter in ((1e9, "B"), (1e6, "M"), (1e3, "K")):
-        if count >= unit:
-            return f"{count / unit:.3g}{letter}"
-    return str(count)
-
-
 def nothing(ax: Axes, text: str) -> None:
     """An empty panel that says why it is empty."""
     ax.axis("off")

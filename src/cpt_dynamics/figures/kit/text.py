@@ -21,6 +21,14 @@ class Text:
     notes: list[str] = field(default_factory=list)
 
 
+def parameters(count: int) -> str:
+    """A number of parameters, such as 332K or 1.72B."""
+    for unit, letter in ((1e9, "B"), (1e6, "M"), (1e3, "K")):
+        if count >= unit:
+            return f"{count / unit:.3g}{letter}"
+    return str(count)
+
+
 def warned(fit: Fit, name: str) -> list[str]:
     """A note of what a fit warns of, if it does."""
     return [f"{name} warns: {escape('; '.join(fit.warnings))}."] if fit.warnings else []
